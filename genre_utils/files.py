@@ -34,6 +34,25 @@ def study_folder(study_dir: str | Path) -> Path:
     return folder
 
 
+class MissingStepError(FileNotFoundError):
+    """A notebook was opened before the one that makes what it needs."""
+
+
+def require(study: Path, name: str, *, made_by: str) -> None:
+    """Check that an earlier notebook has left the file `name` in the study's folder.
+
+    Raises
+    ------
+    MissingStepError
+        If it has not; the message says which notebook to run first.
+    """
+    if not (study / name).exists():
+        raise MissingStepError(
+            f"{name} is not in the study {study.name!r} yet: run the notebook {made_by} first, "
+            f"with the same STUDY_DIR, or the whole study with `make study`."
+        )
+
+
 @contextlib.contextmanager
 def written_whole(path: str | Path):
     """Yield a temporary path beside `path`; move it to `path` only if the block succeeds.

@@ -1,0 +1,412 @@
+"""The numbers: every metric, interval and test, computed only from the predictions.
+
+One array carries the statistics: the confusion matrix of each group of tracks that share artists.
+A metric is a function of their sum; a bootstrap over artists is their sum with random weights.
+"""
+
+import contextlib
+import importlib.metadata
+import itertools
+import math
+import os
+import platform
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genre_utils import files
+
+METRICS = ("accuracy", "precision", "recall", "f1")
+MODEL_ORDER = ("cnn", "cnn1d", "rnn", "lstm", "gru", "hybrid", "dbn", "fusion", "svm", "knn")
+PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
+FROM_RUN = ("hyperparameters", "parameters", "epochs", "training_seconds", "training_cpu_seconds")
+TRAIN_AGAIN = "Delete this file and train the model again."
+SPLIT_AGAIN = "Run notebook 01 again, then train every model again."
+
+
+def _refuse(ids, problem: str, remedy: str = TRAIN_AGAIN) -> None:
+    """Raise ValueError if `ids` names anything."""
+    if len(ids):
+        named = ", ".join(map(str, list(ids)[:3]))
+        raise ValueError(f"{len(ids)} {problem} (first: {named}). {remedy}")
+
+
+def check_table(predictions: pd.DataFrame, genres: list[str]) -> None:
+    """Raise ValueError unless the rows are distinct excerpts with probabilities of `genres`."""
+    expected, found = [f"p_{genre}" for genre in genres], probability_columns(predictions)
+    if found != expected or predictions.empty:
+        text = f"{len(predictions)} rows with columns {found}, expected some with {expected}. "
+        raise ValueError(text + TRAIN_AGAIN)
+    values, ids = predictions[expected].to_numpy(dtype=float), predictions["track_id"]
+    inside = ((values >= 0) & (values <= 1 + 1e-4)).all(axis=1)  # float32 may exceed 1 a little
+    sums_to_one = abs(values.sum(axis=1) - 1) <= 1e-4
+    _refuse(ids[predictions.duplicated(["track_id", "excerpt"])], "excerpts predicted twice")
+    _refuse(ids[~predictions["y_true"].isin(genres)], f"excerpts of a genre not in {genres}")
+    _refuse(ids[~inside], "excerpts with a probability that is not a number in [0, 1]")
+    _refuse(ids[~sums_to_one], "excerpts whose probabilities do not sum to 1")
+
+
+def check_predictions(predictions, folds, tracks, genres: list[str]) -> None:
+    """Raise ValueError unless every test track is predicted, in its test fold, with its genre.
+
+    With several folds each track must be tested once; with one (the corpus's own split) only
+    the tracks of part "test" are scored.
+    """
+    check_table(predictions, genres)
+    test = folds[folds["part"] == "test"].set_index("track_id")["fold"]
+    twice = test.index[test.index.duplicated()].unique()
+    _refuse(twice, "tracks tested in several folds", SPLIT_AGAIN)
+    if folds["fold"].max() > 0:
+        untested = folds.loc[~folds["track_id"].isin(test.index), "track_id"].unique()
+        _refuse(untested, "tracks tested in no fold", SPLIT_AGAIN)
+    ids = predictions["track_id"]
+    _refuse(test.index.difference(ids), "test tracks without a prediction")
+    _refuse(ids[~ids.isin(test.index)], "excerpts of tracks that are in no test fold")
+    _refuse(ids[predictions["fold"] != ids.map(test)], "excerpts not from their test fold")
+    genre = ids.map(tracks.set_index("track_id")["genre"])
+    _refuse(ids[predictions["y_true"] != genre], "excerpts whose genre is not their track's")
+
+
+def groups_of(folds: pd.DataFrame) -> pd.Series:
+    """Group (artist component) of each track_id."""
+    return folds.drop_duplicates("track_id").set_index("track_id")["group"]
+
+
+def probability_columns(table: pd.DataFrame) -> list[str]:
+    """Columns p_GENRE, in the order of the genres."""
+    return [name for name in table.columns if name.startswith("p_")]
+
+
+def most_probable(table: pd.DataFrame) -> pd.DataFrame:
+    """`table` with y_pred, the most probable genre; of equal ones the first column wins."""
+    columns = probability_columns(table)
+    genres = np.array([name.removeprefix("p_") for name in columns], dtype=object)
+    return table.assign(y_pred=genres[table[columns].to_numpy().argmax(axis=1)])
+
+
+def track_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Mean over the excerpts: a row per track, sorted; track_id, fold, y_true, p_..., y_pred."""
+    columns = probability_columns(predictions)
+    rows = predictions.astype(dict.fromkeys(columns, float))
+    how = {"fold": "first", "y_true": "first"} | dict.fromkeys(columns, "mean")
+    return most_probable(rows.groupby("track_id", as_index=False).agg(how))
+
+
+def group_confusions(predicted, groups: pd.Series, genres: list[str]) -> np.ndarray:
+    """Confusion matrix of every group, groups sorted by name.
+
+    Parameters
+    ----------
+    predicted : DataFrame
+        Rows (tracks or excerpts) with track_id, y_true, y_pred.
+    groups : Series
+        Group (artist component) of each track_id.
+
+    Returns
+    -------
+    ndarray of int, shape (groups, genres, genres)
+        Rows are true genres, columns predicted ones.
+    """
+    group = pd.factorize(predicted["track_id"].map(groups), sort=True)[0]
+    true, guess = (pd.Index(genres).get_indexer(predicted[name]) for name in ("y_true", "y_pred"))
+    if min(group.min(), true.min(), guess.min()) < 0:
+        raise ValueError(f"a track has no group, or a genre outside {genres}")
+    shape = (group.max() + 1, len(genres), len(genres))
+    cell = np.ravel_multi_index((group, true, guess), shape)
+    return np.bincount(cell, minlength=math.prod(shape)).reshape(shape)
+
+
+def metrics_from_confusion(confusion: np.ndarray, absent: float = 0.0) -> dict[str, np.ndarray]:
+    """All metrics of one or many confusion matrices.
+
+    Parameters
+    ----------
+    confusion : ndarray, shape (..., genres, genres)
+        Counts, rows true, columns predicted.
+    absent : float
+        Precision, recall and F1 of a genre without a true track. 0 is scikit-learn's answer
+        (``labels=genres, zero_division=0``). NaN leaves that genre out of the macro mean: right
+        for bootstrap replicates, where it is missing by chance and says nothing.
+
+    Returns
+    -------
+    dict
+        Shape (...): accuracy and the macro means precision, recall, f1 (mean of the genres' F1).
+        Shape (..., genres): genre_accuracy (one against the rest), genre_precision, genre_recall,
+        genre_f1 and support.
+    """
+    confusion = np.asarray(confusion, dtype=float)
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, guessed = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    total = true.sum(axis=-1)
+
+    def ratio(part, whole):
+        quotient = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
+        return np.where(true > 0, quotient, absent)
+
+    parts = {"precision": (hits, guessed), "recall": (hits, true), "f1": (2 * hits, true + guessed)}
+    by_genre = {name: ratio(part, whole) for name, (part, whole) in parts.items()}
+    return {
+        "accuracy": hits.sum(axis=-1) / total,
+        **{name: np.nanmean(values, axis=-1) for name, values in by_genre.items()},
+        "genre_accuracy": 1 - (true + guessed - 2 * hits) / total[..., np.newaxis],
+        **{f"genre_{name}": values for name, values in by_genre.items()},
+        "support": true,
+    }
+
+
+def bootstrap_weights(n_groups: int, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
+    """How often each group is drawn in each replicate, shape (n_boot, n_groups).
+
+    Whole groups are drawn, because tracks of an artist are alike (Field, Welsh 2007, J. R. Stat.
+    Soc. B 69, Bootstrapping clustered data). Raises ValueError for fewer than two groups.
+    """
+    if n_groups < 2:
+        raise ValueError(f"an interval needs at least 2 groups to resample, found {n_groups}")
+    chances = np.full(n_groups, 1 / n_groups)
+    return np.random.default_rng(seed).multinomial(n_groups, chances, size=n_boot).astype(float)
+
+
+def interval(values: np.ndarray) -> np.ndarray:
+    """95 % percentile interval over the first axis; NaN is skipped, nothing but NaN stays NaN.
+
+    Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
+    """
+    undefined = np.isnan(values).all(axis=0)
+    limits = np.nanpercentile(np.where(undefined, 0, values), [2.5, 97.5], axis=0)
+    return np.where(undefined, np.nan, limits)
+
+
+def bootstrap_intervals(confusions, n_boot: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
+    """95 % interval of each metric of `confusions`, shape (groups, genres, genres).
+
+    In a replicate the macro means are over the genres that have a true track in it; a genre's
+    own intervals are over the replicates where it has one. A metric without a single error gets
+    an interval of no width: resampling cannot show errors that never occurred. Keys as
+    `metrics_from_confusion` without support; low and high on the first axis.
+    """
+    weights = bootstrap_weights(len(confusions), n_boot, seed)
+    metrics = metrics_from_confusion(np.tensordot(weights, confusions, axes=1), absent=np.nan)
+    return {name: interval(values) for name, values in metrics.items() if name != "support"}
+
+
+def resampled_accuracy(correct, groups, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
+    """Accuracy of models in the same replicates: (rows, models) bool -> (n_boot, models)."""
+    counts = pd.DataFrame(np.asarray(correct, dtype=float)).assign(rows=1.0)
+    sums = counts.groupby(np.asarray(groups)).sum().to_numpy()
+    drawn = bootstrap_weights(len(sums), n_boot, seed) @ sums
+    return drawn[:, :-1] / drawn[:, -1:]
+
+
+def sign_flip_test(correct_a, correct_b, groups) -> float:
+    """Two-sided p of equal accuracy: exact paired permutation test over groups, all (rows,).
+
+    If two models are interchangeable, so are their answers on all tracks of an artist: the sum of
+    (a correct - b correct) over an artist is as likely as its negative (Winkler et al. 2015,
+    NeuroImage 123, whole-block sign flipping). The sums are integers, so the distribution over
+    all 2^groups flips is a product of polynomials, computed without drawing any (Pagano,
+    Tritchler 1983, J. Am. Stat. Assoc. 78). One track per group: McNemar's exact test.
+    """
+    difference = np.asarray(correct_a, dtype=int) - np.asarray(correct_b, dtype=int)
+    sums = pd.Series(difference).groupby(np.asarray(groups)).sum().to_numpy()
+    steps = abs(sums[sums != 0])
+    reach = steps.sum()
+    chance = np.zeros(2 * reach + 1)  # of each sum from -reach to reach
+    chance[reach] = 1
+    for step in steps:
+        chance = (np.roll(chance, step) + np.roll(chance, -step)) / 2
+    extreme = abs(np.arange(-reach, reach + 1)) >= abs(sums.sum())
+    return min(1.0, float(chance[extreme].sum()))
+
+
+def holm(p_values) -> np.ndarray:
+    """Step-down adjusted p values (Holm 1979, Scand. J. Stat. 6)."""
+    p_values = np.asarray(p_values, dtype=float)
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(stepped, 1)
+    return adjusted
+
+
+def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
+    """Difference in accuracy of every pair of columns of `correct`, bool (tracks, models).
+
+    Pairs among the paper's three models are primary: Holm's correction over those, separable if
+    p_holm < 0.05. The others are exploratory: p_holm None, separable if p_value < 0.05.
+    `group_by` says what a group is, artist or track.
+    """
+    accuracy, drawn = correct.mean(), resampled_accuracy(correct, groups)
+    drawn = pd.DataFrame(drawn, columns=correct.columns)
+    pairs = [
+        {
+            **{"a": a, "b": b, "difference": accuracy[a] - accuracy[b]},
+            "ci95": interval((drawn[a] - drawn[b]).to_numpy()),
+            "p_value": sign_flip_test(correct[a], correct[b], groups),
+            "test": f"sign-flip permutation over {group_by}s",
+            **{"p_holm": None, "primary": (a, b) in PRIMARY_PAIRS},
+        }
+        for a, b in itertools.combinations(correct.columns, 2)
+    ]
+    primary = [pair for pair in pairs if pair["primary"]]
+    for pair, p_holm in zip(primary, holm([pair["p_value"] for pair in primary]), strict=True):
+        pair["p_holm"] = p_holm
+    for pair in pairs:
+        pair["separable"] = pair["p_holm" if pair["primary"] else "p_value"] < 0.05
+    return plain(pairs)
+
+
+def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
+    """Metrics of one model over the pooled out-of-fold predictions of its tracks.
+
+    The accuracy in per_genre is that genre against the rest; weighted is by support; confusion
+    has true rows; known_artists leaves out tracks of unknown artists (None if there are none).
+    """
+    check_predictions(predictions, folds, tracks, genres)
+    groups, predicted = groups_of(folds), track_probabilities(predictions)
+    confusions = group_confusions(predicted, groups, genres)
+    excerpts = group_confusions(most_probable(predictions), groups, genres)
+    values, ci95 = metrics_from_confusion(confusions.sum(axis=0)), bootstrap_intervals(confusions)
+    share = values["support"] / len(predicted)
+    content = {name: values[name] for name in METRICS}
+    content["ci95"] = {name: ci95[name] for name in METRICS}
+    content["ci95"]["excerpt_accuracy"] = bootstrap_intervals(excerpts)["accuracy"]
+    content["per_genre"] = {
+        genre: {
+            **{name: values[f"genre_{name}"][k] for name in METRICS},
+            "support": int(values["support"][k]),
+            "ci95": {name: ci95[f"genre_{name}"][:, k] for name in METRICS},
+        }
+        for k, genre in enumerate(genres)
+    }
+    content["excerpt_accuracy"] = metrics_from_confusion(excerpts.sum(axis=0))["accuracy"]
+    content["weighted"] = {name: share @ values[f"genre_{name}"] for name in METRICS[1:]}
+    content["known_artists"] = _known_artists(predicted, groups, tracks)
+    content["confusion"] = confusions.sum(axis=0)
+    return plain(content | {"scored_tracks": len(predicted), "scored_groups": len(confusions)})
+
+
+def _known_artists(predicted, groups, tracks) -> dict | None:
+    """Accuracy on the tracks whose artist is known; None if all are."""
+    artist = predicted["track_id"].map(tracks.set_index("track_id")["artist"])
+    known = predicted[~artist.str.startswith("unknown:")]
+    if len(known) == len(predicted):
+        return None
+    correct, group = known["y_true"] == known["y_pred"], known["track_id"].map(groups)
+    several = len(group.unique()) > 1
+    ci95 = interval(resampled_accuracy(correct.to_frame(), group)[:, 0]) if several else None
+    return {"accuracy": correct.mean(), "ci95": ci95, "tracks": len(known)}
+
+
+def leakage(study: Path) -> dict | None:
+    """Excerpt-level accuracy of one classifier under three splits: what leakage is worth.
+
+    segment, track and artist (None where not run), ci95 of each, and their pairwise comparison;
+    None if none was run. Raises ValueError if they did not score the same excerpts.
+    """
+    corpus, folds = files.read_json(study / "corpus.json"), study / "folds.parquet"
+    answers = {}
+    for split in ("segment", "track", "artist"):
+        path = study / "predictions" / "leakage" / f"svm_{split}.parquet"
+        if path.exists():
+            table = pd.read_parquet(path).set_index(["track_id", "excerpt"], drop=False)
+            with _naming(path):
+                check_table(table.reset_index(drop=True), corpus["genres"])
+            answers[split] = table["y_true"] == most_probable(table)["y_pred"]
+    if not answers:
+        return None
+    correct = pd.DataFrame(answers)
+    _refuse(correct.index[correct.isna().any(axis=1)], "excerpts missing in a leakage split")
+    groups = correct.index.get_level_values(0).map(groups_of(pd.read_parquet(folds)))
+    limits = interval(resampled_accuracy(correct, groups)).T
+    content = {"segment": None, "track": None, "artist": None, **correct.mean()}
+    content["ci95"] = dict(zip(correct, limits, strict=True))
+    return plain(content | {"pairwise": compare_models(correct, groups, corpus["group_by"])})
+
+
+@contextlib.contextmanager
+def _naming(path: Path):
+    """Put the path of the file at fault before the message of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+
+
+def environment() -> dict:
+    """Versions, processor and usable threads of this machine, without importing TensorFlow."""
+    packages = importlib.metadata.packages_distributions()  # tensorflow is in tensorflow-cpu too
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    allowed = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0)
+    return {
+        "python": platform.python_version(),
+        **{
+            name: importlib.metadata.version(packages[name][0]) if name in packages else None
+            for name in ("tensorflow", "keras", "librosa")
+        },
+        "cpu": [*names, platform.processor() or platform.machine()][0],
+        "threads": len(allowed),
+    }
+
+
+def results(study: Path, profile: str) -> dict:
+    """All numbers of a study folder, for the models that have predictions and a run record.
+
+    Raises ValueError naming the file for predictions that fail `check_predictions`, and
+    FileNotFoundError if no model is finished.
+    """
+    corpus = files.read_json(study / "corpus.json")
+    folds = pd.read_parquet(study / "folds.parquet")
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    models, correct = {}, {}
+    for name in finished_models(study):
+        path = study / "predictions" / f"{name}.parquet"
+        predictions = pd.read_parquet(path)
+        with _naming(path):
+            models[name] = evaluate(predictions, folds, tracks, corpus["genres"])
+        run = files.read_json(study / "runs" / f"{name}.json")
+        models[name] |= {key: run.get(key) for key in FROM_RUN}
+        predicted = track_probabilities(predictions).set_index("track_id")
+        correct[name] = predicted["y_true"] == predicted["y_pred"]
+    correct = pd.DataFrame(correct)
+    groups = correct.index.map(groups_of(folds))
+    return {
+        "profile": profile,
+        "corpus": {key: corpus[key] for key in corpus if key != "protocol"},
+        "protocol": corpus["protocol"],
+        "environment": environment(),
+        "models": plain(models),
+        "pairwise": compare_models(correct, groups, corpus["group_by"]),
+        "leakage": leakage(study),
+    }
+
+
+def finished_models(study: Path) -> list[str]:
+    """Names of the models with predictions and a run record: MODEL_ORDER, then by name."""
+    runs = {path.stem for path in (study / "runs").glob("*.json")}
+    names = runs & {path.stem for path in (study / "predictions").glob("*.parquet")}
+    if not names:
+        raise FileNotFoundError(f"{study}: no model is finished. Run notebook 03 or 02 first.")
+    rank = {name: k for k, name in enumerate(MODEL_ORDER)}
+    return sorted(names, key=lambda name: (rank.get(name, len(rank)), name))
+
+
+def write_results(study: Path, profile: str) -> Path:
+    """Write results.json of the study folder, whole or not at all, and return its path."""
+    path = study / "results.json"
+    files.write_json(path, results(study, profile))
+    return path
+
+
+def plain(value):
+    """`value` as JSON holds it: lists, Python numbers, and None for NaN."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,258 @@
+"""Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
+
+import ctypes
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from genre_utils import files
+
+NOTEBOOKS = files.ROOT / "notebooks"
+PROFILES = NOTEBOOKS / "profiles"
+#: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
+MODELS_OF = {"03_cnn": {"cnn"}, "04_rnn": {"rnn"}, "05_hybrid": {"hybrid"}}
+#: Modules that decide how results are run and shown, not what they are.
+PRESENTATION = {"report", "study", "__main__"}
+
+
+class StudyError(RuntimeError):
+    """The study cannot start or a notebook failed; the message says what to do."""
+
+
+def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) -> Path:
+    """Run the study of a profile and render its reports.
+
+    Parameters
+    ----------
+    profile : str
+        A name in ``notebooks/profiles/``, or the path of a YAML file of parameters.
+    overrides : dict
+        Parameters that replace those of the profile.
+    start : str
+        Number of the notebook from which on everything is run again, for example ``"03"``.
+    force : bool
+        Run every notebook and train every fold again.
+
+    Returns
+    -------
+    Path
+        The report's ``index.html``.
+
+    Raises
+    ------
+    StudyError
+        If the profile or a parameter is unknown, or a notebook fails.
+    """
+    name, given, about = read_profile(profile)
+    parameters = {"STUDY_DIR": name, **given, **overrides}
+    notebooks = choose_notebooks(parameters)
+    study = files.study_folder(parameters["STUDY_DIR"])
+    if start and not any(path.name.startswith(start) for path in notebooks):
+        raise StudyError(f"--from {start}: no such notebook; there are {_names(notebooks)}.")
+    print(f"Study {name!r}: {len(notebooks)} notebooks into {study}\n{about}", flush=True)
+    if force:
+        _forget_folds(study)
+    key, changed = "", force
+    for number, path in enumerate(notebooks, 1):
+        key = _stage_key(path, parameters, key)
+        changed = changed or (bool(start) and path.name >= start)
+        label = f"[{number}/{len(notebooks)}] {path.stem}"
+        if not changed and _is_done(study, path.stem, key):
+            print(f"{label}: unchanged since the last run", flush=True)
+            continue
+        changed = changed or bool(start)
+        _run_notebook(path, parameters, study, key, label)
+    return _render(study, name, key)
+
+
+def read_profile(profile: str) -> tuple[str, dict, str]:
+    """Read a profile: its name, its parameters, and the comment that opens its file."""
+    path = PROFILES / f"{profile}.yaml"
+    if not path.exists():
+        path = Path(profile)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
+        raise StudyError(f"unknown profile {profile!r}: choose one of {known}, or name a file.")
+    text = path.read_text(encoding="utf-8")
+    try:
+        parameters = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(parameters, dict):
+        raise StudyError(f"{path} must hold PARAMETER: value lines.")
+    comment = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
+    return path.stem, parameters, " ".join(comment)
+
+
+def choose_notebooks(parameters: dict) -> list[Path]:
+    """Numbered notebooks that the parameters call for, in order.
+
+    Raises
+    ------
+    StudyError
+        If no notebook knows one of the parameters.
+    """
+    notebooks = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    known = {key: None for path in notebooks for key in defaults(path)}
+    unknown = [key for key in parameters if key not in known]
+    if unknown:
+        raise StudyError(
+            f"unknown parameter(s) {', '.join(unknown)}; there are {', '.join(known)}."
+        )
+    models = set(parameters.get("MODELS", MODELS_OF["03_cnn"].union(*MODELS_OF.values())))
+    return [p for p in notebooks if p.stem not in MODELS_OF or MODELS_OF[p.stem] & models]
+
+
+def defaults(notebook: Path) -> dict:
+    """Parameters of a notebook and their default values, from its cell tagged ``parameters``."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    values: dict = {}
+    exec("\n".join(tagged), {}, values)  # literals only, and our own file
+    return values
+
+
+def _names(notebooks):
+    return ", ".join(path.stem for path in notebooks)
+
+
+def _stage_key(path, parameters, previous):
+    """Hash of everything that decides what a notebook produces."""
+    own = defaults(path)
+    chosen = {key: parameters.get(key, value) for key, value in own.items()}
+    package = Path(__file__).parent
+    sources = [p for p in sorted(package.glob("*.py")) if p.stem not in PRESENTATION]
+    parts = [path.read_bytes(), chosen, files.source_hash(*[p.stem for p in sources]), previous]
+    if not previous:
+        parts.append(_listing(parameters, own))
+    return files.sha256(*parts)
+
+
+def _listing(parameters, own):
+    """Names, sizes and times of a corpus's files: tells whether it changed, without reading it."""
+    place = parameters.get("CORPUS_DIR", own.get("CORPUS_DIR"))
+    folder = files.data_folder() / (place or "")
+    if not place or not folder.exists():
+        return []
+    found = sorted(p for p in (folder.rglob("*") if folder.is_dir() else [folder]) if p.is_file())
+    return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
+
+
+def _is_done(study, stage, key):
+    record = study / "stages" / f"{stage}.json"
+    if not record.exists():
+        return False
+    done = files.read_json(record)
+    return done["key"] == key and all(
+        (study / name).is_file() and _file_hash(study / name) == digest
+        for name, digest in done["outputs"].items()
+    )
+
+
+def _file_hash(path):
+    return files.file_md5(path)
+
+
+def _forget_folds(study):
+    for path in (study / "folds_done").rglob("*.*"):
+        path.unlink()
+
+
+def _run_notebook(path, parameters, study, key, label):
+    print(f"{label} ...", flush=True)
+    executed = study / "notebooks" / path.name
+    executed.parent.mkdir(exist_ok=True)
+    record = study / "stages" / f"{path.stem}.json"
+    record.unlink(missing_ok=True)
+    started, since = time.perf_counter(), time.time_ns()
+    wanted = {k: parameters[k] for k in defaults(path) if k in parameters}
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as given:
+        yaml.safe_dump(wanted, given)
+        given.flush()
+        command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
+        command += ["--cwd", str(NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
+        command += ["--kernel", "python3", "--log-level", "ERROR"]
+        child = subprocess.Popen(
+            command, stderr=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
+        )
+        complaint = child.communicate()[1]
+    if child.returncode:
+        raise StudyError(_failure(path, executed, complaint))
+    outputs = {
+        str(p.relative_to(study)): _file_hash(p)
+        for p in sorted(study.rglob("*"))
+        if p.is_file() and p.stat().st_mtime_ns >= since and p.parts[len(study.parts)] not in SIDE
+    }
+    seconds = time.perf_counter() - started
+    files.write_json(record, {"key": key, "seconds": seconds, "outputs": outputs})
+    print(f"{label}: done in {seconds:.0f} s", flush=True)
+
+
+#: What a study folder holds that no notebook writes, or that may grow between runs.
+SIDE = {"stages", "folds_done", "index.html"}
+
+
+def _die_with_parent():
+    """Ask Linux to end this process when the study is killed, so that nothing trains on unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _failure(path, executed, complaint):
+    """Say which cell failed, how, and where the partial notebook is."""
+    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    for number, cell in enumerate(cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return (
+                    f"{path.stem} failed in cell {number}:\n\n{_indented(cell.source)}\n\n"
+                    f"{output.ename}: {output.evalue}\n\n"
+                    f"The partial notebook, with the whole traceback: {executed}"
+                )
+    return f"{path.stem} failed before or between its cells:\n{complaint}\nPartial: {executed}"
+
+
+def _indented(source):
+    return "\n".join(f"    {line}" for line in source.splitlines())
+
+
+def _render(study, name, key):
+    """Render the reports, unless they show just what is there already."""
+    from genre_utils import report
+
+    template = sorted(p for p in (Path(__file__).parent / "report_template").iterdir())
+    key = files.sha256(
+        key, files.source_hash("report"), *[p.read_bytes() for p in template if p.is_file()]
+    )
+    if _is_done(study, "reports", key):
+        return study / "index.html"
+    print("Rendering the reports ...", flush=True)
+    index = report.render_study(study, profile=name)
+    outputs = {p.name: _file_hash(p) for p in sorted(study.glob("*.html"))}
+    files.write_json(study / "stages" / "reports.json", {"key": key, "outputs": outputs})
+    return index
+
+
+def headline(study: Path) -> str:
+    """Headline table of a finished study, as text."""
+    results = files.read_json(study / "results.json")
+    corpus = results["corpus"]
+    music = "composed music" if corpus["synthetic"] else f"corpus {corpus['name']}"
+    lines = [
+        f"{corpus['tracks']} tracks, {corpus['artists']} artists, {music}",
+        f"{'model':<10}{'accuracy of tracks':<24}{'F1':<7}{'of excerpts':<13}training",
+    ]
+    for name, model in results["models"].items():
+        low, high = model["ci95"]["accuracy"]
+        accuracy = f"{model['accuracy']:.2f} [{low:.2f} to {high:.2f}]"
+        lines.append(
+            f"{name:<10}{accuracy:<24}{model['f1']:<7.2f}{model['excerpt_accuracy']:<13.2f}"
+            f"{model['training_seconds'] / 60:.1f} min"
+        )
+    return "\n".join(lines)
