@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import KFold, StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -156,7 +156,7 @@ def price_of_leakage(study: Path, *, folds: int, seed: int = 0) -> dict[str, pd.
     x, track = data.x.to_numpy(), data.table["track_id"].to_numpy()
     grouped = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     plans = {
-        "segment": (KFold(folds, shuffle=True, random_state=seed), np.arange(len(x))),
+        "segment": (grouped, np.arange(len(x))),
         "track": (grouped, track),
         "artist": (grouped, data.group),
     }

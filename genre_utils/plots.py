@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import HTML
 
 from genre_utils import audio, files
 
@@ -42,13 +43,25 @@ def keep(figure, study: Path, name: str) -> None:
             figure.savefig(temporary, metadata=metadata)
 
 
-def player(y: np.ndarray, sr: int, label: str, *, seconds: float = 8.0) -> str:
-    """HTML of an audio player that holds the start of a clip as MP3, with its label."""
-    sound = base64.b64encode(audio.encode_mp3(y, sr, seconds=seconds)).decode()
-    return (
-        f'<figure class="player"><figcaption>{html.escape(label)}</figcaption>'
-        f'<audio controls preload="none" src="data:audio/mpeg;base64,{sound}"></audio></figure>'
-    )
+def players(clips: dict[str, np.ndarray], sr: int, *, seconds: float = 8.0) -> HTML:
+    """Audio players side by side, each with the start of a clip as MP3.
+
+    Parameters
+    ----------
+    clips : dict of str to np.ndarray, shape (n,)
+        By label.
+    sr : int
+        Sample rate in Hz.
+    seconds : float
+        How much of each clip can be heard.
+    """
+    parts = [
+        f'<figure style="margin: 0"><figcaption>{html.escape(label)}</figcaption>'
+        f'<audio controls preload="none" src="data:audio/mpeg;base64,'
+        f'{base64.b64encode(audio.encode_mp3(y, sr, seconds=seconds)).decode()}"></audio></figure>'
+        for label, y in clips.items()
+    ]
+    return HTML(f'<div style="display: flex; flex-wrap: wrap; gap: 1em">{"".join(parts)}</div>')
 
 
 def genre_counts(tracks: pd.DataFrame, genres):
@@ -60,6 +73,8 @@ def genre_counts(tracks: pd.DataFrame, genres):
     for bars in axes.containers:
         axes.bar_label(bars)
     axes.set(title="Tracks and artists per genre", xlabel="", ylabel="count")
+    axes.margins(y=0.12)
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axes.grid(axis="x", visible=False)
     return figure
 
@@ -125,6 +140,31 @@ def feature_images(images: dict[str, np.ndarray], *, frames_per_second: float):
         axis.set_ylabel("dimension")
         axis.grid(visible=False)
     axes[-1, 0].set_xlabel("time (s)")
+    return figure
+
+
+def boxes(values: pd.DataFrame, genre: pd.Series, genres):
+    """Box plots of some statistics by genre, one axis for each.
+
+    Parameters
+    ----------
+    values : pd.DataFrame, shape (tracks, statistics)
+    genre : pd.Series of str, shape (tracks,)
+    genres : list of str
+    """
+    rows = -(-values.shape[1] // 2)
+    figure, axes = plt.subplots(rows, 2, figsize=(9, 2.3 * rows), sharey=True)
+    for axis, name in zip(axes.flat, values, strict=False):
+        sns.boxplot(
+            x=values[name].to_numpy(),
+            y=genre.to_numpy(),
+            order=genres,
+            hue=genre.to_numpy(),
+            hue_order=genres,
+            legend=False,
+            ax=axis,
+        )
+        axis.set(title=name, xlabel="", ylabel="")
     return figure
 
 

@@ -1,6 +1,7 @@
 """Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
 
 import ctypes
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,12 @@ NOTEBOOKS = files.ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 #: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
 MODELS_OF = {"03_cnn": {"cnn"}, "04_rnn": {"rnn"}, "05_hybrid": {"hybrid"}}
+#: What TensorFlow writes when it starts, whatever its log level.
+NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
 #: Modules that decide how results are run and shown, not what they are.
 PRESENTATION = {"report", "study", "__main__"}
+#: What a study folder holds that no notebook writes, or that may grow between runs.
+SIDE = {"stages", "folds_done", "index.html"}
 
 
 class StudyError(RuntimeError):
@@ -150,13 +155,9 @@ def _is_done(study, stage, key):
         return False
     done = files.read_json(record)
     return done["key"] == key and all(
-        (study / name).is_file() and _file_hash(study / name) == digest
+        (study / name).is_file() and files.file_md5(study / name) == digest
         for name, digest in done["outputs"].items()
     )
-
-
-def _file_hash(path):
-    return files.file_md5(path)
 
 
 def _forget_folds(study):
@@ -178,14 +179,25 @@ def _run_notebook(path, parameters, study, key, label):
         command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
         command += ["--cwd", str(NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
         command += ["--kernel", "python3", "--log-level", "ERROR"]
-        child = subprocess.Popen(
-            command, stderr=subprocess.PIPE, text=True, preexec_fn=_die_with_parent
-        )
-        complaint = child.communicate()[1]
-    if child.returncode:
-        raise StudyError(_failure(path, executed, complaint))
+        with (
+            tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
+            subprocess.Popen(
+                command,
+                stdout=subprocess.PIPE,
+                stderr=complaint,
+                encoding="utf-8",
+                preexec_fn=_die_with_parent,
+            ) as child,
+        ):
+            _show_progress(child.stdout)
+            failed = child.wait()
+            complaint.seek(0)
+            said = complaint.read()
+    if failed:
+        raise StudyError(_failure(path, executed, said))
+    _publish(executed)
     outputs = {
-        str(p.relative_to(study)): _file_hash(p)
+        str(p.relative_to(study)): files.file_md5(p)
         for p in sorted(study.rglob("*"))
         if p.is_file() and p.stat().st_mtime_ns >= since and p.parts[len(study.parts)] not in SIDE
     }
@@ -194,8 +206,25 @@ def _run_notebook(path, parameters, study, key, label):
     print(f"{label}: done in {seconds:.0f} s", flush=True)
 
 
-#: What a study folder holds that no notebook writes, or that may grow between runs.
-SIDE = {"stages", "folds_done", "index.html"}
+def _show_progress(stream):
+    """Pass on what cells say on stderr, progress bars above all, without TensorFlow's start-up."""
+    stream.reconfigure(newline="")  # a bar ends its lines with a carriage return: keep it
+    for line in stream:
+        if not NOISE.match(line):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def _publish(executed):
+    """Take out of an executed notebook what no reader needs: stderr, and paths of this machine."""
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    notebook.metadata.papermill.input_path = f"notebooks/{executed.name}"
+    notebook.metadata.papermill.output_path = executed.name
+    with files.written_whole(executed) as temporary:
+        nbformat.write(notebook, temporary)
 
 
 def _die_with_parent():
@@ -234,7 +263,7 @@ def _render(study, name, key):
         return study / "index.html"
     print("Rendering the reports ...", flush=True)
     index = report.render_study(study, profile=name)
-    outputs = {p.name: _file_hash(p) for p in sorted(study.glob("*.html"))}
+    outputs = {p.name: files.file_md5(p) for p in sorted(study.glob("*.html"))}
     files.write_json(study / "stages" / "reports.json", {"key": key, "outputs": outputs})
     return index
 

@@ -120,8 +120,8 @@ class Track:
 
     @property
     def habits(self):
-        """Habits at work: four tracks of five are in the main style, the second is an excursion."""
-        return self.artist.repertoire[(0, 1, 0, 0, 0)[(self.number - 1) % 5]]
+        """Habits at work: three tracks of five are in the main style, the others are excursions."""
+        return self.artist.repertoire[(0, 1, 0, 2, 0)[(self.number - 1) % 5]]
 
 
 def stream(*words):
@@ -200,8 +200,8 @@ def make_artists(genre, n_artists=20, seed=0):
             name = make_name(genre, rng)
         names.add(name)
         main = styles[number % len(styles)]
-        excursion = str(rng.choice([style for style in styles if style != main]))
-        repertoire = composer.draw_repertoire(genre, (main, excursion), rng)
+        others = rng.choice([style for style in styles if style != main], 2, replace=False)
+        repertoire = composer.draw_repertoire(genre, (main, *others.tolist()), rng)
         artists.append(Artist(genre, number, name, repertoire, draw_mix(genre, rng)))
     return tuple(artists)
 

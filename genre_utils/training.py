@@ -1,12 +1,9 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
-import os
 import time
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # before TensorFlow is first imported
 
 import keras
 import numpy as np

@@ -1,0 +1,28 @@
+PROFILE ?= demo
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: study test lab clean
+
+study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
+	$(BIN)/python -m genre_utils study --profile $(PROFILE)
+
+test: .venv/ready  ## lint, unit tests, notebooks as tests, command line, reports in a browser
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/python -m pytest
+
+lab: .venv/ready  ## step through the notebooks
+	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb
+
+clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
+	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis
+
+.venv/ready: requirements.txt requirements-nodeps.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "Python 3.11 to 3.13 is needed; name one with make PYTHON=python3.12"; exit 1; }
+	@echo "Installing the study's environment into .venv (once; about 2 GB and some minutes)."
+	@$(PYTHON) -m venv .venv || $(PYTHON) -m virtualenv .venv || \
+	  { echo "No virtual environment could be made. On Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
+	@touch .venv/ready
