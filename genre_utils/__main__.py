@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from pathlib import Path
 
 import yaml
 
@@ -71,7 +72,7 @@ def _audit(options):
     from genre_utils import corpus
 
     try:
-        folder = corpus.locate("folder", options.folder)
+        folder = corpus.locate("folder", Path(options.folder).expanduser().resolve())
         tracks = corpus.audit(corpus.find_tracks("folder", folder), folder, min_seconds=6.0)
     except corpus.CorpusError as error:
         print(error, file=sys.stderr)

@@ -11,6 +11,7 @@ import soundfile
 SAMPLE_RATE = 22_050  # Hz, of everything this study computes
 SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBFS) is silent
 BLOCK = 1 << 16  # samples decoded at a time, so that memory does not grow with the file
+ESTIMATE = 0.1  # seconds by which an MP3 that does not say its length may end early
 
 
 class Examination(NamedTuple):
@@ -55,7 +56,8 @@ def _examine_sound(sound, min_seconds, missing):
     digest, frames, peak, finite = hashlib.md5(), 0, 0.0, True
     damage = ""
     try:
-        for block in sound.blocks(BLOCK, dtype="float32", always_2d=True):
+        # not `sound.blocks`, which fills up with stale samples where a file ends early
+        while len(block := sound.read(BLOCK, dtype="float32", always_2d=True)):
             digest.update(block.tobytes())
             frames += len(block)
             finite = finite and bool(np.isfinite(block).all())
@@ -63,7 +65,7 @@ def _examine_sound(sound, min_seconds, missing):
     except soundfile.LibsndfileError as error:
         damage = f" ({error.error_string})"
     seconds = frames / sound.samplerate
-    if damage or missing or frames < sound.frames:
+    if damage or missing or sound.frames - frames > ESTIMATE * sound.samplerate:
         reason = f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}"
         if missing:
             reason = f"truncated: {missing:,} bytes that its header announces are missing"

@@ -1,7 +1,11 @@
 """Find, verify and describe tracks: one track table, whatever the music comes from."""
 
 import hashlib
+import os
 import shutil
+import tarfile
+import zipfile
+import zlib
 from pathlib import Path
 
 import joblib
@@ -46,7 +50,7 @@ def locate(corpus: str, corpus_dir: str | Path) -> Path:
     """
     if corpus not in CORPORA:
         raise CorpusError(f"unknown CORPUS {corpus!r}; choose one of {', '.join(CORPORA)}.")
-    path = files.data_folder() / corpus_dir
+    path = files.data_folder() / Path(corpus_dir).expanduser()
     if not corpus_dir or not path.exists():
         raise CorpusError(
             f"CORPUS_DIR {str(corpus_dir)!r} was not found: there is no {path}. Put the music "
@@ -112,7 +116,7 @@ def _unpacked(archive):
             shutil.unpack_archive(archive, partial, "zip")
         else:
             shutil.unpack_archive(archive, partial, filter="data")
-    except (shutil.ReadError, OSError, EOFError) as error:
+    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
         raise CorpusError(f"{archive} is not an archive that can be unpacked: {error}") from error
     partial.replace(target)
     return target
@@ -147,7 +151,10 @@ def find_tracks(corpus: str, folder: Path) -> pd.DataFrame:
 def _listed(csv, needed):
     if not csv.exists():
         raise CorpusError(f"{csv} is missing; it must list the tracks ({', '.join(needed)}, ...).")
-    table = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(csv, dtype=str, keep_default_na=False)
+    except ValueError as error:
+        raise CorpusError(f"{csv} cannot be read as UTF-8 text with commas: {error}") from error
     absent = [column for column in needed if column not in table]
     if absent:
         raise CorpusError(f"{csv} lacks the column(s) {', '.join(absent)}.")
@@ -172,9 +179,10 @@ def _found(root, folder):
     for genre in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         for path in sorted(genre.rglob("*")):
             hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-            if path.is_file() and not hidden and path.suffix.lower() not in COMPANIONS:
-                name = path.relative_to(root).as_posix()
-                rows.append((name, path.relative_to(folder).as_posix(), genre.name))
+            broken = path.is_symlink() and not path.exists()
+            if (path.is_file() or broken) and not hidden and path.suffix.lower() not in COMPANIONS:
+                row = [path.relative_to(base).as_posix() for base in (root, folder)] + [genre.name]
+                rows.append([name.encode(errors="backslashreplace").decode() for name in row])
     if not rows:
         raise CorpusError(
             f"no music found: {root} should hold one folder per genre, GENRE/clip.wav (or FLAC, "
@@ -240,6 +248,8 @@ def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int
 
 def _examine_and_hash(path, min_seconds):
     result = audio.examine(path, min_seconds=min_seconds)
+    if not os.path.lexists(path):  # `_found` saw it: its name holds bytes that are not UTF-8
+        result = result._replace(reason="cannot be read: its name is not UTF-8, rename it")
     readable = result.audio_md5 or not result.reason.startswith("cannot be read")
     return {**result._asdict(), "md5": files.file_md5(path) if readable else ""}
 
@@ -262,7 +272,7 @@ def load_arrays(folder: Path, track_ids) -> np.ndarray:
     except (OSError, ValueError, EOFError) as error:
         raise CorpusError(f"{path} cannot be read as an array: {error}") from error
     listed = _listed(folder / "tracks.csv", needed=("track_id", "genre"))["track_id"]
-    if log_mel.ndim != 3 or len(log_mel) != len(listed):
+    if log_mel.ndim != 3 or log_mel.size == 0 or len(log_mel) != len(listed):
         raise CorpusError(
             f"{path} has shape {log_mel.shape}, but tracks.csv has {len(listed)} rows; the shape "
             "must be (tracks, frames, mels)."

@@ -1,8 +1,9 @@
 """Features of a clip, computed from one shared spectrum and cached by content."""
 
-import zipfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tokenize import TokenError
+from zipfile import BadZipFile
 
 import joblib
 import numpy as np
@@ -274,7 +275,7 @@ def _cached(path, recipe, copy, key):
     try:
         with np.load(place, allow_pickle=False) as stored:
             return stored["log_mel"], stored["summary"], list(stored["columns"])
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile):
+    except (OSError, EOFError, KeyError, ValueError, RuntimeError, BadZipFile, TokenError):
         pass  # not there, or not whole: computed below
     y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
     if copy:

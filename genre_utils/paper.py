@@ -88,6 +88,13 @@ def as_text(value, limits=None) -> str:
     return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if limits else "")
 
 
+def p_text(value) -> str:
+    """Write a p value: 0.031, or < 0.001; without a value nothing."""
+    if value is None or pd.isna(value):
+        return ""
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
 def rate(values: pd.Series) -> pd.Series:
     """Words for shares: the highest of several is Best, the others go by LEVELS.
 
@@ -176,7 +183,7 @@ def audit(table: pd.DataFrame = PAPER) -> pd.DataFrame:
         errors, twice = (1 - genres).sum(), 2 * (1 - accuracy)
         rows += [
             (name, "macro F1 within 2PR/(P+R)", row["F1"], 0, bound, slack),
-            (name, "genres as recalls, precisions or F1: accuracy is a weighted mean of them",
+            (name, "genres as recalls, precisions or F1: accuracy lies between them",
              accuracy, genres.min(), genres.max(), 2 * ROUNDING),
             (name, "genres as recalls: macro recall is their mean",
              recall, genres.mean(), genres.mean(), 2 * ROUNDING),

@@ -32,6 +32,7 @@ def style() -> None:
             "axes.titlesize": "medium",
             "axes.titleweight": "bold",
             "svg.hashsalt": "genre",  # the same figure is the same file
+            "svg.fonttype": "none",  # text stays text
         }
     )
 
@@ -257,7 +258,8 @@ def learning_curves(run: dict):
             curves = [fold["history"][key] for fold in run["folds"]]
             for curve in curves:
                 axis.plot(range(1, len(curve) + 1), curve, color=colour, alpha=0.25, lw=1)
-            median = pd.DataFrame(curves).median()
+            table = pd.DataFrame(curves)
+            median = table.median()[table.count() > len(curves) / 2]  # while most folds go on
             axis.plot(median.index + 1, median, color=colour, lw=2.5, label=label)
         axis.set(title=f"{measure} per epoch", xlabel="epoch", ylabel=measure)
     axes[0].legend(frameon=False)
@@ -318,13 +320,14 @@ def accuracy_intervals(results: dict, paper: dict[str, float]):
             axes.plot(paper[name], y, "|", ms=18, mew=2.5, color=MODEL_COLOURS["paper"])
     chance = 1 / len(results["corpus"]["genres"])
     axes.axvline(chance, color="0.6", ls="--", lw=1)
-    axes.text(chance, len(names) - 0.45, " guessing", color="0.4", va="bottom", fontsize="small")
+    axes.text(chance, -0.45, " guessing", color="0.4", va="bottom", fontsize="small")
     axes.plot([], [], "|", ms=14, mew=2.5, color=MODEL_COLOURS["paper"], label="paper's claim")
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False, loc="upper left")
     axes.set(
         title="Accuracy of whole tracks, with 95 % intervals over artists",
         xlabel="accuracy",
         xlim=(0, 1),
+        ylim=(-0.6, len(names) - 0.4),
         yticks=range(len(names)),
         yticklabels=names,
     )

@@ -1,6 +1,7 @@
 """Folds that no artist crosses, and the one function that refuses whatever does."""
 
 import re
+import unicodedata
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 INNER_FOLDS = 6  # one of them is the inner validation part
 _JOINTS = re.compile(
-    r"\s*(?:,|;|&|\+|\band\b|\bwith\b|\bfeat(?:uring)?\b\.?|\bft\b\.?|\bvs\b\.?)\s*"
+    r"\s*(?:[,;&+/()\[\]]|\band\b|\bwith\b|\bfeat(?:uring)?\b\.?|\bft\b\.?|\bvs\b\.?)\s*"
 )
 
 
@@ -24,7 +25,7 @@ def credited_artists(artist: str) -> frozenset[str]:
     A collaboration credits its members and itself:
     ``"Peter Tosh and Mick Jagger"`` -> peter tosh, mick jagger.
     """
-    folded = " ".join(artist.casefold().split())
+    folded = " ".join(unicodedata.normalize("NFKC", artist).casefold().split())
     if folded.startswith("unknown:"):
         return frozenset({folded})
     names = {re.sub(r"^the ", "", name) for name in _JOINTS.split(folded) if name}
@@ -130,6 +131,7 @@ def fixed_folds(tracks: pd.DataFrame, *, report_on: str, group_by: str, seed: in
 
 
 def _stratified(genre, groups, n_splits, seed):
+    n_splits = min(n_splits, np.unique(genre, return_counts=True)[1].max())  # scikit-learn's limit
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     return splitter.split(genre, genre, groups)
 

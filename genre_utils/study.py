@@ -104,13 +104,16 @@ def choose_notebooks(parameters: dict) -> list[Path]:
         If no notebook knows one of the parameters.
     """
     notebooks = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
-    known = {key: None for path in notebooks for key in defaults(path)}
+    known = {key: value for path in notebooks for key, value in defaults(path).items()}
     unknown = [key for key in parameters if key not in known]
     if unknown:
         raise StudyError(
             f"unknown parameter(s) {', '.join(unknown)}; there are {', '.join(known)}."
         )
-    models = set(parameters.get("MODELS", MODELS_OF["03_cnn"].union(*MODELS_OF.values())))
+    models = set(parameters.get("MODELS") or known["MODELS"])
+    if models - set(known["MODELS"]):
+        wrong = ", ".join(sorted(models - set(known["MODELS"])))
+        raise StudyError(f"unknown model(s) {wrong}; there are {', '.join(known['MODELS'])}.")
     return [p for p in notebooks if p.stem not in MODELS_OF or MODELS_OF[p.stem] & models]
 
 
@@ -142,7 +145,7 @@ def _stage_key(path, parameters, previous):
 def _listing(parameters, own):
     """Names, sizes and times of a corpus's files: tells whether it changed, without reading it."""
     place = parameters.get("CORPUS_DIR", own.get("CORPUS_DIR"))
-    folder = files.data_folder() / (place or "")
+    folder = files.data_folder() / Path(place or "").expanduser()
     if not place or not folder.exists():
         return []
     found = sorted(p for p in (folder.rglob("*") if folder.is_dir() else [folder]) if p.is_file())

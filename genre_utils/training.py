@@ -13,6 +13,8 @@ from tqdm import tqdm
 
 from genre_utils import features, files, models, splits
 
+tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
+
 PATIENCE = 6  # epochs without a better inner validation loss before training stops
 
 

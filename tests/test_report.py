@@ -7,12 +7,12 @@ import nbformat
 import pandas as pd
 import pytest
 import soundfile
-from browser import browser_fixture, check_page, page_fixture  # noqa: F401
 from bs4 import BeautifulSoup
 from matplotlib.figure import Figure
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from PIL import Image
 
+from browser import check_page
 from genre_utils import report
 
 EVIL = "<script>alert(1)</script>"

@@ -1,0 +1,69 @@
+"""What the tests share: an empty cache of their own, small made-up music, and real music."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from hypothesis import settings
+
+from browser import browser_fixture, page_fixture  # noqa: F401  fixtures of several files
+from genre_utils import files
+from study_runs import places_fixture, quick_fixture  # noqa: F401
+
+settings.register_profile("study", deadline=None, max_examples=25)
+settings.load_profile("study")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory):
+    """Nothing is read from, or left in, the cache of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = tmp_path_factory.mktemp("cache")
+        patch.setenv("GENRE_CACHE_DIR", str(folder))
+        yield folder
+
+
+def sound(seed, *, seconds=1.0, sr=22_050, channels=1):
+    """A tone in noise, both decided by `seed`: (n,), or (n, channels) when there are several."""
+    rng = np.random.default_rng(seed)
+    n = round(seconds * sr)
+    tone = np.sin(2 * np.pi * rng.uniform(100, 2000) * np.arange(n) / sr)
+    y = 0.3 * tone[:, np.newaxis] + 0.1 * rng.normal(size=(n, channels)).clip(-3, 3)
+    return y.squeeze(axis=1) if channels == 1 else y
+
+
+def write_sound(path, seed=0, *, subtype=None, sr=22_050, **shape):
+    """Write `sound` to a file, and the folders that it needs."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    soundfile.write(path, sound(seed, sr=sr, **shape), sr, subtype=subtype)
+    return path
+
+
+@pytest.fixture
+def genre_folder(tmp_path):
+    """Two genres of three artists with two tracks of one second each, all different."""
+    folder, rows = tmp_path / "music", []
+    for genre in ("jazz", "rock"):
+        for artist in "ABC":
+            for n in range(2):
+                path = write_sound(folder / genre / f"{artist}{n}.wav", seed=len(rows))
+                rows.append((path.relative_to(folder).as_posix(), f"{genre} {artist}"))
+    pd.DataFrame(rows, columns=["path", "artist"]).to_csv(folder / "tracks.csv", index=False)
+    return folder
+
+
+def _real_music(name):
+    folder = files.data_folder() / name
+    if not folder.is_dir():
+        pytest.skip(f"no {folder}: set GENRE_DATA_DIR to a folder that holds {name}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def gtzan_mini():
+    return _real_music("gtzan_mini")
+
+
+@pytest.fixture(scope="session")
+def gtzan_mel():
+    return _real_music("gtzan_mel")

@@ -1,0 +1,444 @@
+import io
+import os
+import re
+import shutil
+import tarfile
+import zipfile
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+from conftest import sound, write_sound
+
+from genre_utils import corpus, files
+
+
+def audited(folder, min_seconds=0.5):
+    table = corpus.audit(
+        corpus.find_tracks("folder", folder), folder, min_seconds=min_seconds, n_jobs=1
+    )
+    return table.set_index("track_id")
+
+
+def write_bytes(path, content):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+# ---------------------------------------------------------------------------- audit
+
+
+def not_finite(path, value):
+    y = sound(0)
+    y[len(y) // 2] = value
+    soundfile.write(path, y, 22_050, subtype="FLOAT")
+
+
+def truncated(path):
+    write_sound(path)
+    path.write_bytes(path.read_bytes()[:-1001])
+
+
+ODD_FILES = {
+    "text.wav": (lambda p: p.write_text("Dear diary, " * 99), "not audio that can be decoded"),
+    "nothing.wav": (lambda p: p.touch(), "empty file (0 bytes)"),
+    "header.wav": (lambda p: soundfile.write(p, [], 22_050), "empty: a header without any sound"),
+    "cut.wav": (truncated, "truncated: 1,001 bytes that its header announces are missing"),
+    "cut.flac": (truncated, "truncated or damaged: decoding ends after"),
+    "silent.wav": (lambda p: soundfile.write(p, np.zeros(22_050), 22_050), "silent: "),
+    "nan.wav": (lambda p: not_finite(p, np.nan), "holds samples that are not finite numbers"),
+    "inf.wav": (lambda p: not_finite(p, -np.inf), "holds samples that are not finite numbers"),
+    "short.wav": (lambda p: write_sound(p, seconds=0.3), "too short: 0.3 s, at least 0.5 s are"),
+    "gone.wav": (lambda p: p.symlink_to("nowhere.wav"), "cannot be read (No such file"),
+    os.fsdecode(b"caf\xe9.wav"): (
+        lambda p: p.write_bytes(wav_bytes(0)),
+        "cannot be read: its name is not UTF-8, rename it",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ODD_FILES, ids=ascii)
+def test_an_odd_file_is_set_aside_with_the_reason(tmp_path, name):
+    make, reason = ODD_FILES[name]
+    write_sound(tmp_path / "rock" / "good.wav", seed=1)
+    make(tmp_path / "rock" / name)
+    table = audited(tmp_path)
+    assert table.loc["rock/good.wav", "status"] == "used"
+    odd = table.drop("rock/good.wav").squeeze()
+    assert odd["status"] == "set aside"
+    assert odd["reason"].startswith(reason)
+    files.write_table(tmp_path / "tracks.parquet", table.reset_index())
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_without_permission_is_set_aside(tmp_path):
+    write_sound(tmp_path / "rock" / "a.wav").chmod(0)
+    assert audited(tmp_path)["reason"].item() == "cannot be read (Permission denied)"
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "<script>alert(1)<",
+        " two  spaces ",
+        "quo'te\"s",
+        "new\nline",
+        "Ü 音楽 🎷",
+        "é" * 120,
+        "a.b.WAV",
+    ],
+)
+def test_any_name_is_used_and_kept(tmp_path, name):
+    write_sound(tmp_path / "rock" / f"{name}.wav")
+    table = audited(tmp_path)
+    assert table.index == [f"rock/{name}.wav"]
+    assert table["status"].item() == "used"
+    files.write_table(tmp_path / "tracks.parquet", table.reset_index())
+    assert pd.read_parquet(tmp_path / "tracks.parquet")["track_id"].item() == f"rock/{name}.wav"
+
+
+def test_eight_channels_at_192_khz_and_24_bits_are_used(tmp_path):
+    write_sound(tmp_path / "rock" / "a.wav", sr=192_000, channels=8, subtype="PCM_24")
+    table = audited(tmp_path, min_seconds=1.0)
+    assert table["reason"].item() == ""
+    assert table["duration_s"].item() == 1.0
+
+
+def test_hidden_files_companions_and_folders_are_no_tracks(tmp_path):
+    write_sound(tmp_path / "rock" / "album" / "a.wav")
+    for name in ("cover.jpg", "Cover.PNG", "tracks.csv", ".DS_Store", ".hidden/b.wav", "._a.wav"):
+        write_bytes(tmp_path / "rock" / name, b"x")
+    write_bytes(tmp_path / ".git" / "c.wav", b"x")
+    write_bytes(tmp_path / "loose.wav", b"x")
+    (tmp_path / "rock" / "folder.wav").mkdir()
+    assert list(audited(tmp_path).index) == ["rock/album/a.wav"]
+
+
+def test_of_the_same_sound_in_one_genre_the_first_is_used(tmp_path):
+    wav = write_sound(tmp_path / "rock" / "a.wav")
+    shutil.copy(wav, tmp_path / "rock" / "b.wav")
+    soundfile.write(tmp_path / "rock" / "c.flac", *soundfile.read(wav, dtype="int16"))
+    write_sound(tmp_path / "rock" / "d.wav", seed=1)
+    reasons = audited(tmp_path)["reason"]
+    assert list(reasons) == ["", "duplicate of rock/a.wav", "duplicate of rock/a.wav", ""]
+
+
+def test_the_same_sound_in_two_genres_is_used_in_neither(tmp_path):
+    for path in ("pop/a.wav", "rock/a.wav", "rock/b.wav"):
+        write_sound(tmp_path / path)
+    write_sound(tmp_path / "rock" / "c.wav", seed=1)
+    table = audited(tmp_path)
+    assert list(table["status"]) == ["set aside"] * 3 + ["used"]
+    assert set(table["reason"][:3]) == {"duplicate under different genres (pop, rock, rock)"}
+
+
+def test_the_checksum_is_that_of_the_file_and_processes_change_nothing(genre_folder):
+    tracks = corpus.find_tracks("folder", genre_folder)
+    one = corpus.audit(tracks, genre_folder, min_seconds=0.5, n_jobs=1)
+    two = corpus.audit(tracks, genre_folder, min_seconds=0.5, n_jobs=2)
+    pd.testing.assert_frame_equal(one, two)
+    assert one.loc[3, "md5"] == files.file_md5(genre_folder / one.loc[3, "path"])
+    assert (one["status"] == "used").all()
+
+
+# ---------------------------------------------------------------------------- tracks.csv, errors
+
+
+def test_artists_and_splits_come_from_tracks_csv_where_it_names_them(genre_folder):
+    listing = pd.read_csv(genre_folder / "tracks.csv").assign(split="train")
+    listing.loc[1, "artist"] = "  "
+    listing.drop(index=2).to_csv(genre_folder / "tracks.csv", index=False)
+    tracks = corpus.find_tracks("folder", genre_folder)
+    assert list(tracks["artist"][:4]) == [
+        "jazz A", "unknown:jazz/A1.wav", "unknown:jazz/B0.wav", "jazz B",
+    ]  # fmt: skip
+    assert list(tracks["split"][:4]) == ["train", "train", "", "train"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"file,artist\na,b\n", "lacks the column(s) path"),
+        (b"path,artist\na,b\na,c\n", "lists path 'a' more than once"),
+        (b"", "cannot be read"),
+        ("path,artist\na,Beyoncé\n".encode("latin-1"), "cannot be read as UTF-8"),
+        (b"path,artist\na,b\na,b,c,d,e\n", "cannot be read"),
+    ],
+)
+def test_a_bad_tracks_csv_is_refused(genre_folder, content, said):
+    csv = write_bytes(genre_folder / "tracks.csv", content)
+    with pytest.raises(corpus.CorpusError, match=re.escape(said)) as error:
+        corpus.find_tracks("folder", genre_folder)
+    assert str(csv) in str(error.value)
+
+
+def test_folders_that_hold_no_music_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setenv("GENRE_DATA_DIR", str(tmp_path))
+    with pytest.raises(corpus.CorpusError, match=r"'mine' was not found.*GENRE_DATA_DIR"):
+        corpus.locate("folder", "mine")
+    with pytest.raises(corpus.CorpusError, match="''"):
+        corpus.locate("folder", "")
+    with pytest.raises(corpus.CorpusError, match=r"unknown CORPUS 'ballroom'.*synthetic, folder"):
+        corpus.locate("ballroom", ".")
+    (tmp_path / "mine" / "rock").mkdir(parents=True)
+    assert corpus.locate("folder", "mine") == tmp_path / "mine"
+    with pytest.raises(corpus.CorpusError, match=r"no music found: .*mine.*GENRE/clip\.wav"):
+        corpus.find_tracks("folder", tmp_path / "mine")
+
+
+def table_of(artists_per_genre, artist="{genre} {n}"):
+    rows = [
+        (f"{genre}{n}", genre, artist.format(genre=genre, n=n))
+        for genre, count in artists_per_genre.items()
+        for n in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["track_id", "genre", "artist"])
+
+
+@pytest.mark.parametrize(
+    ("genres", "said"),
+    [
+        (["rock", "ska"], r"unknown genre.*'ska'.*this corpus has jazz, rock"),
+        (["rock", "jazz", "rock"], "names a genre twice: rock, jazz, rock"),
+        (["rock"], r"only one genre \(rock\)"),
+    ],
+)
+def test_genres_that_cannot_be_studied_are_refused(genres, said):
+    with pytest.raises(corpus.CorpusError, match=said):
+        corpus.choose_genres(table_of({"jazz": 3, "rock": 3}), genres)
+
+
+def test_genres_keep_their_order_and_none_means_all():
+    tracks = table_of({"rock": 3, "jazz": 3, "pop": 3})
+    assert corpus.choose_genres(tracks, ["rock", "jazz"]) == ["rock", "jazz"]
+    assert corpus.choose_genres(tracks, []) == ["jazz", "pop", "rock"]
+    with pytest.raises(corpus.CorpusError, match="only one genre"):
+        corpus.choose_genres(table_of({"rock": 3}), [])
+
+
+@pytest.mark.parametrize(
+    ("counts", "settings", "said"),
+    [
+        ({"rock": 3, "jazz": 2}, {}, "under 3 artists in a genre: jazz has 2.*add music or group"),
+        ({"rock": 3, "jazz": 2}, {"group_by": "track"}, "under 3 tracks in a genre: jazz has 2"),
+        ({"rock": 3, "jazz": 3}, {"folds": 1}, "FOLDS is 1.*at least 2"),
+        ({"rock": 3, "jazz": 3}, {"group_by": "album"}, "'album'; choose 'artist' or 'track'"),
+    ],
+)
+def test_settings_that_cannot_be_studied_are_refused(counts, settings, said):
+    with pytest.raises(corpus.CorpusError, match=said):
+        corpus.check(
+            table_of(counts), ["rock", "jazz"], **{"group_by": "artist", "folds": 3} | settings
+        )
+
+
+def test_collaborations_count_as_one_artist():
+    tracks = table_of({"rock": 3, "jazz": 3})
+    tracks.loc[0, "artist"] = "rock 1 & Rock 2"
+    with pytest.raises(corpus.CorpusError, match="rock has 1"):
+        corpus.check(tracks, ["rock", "jazz"], group_by="artist", folds=3)
+
+
+def test_what_weakens_a_study_is_warned_of():
+    def warnings(tracks, group_by="artist", folds=3):
+        return " ".join(corpus.check(tracks, ["rock", "jazz"], group_by=group_by, folds=folds))
+
+    tracks = table_of({"rock": 4, "jazz": 3})
+    assert warnings(tracks) == ""
+    assert warnings(tracks, folds=4) == "Fewer artists than the 4 folds: jazz (3)."
+    assert "by track, not by artist" in warnings(tracks, group_by="track")
+    unknown = table_of({"rock": 4, "jazz": 3}, artist="unknown:{genre}{n}")
+    assert warnings(unknown).startswith("No artist is known")
+
+
+def test_the_description_counts_what_is_used_and_its_hash_knows_the_content(genre_folder):
+    (genre_folder / "rock" / "broken.wav").touch()
+    tracks = audited(genre_folder).reset_index()
+    described = corpus.describe(tracks, ["jazz", "rock"], corpus="folder", group_by="artist")
+    expected = {"tracks": 12, "artists": 6, "set_aside": 1, "synthetic": False, "banner": None}
+    assert expected.items() <= described.items()
+    shuffled = tracks.sample(frac=1, random_state=0)
+    same = corpus.describe(shuffled, ["jazz", "rock"], corpus="folder", group_by="artist")
+    assert same["sha256"] == described["sha256"]
+    tracks.loc[0, "artist"] = "somebody else"
+    other = corpus.describe(tracks, ["jazz", "rock"], corpus="folder", group_by="artist")
+    assert other["sha256"] != described["sha256"]
+
+
+# ---------------------------------------------------------------------------- GTZAN, archives
+
+
+def wav_bytes(seed):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, sound(seed), 22_050, format="WAV")
+    return buffer.getvalue()
+
+
+def archive(path, members):
+    """Write a .zip or .tar.gz of names and bytes."""
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as packed:
+            for name, content in members.items():
+                packed.writestr(name, content)
+    else:
+        with tarfile.open(path, "w:gz") as packed:
+            for name, content in members.items():
+                entry = tarfile.TarInfo(name)
+                entry.size = len(content)
+                packed.addfile(entry, io.BytesIO(content))
+    return path
+
+
+@pytest.mark.parametrize("root", ["genres", "genres_original", "Data/genres_original", "x/genres"])
+@pytest.mark.parametrize("kind", ["folder", ".tar.gz", ".zip"])
+def test_gtzan_is_found_in_every_shape_it_comes_in(tmp_path, root, kind):
+    members = {f"{root}/{g}/{g}.00000.wav": wav_bytes(n) for n, g in enumerate(["jazz", "rock"])}
+    members[f"{root.replace('genres', 'images')}/jazz/jazz.png"] = b"x"
+    if kind == "folder":
+        place = tmp_path / "gtzan"
+        for name, content in members.items():
+            write_bytes(place / name, content)
+    else:
+        place = archive(tmp_path / f"gtzan{kind}", members)
+    folder = corpus.locate("gtzan-mini", place)
+    tracks = corpus.find_tracks("gtzan-mini", folder)
+    assert list(tracks["track_id"]) == ["jazz/jazz.00000.wav", "rock/rock.00000.wav"]
+    assert list(tracks["genre"]) == ["jazz", "rock"]
+    assert (folder / tracks.loc[1, "path"]).read_bytes() == wav_bytes(1)
+
+
+def test_an_archive_is_unpacked_once(tmp_path):
+    packed = archive(tmp_path / "g.zip", {"genres/rock/once.wav": wav_bytes(9)})
+    folder = corpus.locate("gtzan-mini", packed)
+    before = (folder / "genres" / "rock" / "once.wav").stat()
+    assert corpus.locate("gtzan-mini", packed) == folder
+    after = (folder / "genres" / "rock" / "once.wav").stat()
+    assert (after.st_ino, after.st_ctime_ns) == (before.st_ino, before.st_ctime_ns)
+
+
+@pytest.mark.parametrize("name", ["../evil.wav", "genres/../../evil.wav", "/{root}/evil.wav"])
+@pytest.mark.parametrize("kind", [".tar.gz", ".zip"])
+def test_an_archive_writes_nothing_outside_its_folder(tmp_path, monkeypatch, name, kind):
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "cache"))
+    name = name.format(root=str(tmp_path).strip("/"))
+    packed = archive(tmp_path / f"evil{kind}", {name: b"x", "genres/rock/a.wav": b"x"})
+    inside = tmp_path / "nowhere"
+    try:
+        inside = corpus.locate("gtzan-mini", packed)
+    except corpus.CorpusError as error:
+        assert str(packed) in str(error)
+    assert all(path.is_relative_to(inside) for path in tmp_path.rglob("evil.wav"))
+
+
+@pytest.mark.parametrize("kind", [".tar.gz", ".zip"])
+@pytest.mark.parametrize("damage", ["cut", "flipped", "text"])
+def test_a_broken_archive_is_refused_or_its_files_are_left_to_the_audit(tmp_path, kind, damage):
+    packed = archive(tmp_path / f"g{kind}", {"genres/rock/a.wav": wav_bytes(5)})
+    content = bytearray(packed.read_bytes())
+    content[len(content) // 2] ^= 255
+    packed.write_bytes(
+        {"cut": content[: len(content) // 2], "text": b"hi", "flipped": content}[damage]
+    )
+    if damage == "flipped" and kind == ".tar.gz":
+        return  # the sound alone is damaged: nothing an archive could tell
+    with pytest.raises(corpus.CorpusError, match="not an archive that can be unpacked"):
+        corpus.locate("gtzan-mini", packed)
+
+
+def test_the_real_gtzan_mini_is_all_used_and_says_what_it_is(gtzan_mini):
+    tracks = corpus.find_tracks("gtzan-mini", corpus.locate("gtzan-mini", gtzan_mini))
+    assert len(tracks) == 100
+    assert list(tracks["genre"].value_counts().unique()) == [10]
+    assert not tracks["artist"].str.startswith("unknown:").all()
+    some = corpus.audit(tracks[::20], gtzan_mini, min_seconds=29.0, n_jobs=1)
+    assert list(some["status"]) == ["used"] * 5
+    described = corpus.describe(some, [], corpus="gtzan-mini", group_by="track")
+    assert described["banner"] == corpus.GTZAN_MINI_BANNER
+
+
+# ---------------------------------------------------------------------------- ready log-mel
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store of six tracks whose values name their row."""
+    rows = [(f"t{n}", "jazz" if n < 3 else "rock", f"artist {n}") for n in range(6)]
+    table = pd.DataFrame(rows, columns=["track_id", "genre", "artist"])
+    table.to_csv(tmp_path / "tracks.csv", index=False)
+    ramp = np.linspace(0, 0.5, 20 * 8).reshape(20, 8)
+    np.save(tmp_path / "log_mel.npy", (np.arange(6)[:, None, None] + ramp).astype(np.float16))
+    return tmp_path
+
+
+def test_arrays_come_in_the_order_asked_for(store):
+    arrays = corpus.load_arrays(store, ["t4", "t0"])
+    assert arrays.shape == (2, 20, 8)
+    assert list(arrays[:, 0, 0]) == [4, 0]
+
+
+def test_arrays_without_content_and_copies_are_set_aside(store):
+    arrays = np.load(store / "log_mel.npy")
+    arrays[1] = arrays[0]
+    arrays[2] = 0
+    arrays[3, 5, 5] = np.nan
+    arrays[5] = arrays[0]
+    np.save(store / "log_mel.npy", arrays)
+    tracks = corpus.find_tracks("store", store)
+    loaded = corpus.load_arrays(store, tracks["track_id"])
+    table = corpus.audit_store(tracks, loaded, clip_seconds=2.0)
+    assert list(table["status"]) == ["set aside"] * 4 + ["used", "set aside"]
+    assert "silent" in table.loc[2, "reason"]
+    assert "not finite" in table.loc[3, "reason"]
+    assert table.loc[0, "reason"] == "duplicate under different genres (jazz, jazz, rock)"
+    assert list(table["duration_s"].unique()) == [2.0]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (None, "No such file"),
+        (np.array([{"a": 1}], dtype=object), "Python objects"),
+        (np.zeros((5, 20, 8)), r"shape \(5, 20, 8\), but tracks.csv has 6 rows"),
+        (np.zeros((6, 20)), r"shape \(6, 20\)"),
+        (np.zeros((6, 0, 8)), r"shape \(6, 0, 8\)"),
+        (b"\x93NUMPY cut", "cannot be read as an array"),
+    ],
+    ids=["missing", "pickled", "rows", "flat", "empty", "damaged"],
+)
+def test_a_store_that_does_not_match_is_refused(store, array, said):
+    path = store / "log_mel.npy"
+    path.unlink()
+    if isinstance(array, bytes):
+        path.write_bytes(array)
+    elif array is not None:
+        np.save(path, array, allow_pickle=True)
+    with pytest.raises(corpus.CorpusError, match=said):
+        corpus.load_arrays(store, ["t0"])
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (None, "tracks.csv is missing; it must list the tracks"),
+        ("track_id,artist\nt0,a\n", "lacks the column.* genre"),
+        ("track_id,genre\nt0,a\nt0,a\n", "lists track_id 't0' more than once"),
+    ],
+)
+def test_a_store_without_a_proper_list_is_refused(store, content, said):
+    (store / "tracks.csv").unlink()
+    if content:
+        (store / "tracks.csv").write_text(content)
+    with pytest.raises(corpus.CorpusError, match=said):
+        corpus.find_tracks("store", store)
+
+
+def test_the_real_log_mel_store_is_all_used(gtzan_mel):
+    tracks = corpus.find_tracks("store", corpus.locate("store", gtzan_mel))
+    assert len(tracks) == 639
+    assert set(tracks["split"]) == {"train", "valid"}
+    some = tracks[::80]
+    arrays = corpus.load_arrays(gtzan_mel, some["track_id"])
+    assert arrays.shape[1:] == (334, 128)
+    assert set(corpus.audit_store(some, arrays, clip_seconds=30.0)["status"]) == {"used"}

@@ -1,0 +1,56 @@
+"""The README tells the truth: its table is that of the reference run, its commands exist."""
+
+import re
+
+import pytest
+
+from genre_utils import files, paper, study
+from study_runs import ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def results():
+    return files.read_json(ROOT / "reports" / "gtzan-mel" / "results.json")
+
+
+def table(results):
+    """Rows of the README's table, from results.json."""
+    rows = ["| model | accuracy, 95 % interval | F1 | paper's accuracy |", "|---|---|---|---|"]
+    order = sorted(results["models"], key=lambda name: -results["models"][name]["accuracy"])
+    for name in order:
+        model = results["models"][name]
+        accuracy = paper.as_text(model["accuracy"], model["ci95"]["accuracy"])
+        claim = f"{paper.PAPER.loc[name, 'accuracy']:.2f}" if name in paper.PAPER.index else ""
+        rows.append(f"| `{name}` | {accuracy} | {model['f1']:.2f} | {claim} |")
+    return "\n".join(rows)
+
+
+def test_the_table_is_that_of_the_reference_run(results):
+    assert table(results) in README
+
+
+def test_the_corpus_is_that_of_the_reference_run(results):
+    corpus = results["corpus"]
+    assert f"{corpus['tracks']} real tracks" in README
+    assert f"{corpus['artists']} artists" in README
+    assert corpus["synthetic"] is False and len(corpus["genres"]) == 4
+
+
+def test_the_prices_of_leakage_are_those_of_the_reference_run(results):
+    for split in ("segment", "artist"):
+        assert f"{results['leakage'][split]:.0%}".replace("%", " %") in README
+
+
+def test_its_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_its_profiles_and_parameters_exist():
+    named = set(re.findall(r"--profile ([\w-]+)", README))
+    named |= set(re.findall(r"^\| `([\w-]+)` \|.*minutes \|$", README, re.M))
+    assert named == {path.stem for path in study.PROFILES.glob("*.yaml")}
+    parameters = set(re.findall(r"--set '?([A-Z_]+)=", README)) - {"NAME"}
+    assert study.choose_notebooks({name: [] for name in parameters})
