@@ -160,7 +160,7 @@ def summarise(families: dict[str, np.ndarray], length: int) -> np.ndarray:
     count = values.shape[1] // length
     cut = values[:, : count * length].reshape(len(values), count, length)
     statistics = np.stack([cut.mean(axis=2), cut.std(axis=2)], axis=1)
-    return statistics.reshape(-1, count).T.astype(np.float32)
+    return statistics.reshape(2 * len(values), count).T.astype(np.float32)
 
 
 def family_of(column: str) -> str:
@@ -333,7 +333,7 @@ def load_excerpts(study: Path) -> tuple[np.ndarray, pd.DataFrame]:
     counts = (index["frames"] // length).to_numpy()
     excerpts = np.concatenate(
         [
-            track[: count * length].reshape(count, length, -1)
+            track[: count * length].reshape(count, length, track.shape[1])
             for track, count in zip(store, counts, strict=True)
         ]
     )

@@ -43,7 +43,7 @@ def _our_row(model: dict, genres: list[str], cell, per_genre: str) -> dict:
         numbers = model["per_genre"][genre]
         row[genre] = cell(numbers[per_genre], numbers["ci95"][per_genre])
     seconds = model["training_seconds"]
-    row["training"] = "" if seconds is None else f"{seconds / 60:.1f} min"
+    row["training"] = "" if seconds is None else duration(seconds)
     return row | {label: model["hyperparameters"].get(key) for key, label in SETTINGS.items()}
 
 
@@ -86,6 +86,11 @@ def as_text(value, limits=None) -> str:
     if value is None or pd.isna(value):
         return ""
     return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if limits else "")
+
+
+def duration(seconds: float) -> str:
+    """Write a duration: 42 s, or 2.0 min from a minute on."""
+    return f"{seconds:.0f} s" if seconds < 59.5 else f"{seconds / 60:.1f} min"
 
 
 def p_text(value) -> str:

@@ -23,7 +23,7 @@ from PIL import Image
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from genre_utils import files
+from genre_utils import files, paper
 
 STUDY_TITLE = "Music genre recognition: a leak-free study"
 MIME_TYPES = [
@@ -331,6 +331,7 @@ def render_index(study: Path, *, profile: str) -> Path:
     text = template.render(
         resources={"page": page},
         pages=pages,
+        duration=paper.duration,
         results=files.read_json(results) if results.exists() else None,
     )
     with files.written_whole(study / "index.html") as temporary:

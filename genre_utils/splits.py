@@ -151,7 +151,9 @@ def _validation(genre, groups, seed):
         if len(chosen) and set(genre[rest]) == set(genre) and unevenness < best:
             best, choice = unevenness, chosen
     if choice is None:
-        raise ValueError("no inner validation part leaves every genre something to train on.")
+        raise ValueError(
+            "no inner validation part leaves every genre something to train on: use more FOLDS."
+        )
     return choice
 
 

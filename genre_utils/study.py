@@ -136,7 +136,9 @@ def _stage_key(path, parameters, previous):
     chosen = {key: parameters.get(key, value) for key, value in own.items()}
     package = Path(__file__).parent
     sources = [p for p in sorted(package.glob("*.py")) if p.stem not in PRESENTATION]
-    parts = [path.read_bytes(), chosen, files.source_hash(*[p.stem for p in sources]), previous]
+    cells = nbformat.read(path, as_version=4).cells
+    written = [cell.source for cell in cells]  # outputs that tests compare decide nothing
+    parts = [written, chosen, files.source_hash(*[p.stem for p in sources]), previous]
     if not previous:
         parts.append(_listing(parameters, own))
     return files.sha256(*parts)
@@ -273,6 +275,8 @@ def _render(study, name, key):
 
 def headline(study: Path) -> str:
     """Headline table of a finished study, as text."""
+    from genre_utils import paper
+
     results = files.read_json(study / "results.json")
     corpus = results["corpus"]
     music = "composed music" if corpus["synthetic"] else f"corpus {corpus['name']}"
@@ -285,6 +289,6 @@ def headline(study: Path) -> str:
         accuracy = f"{model['accuracy']:.2f} [{low:.2f} to {high:.2f}]"
         lines.append(
             f"{name:<10}{accuracy:<24}{model['f1']:<7.2f}{model['excerpt_accuracy']:<13.2f}"
-            f"{model['training_seconds'] / 60:.1f} min"
+            f"{paper.duration(model['training_seconds'])}"
         )
     return "\n".join(lines)

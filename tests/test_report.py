@@ -191,7 +191,7 @@ def test_headings_and_links(rich):
 def test_index_tells_the_results(rendered):
     soup = soup_of(rendered / "index.html")
     rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in soup.select("tr")]
-    assert rows[1] == ["cnn", "0.83", "0.78 to 0.87", "0.83", "0.73", "1.5", "1,234,567"]
+    assert rows[1] == ["cnn", "0.83", "0.78 to 0.87", "0.83", "0.73", "1.5 min", "1,234,567"]
     assert rows[2][0] == "rnn" and rows[2][-2:] == ["–", "–"]
     text = " ".join(soup.main.get_text().split())
     assert "cnn and hybrid: not separable (difference 0.03, 95 % interval −0.02 to 0.08" in text

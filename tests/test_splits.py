@@ -1,12 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_utils import splits
 
 GENRES = ("jazz", "pop", "rock")
+DIVAS = "Aretha Franklin, Celine Dion, Mariah Carey, Shania Twain & Gloria Estefan"
+
+pytestmark = pytest.mark.filterwarnings("ignore:The least populated class in y")
 
 
 def table_of(sizes):
@@ -22,8 +25,8 @@ def table_of(sizes):
 
 @st.composite
 def corpora(draw, fewest=3):
-    """Two or three genres of `fewest` to six artists, each with one to eight tracks."""
-    artists = st.lists(st.integers(1, 8), min_size=fewest, max_size=6)
+    """Two or three genres of `fewest` to seven artists, each with one to eight tracks."""
+    artists = st.lists(st.integers(1, 8), min_size=fewest, max_size=7)
     return table_of({genre: draw(artists) for genre in GENRES[: draw(st.integers(2, 3))]})
 
 
@@ -32,12 +35,13 @@ def assert_sound(folds, tracks):
     genre = tracks.set_index("track_id")["genre"]
     for _, fold in folds.groupby("fold"):
         assert fold["track_id"].is_unique
-        assert (fold.groupby("group")["part"].nunique() == 1).all()
+        assert not fold.drop_duplicates(["group", "part"])["group"].duplicated().any()
         assert set(fold["part"]) == {"train", "validation", "test"}
         assert set(genre[fold.loc[fold["part"] == "train", "track_id"]]) == set(genre)
 
 
-@given(corpora(), st.integers(2, 10), st.sampled_from(["artist", "track"]), st.integers(0, 99))
+@settings(max_examples=60)
+@given(corpora(), st.integers(3, 10), st.sampled_from(["artist", "track"]), st.integers(0, 99))
 def test_folds_test_each_track_once_and_never_cross_a_group(tracks, k, group_by, seed):
     folds = splits.make_folds(tracks, folds=k, group_by=group_by, seed=seed)
     assert_sound(folds, tracks)
@@ -45,12 +49,11 @@ def test_folds_test_each_track_once_and_never_cross_a_group(tracks, k, group_by,
     assert len(folds) == len(tracks) * folds["fold"].nunique()
     tested = folds.loc[folds["part"] == "test", "track_id"]
     assert sorted(tested) == sorted(tracks["track_id"])
-    known = tracks.set_index("track_id")["artist"] if group_by == "artist" else folds["track_id"]
-    expected = folds["track_id"].map(known) if group_by == "artist" else known
-    assert list(folds["group"]) == list(expected)
+    artist = folds["track_id"].map(tracks.set_index("track_id")["artist"])
+    assert list(folds["group"]) == list(artist if group_by == "artist" else folds["track_id"])
 
 
-@given(corpora(), st.integers(2, 5), st.integers(0, 99), st.randoms())
+@given(corpora(fewest=4), st.integers(2, 5), st.integers(0, 99), st.randoms())
 def test_folds_depend_on_the_seed_alone_not_on_the_order_of_rows(tracks, k, seed, order):
     settings = {"folds": k, "group_by": "artist", "seed": seed}
     folds = splits.make_folds(tracks, **settings)
@@ -82,9 +85,11 @@ def test_fewer_groups_than_folds_give_fewer_folds():
     assert_sound(folds, tracks)
 
 
-def test_a_genre_that_one_group_holds_is_refused():
-    with pytest.raises(ValueError, match="test every artist of a genre"):
-        splits.make_folds(table_of({"a": [5], "b": [2] * 6}), folds=2, group_by="artist", seed=0)
+@pytest.mark.parametrize("sizes", [{"a": [5], "b": [2] * 6}, {"a": [2, 6, 8], "b": [6, 6, 6]}])
+def test_folds_that_leave_nothing_to_train_on_are_refused(sizes):
+    with pytest.raises(ValueError, match="use more FOLDS"):
+        for seed in range(20):
+            splits.make_folds(table_of(sizes), folds=2, group_by="artist", seed=seed)
 
 
 # ---------------------------------------------------------------------------- groups
@@ -99,8 +104,8 @@ def groups(*artists, ids=None):
 @pytest.mark.parametrize(
     ("together", "member"),
     [
-        ("Aretha Franklin, Celine Dion, Mariah Carey, Shania Twain & Gloria Estefan", "Mariah Carey"),
-        ("Aretha Franklin, Celine Dion, Mariah Carey, Shania Twain & Gloria Estefan", "Gloria Estefan"),
+        (DIVAS, "Mariah Carey"),
+        (DIVAS, "Gloria Estefan"),
         ("Peter Tosh and Mick Jagger", "Mick Jagger"),
         ("Rage Against the Machine", "Rage Against The Machine"),
         ("The Rolling Stones", "Rolling  Stones"),
@@ -149,8 +154,8 @@ def test_tracks_that_credit_the_same_name_are_in_one_group(credits):
 def test_the_real_collaborations_are_tied(gtzan_mel):
     tracks = pd.read_csv(gtzan_mel / "tracks.csv").rename_axis("row")
     found = splits.groups_of(tracks, "artist")
-    assert found[tracks["artist"].str.contains("Mick Jagger|Peter Tosh")].nunique() == 1
-    assert found[tracks["artist"].str.casefold() == "rage against the machine"].nunique() == 1
+    assert len(set(found[tracks["artist"].str.contains("Mick Jagger|Peter Tosh")])) == 1
+    assert len(set(found[tracks["artist"].str.contains("Rage Against [tT]he Machine")])) == 1
     unknown = tracks["artist"].str.startswith("unknown:")
     assert found[unknown].is_unique
     assert_sound(splits.make_folds(tracks, folds=5, group_by="artist", seed=0), tracks)

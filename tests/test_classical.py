@@ -1,0 +1,160 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from genre_utils import classical, evaluation, files, splits
+
+GENRES = ["rock", "jazz", "pop"]  # not in alphabetical order
+KNOWN = ["svm", "knn"]
+
+
+@pytest.fixture
+def study(tmp_path):
+    """Nine artists of each of three genres, two tracks each, three excerpts each, one copy."""
+    rng = np.random.default_rng(0)
+    rows = [
+        (f"{genre}{artist}.{n}", genre, f"{genre} {artist}")
+        for genre in GENRES
+        for artist in range(9)
+        for n in range(2)
+    ]
+    tracks = pd.DataFrame(rows, columns=["track_id", "genre", "artist"]).assign(status="used")
+    summary = tracks[["track_id"]].merge(pd.DataFrame({"copy": [0, 1]}), how="cross")
+    summary = summary.merge(pd.DataFrame({"excerpt": range(3)}), how="cross")
+    genre = np.repeat(np.arange(3), 18 * 6)
+    values = {f"mfcc_{k:02d}_mean": rng.normal(size=len(summary)) for k in range(1, 4)}
+    values["mfcc_01_mean"] += 2.0 * genre
+    values["chroma_01_std"] = 1000 * rng.normal(size=len(summary))  # only scaling tames it
+    files.write_table(tmp_path / "summary.parquet", summary.assign(**values))
+    files.write_table(tmp_path / "tracks.parquet", tracks)
+    folds = splits.make_folds(tracks, folds=3, group_by="artist", seed=0)
+    files.write_table(tmp_path / "folds.parquet", folds)
+    files.write_json(tmp_path / "corpus.json", {"genres": GENRES})
+    files.write_json(tmp_path / "features.json", {"sha256": "0"})
+    return tmp_path
+
+
+def accuracy(predictions):
+    whole = evaluation.track_probabilities(predictions)
+    return (whole["y_pred"] == whole["y_true"]).mean()
+
+
+def blobs(rng, labels, per_label=18):
+    """Rows of each label around a corner of its own, in groups of three."""
+    y = np.repeat(np.array(labels, dtype=object), per_label)
+    corner = 4.0 * np.eye(len(labels), 5)[np.repeat(np.arange(len(labels)), per_label)]
+    return corner + rng.normal(size=(len(y), 5)), y, np.arange(len(y)) // 3
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("order", [["a", "b", "c"], ["c", "a", "b"], ["b", "c", "a"]])
+def test_probabilities_sum_to_1_and_columns_follow_the_genres(name, order):
+    x, y, group = blobs(np.random.default_rng(0), "abc")
+    test = np.arange(0, len(x), 2)
+    found = classical.fit_predict(name, x, y, group, np.arange(1, len(x), 2), test, order)
+    assert found.shape == (len(test), 3)
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+    assert (np.array(order, dtype=object)[found.argmax(axis=1)] == y[test]).mean() > 0.9
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_test_rows_teach_nothing(name):
+    rng = np.random.default_rng(0)
+    x, y, group = blobs(rng, "ab")
+    train, test = np.arange(6, len(x)), np.arange(6)
+    one = classical.fit_predict(name, x, y, group, train, test, ["a", "b"])
+    x[test[3:]] = 1e6 * rng.normal(size=(3, 5))
+    y[test] = "b"
+    other = classical.fit_predict(name, x, y, group, train, test, ["a", "b"])
+    np.testing.assert_array_equal(one[:3], other[:3])
+    assert not np.array_equal(one[3:], other[3:])
+
+
+def test_features_are_brought_to_one_scale_learned_from_the_training_rows():
+    x, y, _ = blobs(np.random.default_rng(0), "ab")
+    scaler = classical.estimator("knn").fit(x * 50 + 7, y)[0]
+    np.testing.assert_allclose(scaler.mean_, (x * 50 + 7).mean(axis=0))
+    np.testing.assert_allclose(scaler.scale_, 50 * x.std(axis=0))
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_cross_validation_writes_valid_predictions_and_a_run(study, name):
+    predictions, run = classical.cross_validate(study, name)
+    written = pd.read_parquet(study / "predictions" / f"{name}.parquet")
+    pd.testing.assert_frame_equal(written, predictions)
+    assert files.read_json(study / "runs" / f"{name}.json") == run
+    tables = [pd.read_parquet(study / f"{table}.parquet") for table in ("folds", "tracks")]
+    evaluation.check_predictions(written, *tables, GENRES)
+    assert list(written.columns[-3:]) == ["p_rock", "p_jazz", "p_pop"]
+    assert len(written) == 54 * 3  # the copies are not tested
+    assert run["model"] == name
+    assert [fold["fold"] for fold in run["folds"]] == [0, 1, 2]
+    assert run["training_seconds"] == sum(fold["seconds"] for fold in run["folds"]) > 0
+    assert 0.7 < accuracy(written) <= 1.0
+    again, _ = classical.cross_validate(study, name)
+    pd.testing.assert_frame_equal(again, predictions)
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_leaked_folds_are_refused_before_anything_is_written(study, name):
+    folds = pd.read_parquet(study / "folds.parquet")
+    one = folds.index[(folds["fold"] == 2) & (folds["part"] == "train")][0]
+    test = folds.index[(folds["fold"] == 2) & (folds["part"] == "test")][0]
+    folds.loc[one, "group"] = folds.loc[test, "group"]
+    files.write_table(study / "folds.parquet", folds)
+    with pytest.raises(splits.LeakageError, match="fold 2"):
+        classical.cross_validate(study, name)
+    assert not (study / "predictions").exists()
+    assert not (study / "runs").exists()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+def test_genres_dealt_at_random_are_recognised_by_chance_alone(study, name):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    found = []
+    for seed in range(3):
+        genre = np.random.default_rng(seed).permutation(GENRES * 18)
+        files.write_table(study / "tracks.parquet", tracks.assign(genre=genre))
+        found.append(accuracy(classical.cross_validate(study, name)[0]))
+    assert 1 / 3 - 0.15 < np.mean(found) < 1 / 3 + 0.15
+
+
+def test_the_price_of_leakage_compares_the_same_excerpts(study):
+    summary = pd.read_parquet(study / "summary.parquet")
+    voice = summary["track_id"].str[:-2].map(hash_of)
+    track = summary["track_id"].map(hash_of)
+    rng = np.random.default_rng(0)
+    summary["mfcc_01_mean"] = voice + 0.1 * rng.normal(size=len(summary))  # who plays
+    summary["mfcc_02_mean"] = track + 0.1 * rng.normal(size=len(summary))  # on which recording
+    files.write_table(study / "summary.parquet", summary.drop(columns="chroma_01_std"))
+    found = classical.price_of_leakage(study, folds=3, seed=0)
+    assert list(found) == ["segment", "track", "artist"]
+    keys = []
+    for split, table in found.items():
+        path = study / "predictions" / "leakage" / f"svm_{split}.parquet"
+        pd.testing.assert_frame_equal(pd.read_parquet(path), table)
+        evaluation.check_table(table, GENRES)
+        keys.append(sorted(zip(table["track_id"], table["excerpt"], table["y_true"], strict=True)))
+    assert keys[0] == keys[1] == keys[2]
+    assert len(keys[0]) == 54 * 3
+    parts = {
+        split: table.assign(artist=table["track_id"].str[:-2]) for split, table in found.items()
+    }
+    assert (parts["segment"].groupby("track_id")["fold"].nunique() > 1).any()
+    assert (parts["track"].groupby("artist")["fold"].nunique() > 1).any()
+    for split, unit in (("track", "track_id"), ("artist", "artist")):
+        assert parts[split].groupby(unit)["fold"].nunique().max() == 1
+    right = {split: evaluation.most_probable(table) for split, table in found.items()}
+    right = {split: (table["y_pred"] == table["y_true"]).mean() for split, table in right.items()}
+    assert right["segment"] > right["artist"] + 0.2
+
+
+def hash_of(text):
+    return int(files.sha256(text)[:6], 16) / 16**6
+
+
+def test_columns_of_families(study):
+    data = classical.Data(study)
+    assert data.columns(["chroma"]) == ["chroma_01_std"]
+    assert data.columns(["mfcc"]) == ["mfcc_01_mean", "mfcc_02_mean", "mfcc_03_mean"]
+    assert len(data.table) == 54 * 3
