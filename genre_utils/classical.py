@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.model_selection import StratifiedGroupKFold
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
@@ -70,16 +70,20 @@ def fit_predict(name: str, x, y, group, train, test, genres) -> np.ndarray:
     """
     model = estimator(name)
     if name == "svm":
-        inner = StratifiedGroupKFold(CALIBRATION_FOLDS)
-        parts = [
-            (rest, held)
-            for rest, held in inner.split(train, y[train], group[train])
-            if set(y[train][rest]) == set(y[train])
-        ]
+        parts = _calibration_parts(y[train], group[train])
         model = CalibratedClassifierCV(model, cv=parts, ensemble=False)
     model.fit(x[train], y[train])
     position = [list(model.classes_).index(genre) for genre in genres]
     return model.predict_proba(x[test])[:, position]
+
+
+def _calibration_parts(y, group):
+    """Folds within the training rows: by artist, unless a genre has too few of them."""
+    for folds in (CALIBRATION_FOLDS, 2):
+        parts = list(StratifiedGroupKFold(folds).split(y, y, group))
+        if all(len(held) and set(y[rest]) == set(y) for rest, held in parts):
+            return parts
+    return list(StratifiedKFold(2).split(y, y))
 
 
 def cross_validate(study: Path, name: str) -> tuple[pd.DataFrame, dict]:

@@ -39,11 +39,13 @@ def test_truncated_files_are_told(tmp_path, extension, share):
     assert found == audio.examine(path, min_seconds=0.5)  # decodes to the same each time
 
 
-def test_an_mp3_without_its_length_in_a_header_is_used(tmp_path):
+def test_an_mp3_that_only_estimates_its_length_is_used(tmp_path):
     path = tmp_path / "a.mp3"
-    soundfile.write(path, sound(0, seconds=5, sr=44_100), 44_100, bitrate_mode="CONSTANT")
+    y = sound(0, seconds=20, sr=44_100)
+    soundfile.write(path, y, 44_100, bitrate_mode="CONSTANT", compression_level=0.5)
     content = path.read_bytes()
-    path.write_bytes(content[content.index(b"\xff\xfb", 10) :])  # from the second frame on
+    path.write_bytes(content[content.index(b"\xff\xfb", 10) :])  # without the frame that knows it
+    assert soundfile.info(path).frames > len(soundfile.read(path)[0])
     assert reason(path) == ""
 
 

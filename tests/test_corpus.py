@@ -72,9 +72,11 @@ def test_an_odd_file_is_set_aside_with_the_reason(tmp_path, name):
     files.write_table(tmp_path / "tracks.parquet", table.reset_index())
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
 def test_a_file_without_permission_is_set_aside(tmp_path):
-    write_sound(tmp_path / "rock" / "a.wav").chmod(0)
+    path = write_sound(tmp_path / "rock" / "a.wav")
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("this user may read every file")
     assert audited(tmp_path)["reason"].item() == "cannot be read (Permission denied)"
 
 
@@ -332,18 +334,17 @@ def test_an_archive_writes_nothing_outside_its_folder(tmp_path, monkeypatch, nam
     assert all(path.is_relative_to(inside) for path in tmp_path.rglob("evil.wav"))
 
 
-@pytest.mark.parametrize("kind", [".tar.gz", ".zip"])
-@pytest.mark.parametrize("damage", ["cut", "flipped", "text"])
-def test_a_broken_archive_is_refused_or_its_files_are_left_to_the_audit(tmp_path, kind, damage):
-    packed = archive(tmp_path / f"g{kind}", {"genres/rock/a.wav": wav_bytes(5)})
+@pytest.mark.parametrize(
+    "name", ["cut.tar.gz", "cut.zip", "text.tar.gz", "text.zip", "flipped.zip"]
+)
+def test_a_broken_archive_is_refused(tmp_path, name):
+    packed = archive(tmp_path / name, {"genres/rock/a.wav": wav_bytes(5)})
     content = bytearray(packed.read_bytes())
-    content[len(content) // 2] ^= 255
-    packed.write_bytes(
-        {"cut": content[: len(content) // 2], "text": b"hi", "flipped": content}[damage]
-    )
-    if damage == "flipped" and kind == ".tar.gz":
-        return  # the sound alone is damaged: nothing an archive could tell
-    with pytest.raises(corpus.CorpusError, match="not an archive that can be unpacked"):
+    half = len(content) // 2
+    content[half] ^= 255
+    broken = {"cut": content[:half], "text": b"hi", "flipped": content}
+    packed.write_bytes(broken[name.split(".")[0]])
+    with pytest.raises(corpus.CorpusError, match=f"{name} is not an archive that can be unpacked"):
         corpus.locate("gtzan-mini", packed)
 
 

@@ -132,9 +132,10 @@ def own_music(quick, places, tmp_path_factory):
 
 
 def run_own(own_music, places, study):
-    arguments = ["study", "--profile", own_music / "own.yaml", "--set", f"STUDY_DIR={study}"]
+    profile = Path(places["CWD"]) / "own.yaml"
     settings = {"CORPUS": "folder", "CORPUS_DIR": str(own_music), "GENRES": []}
-    (own_music / "own.yaml").write_text(yaml.safe_dump(settings))
+    profile.write_text(yaml.safe_dump(settings))
+    arguments = ["study", "--profile", profile, "--set", f"STUDY_DIR={study}"]
     return [sys.executable, "-m", "genre_utils", *map(str, arguments), *SMALL]
 
 
