@@ -34,7 +34,7 @@ def small_study(tmp_path_factory):
     np.save(study / "features.npy", sound)
     index = tracks[["track_id"]].assign(copy=0, frames=40)
     files.write_table(study / "features.parquet", index)
-    described = {"recipe": None, "excerpt_seconds": 2.0, "frames_per_second": 10.0, "sha256": "0"}
+    described = {"recipe": None, "excerpt_seconds": 0.8, "frames_per_second": 10.0, "sha256": "0"}
     files.write_json(study / "features.json", described)
     files.write_table(study / "tracks.parquet", tracks)
     folds = splits.make_folds(tracks, folds=3, group_by="artist", seed=0)
