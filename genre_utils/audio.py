@@ -85,13 +85,13 @@ def _examine_sound(sound, min_seconds, missing):
 def _bytes_missing(path, size):
     """Bytes that a RIFF or AIFF header announces beyond the end of the file.
 
-    libsndfile quietly plays what is there; streamed files announce 0 or the largest number.
+    libsndfile quietly plays what is there; streamed files announce 0 or about the largest number.
     """
     with open(path, "rb") as handle:
         magic, length = handle.read(4), handle.read(4)
     order = {b"RIFF": "little", b"FORM": "big"}.get(magic)
     announced = int.from_bytes(length, order) if order else 0
-    return max(0, announced + 8 - size) if 0 < announced < 0xFFFFFFF0 else 0
+    return max(0, announced + 8 - size) if 0 < announced < 0x7FFF0000 else 0
 
 
 def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):

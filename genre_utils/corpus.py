@@ -134,11 +134,12 @@ def find_tracks(corpus: str, folder: Path) -> pd.DataFrame:
     if corpus == "store":
         tracks = _listed(folder / "tracks.csv", needed=("track_id", "genre")).assign(path="")
     else:
-        tracks = _found(_genre_root(folder), folder)
-        if (folder / "tracks.csv").exists():
-            known = _listed(folder / "tracks.csv", needed=("path",))
-            columns = [c for c in ("artist", "split") if c in known]
-            tracks = tracks.merge(known[["path", *columns]], on="path", how="left")
+        root = _genre_root(folder)
+        tracks = _found(root, folder)
+        for csv in {folder / "tracks.csv": None, root.parent / "tracks.csv": None}:
+            if csv.exists() and csv.is_relative_to(folder):
+                tracks = _with_artists(tracks, csv, folder)
+                break
     for column in ("artist", "split"):
         if column not in tracks:
             tracks[column] = ""
@@ -146,6 +147,21 @@ def find_tracks(corpus: str, folder: Path) -> pd.DataFrame:
     unknown = tracks["artist"] == ""
     tracks.loc[unknown, "artist"] = "unknown:" + tracks.loc[unknown, "track_id"]
     return tracks[["track_id", "path", "genre", "artist", "split"]]
+
+
+def _with_artists(tracks, csv, folder):
+    """Tracks with the artist and split that a table beside them gives."""
+    known = _listed(csv, needed=("path",))
+    inside = csv.parent.relative_to(folder)
+    known["path"] = [(inside / path.replace("\\", "/")).as_posix() for path in known["path"]]
+    if not known["path"].isin(tracks["path"]).any():
+        raise CorpusError(
+            f"none of the paths in {csv} is a file of this corpus: it says "
+            f"{known['path'].iloc[0]!r}, and the first file is {tracks['path'].iloc[0]!r}. "
+            "Write them relative to the folder of tracks.csv."
+        )
+    columns = [c for c in ("artist", "split") if c in known]
+    return tracks.merge(known[["path", *columns]], on="path", how="left")
 
 
 def _listed(csv, needed):
@@ -277,7 +293,10 @@ def load_arrays(folder: Path, track_ids) -> np.ndarray:
             f"{path} has shape {log_mel.shape}, but tracks.csv has {len(listed)} rows; the shape "
             "must be (tracks, frames, mels)."
         )
-    return log_mel[pd.Index(listed).get_indexer(list(track_ids))]
+    rows = pd.Index(listed).get_indexer(list(track_ids))
+    if (rows < 0).any():
+        raise CorpusError(f"{folder} has changed: it lacks tracks that were there. Run 01 again.")
+    return log_mel[rows]
 
 
 def audit_store(tracks: pd.DataFrame, log_mel: np.ndarray, *, clip_seconds: float) -> pd.DataFrame:
@@ -351,14 +370,15 @@ def check(tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int)
         raise CorpusError(f"GROUP_BY is {group_by!r}; choose 'artist' or 'track'.")
     groups = splits.groups_of(tracks, group_by)
     per_genre = groups.groupby(tracks["genre"].to_numpy()).nunique().reindex(genres, fill_value=0)
-    few = per_genre[per_genre < MIN_ARTISTS]
+    needed = MIN_ARTISTS + (folds == 2)  # of three, half-and-half folds can test two at once
+    few = per_genre[per_genre < needed]
     if len(few):
         shown = ", ".join(f"{genre} has {count}" for genre, count in few.items())
         advice = " or group by track (GROUP_BY: track), which is optimistic" * (
             group_by == "artist"
         )
         raise CorpusError(
-            f"under {MIN_ARTISTS} {group_by}s in a genre: {shown}. Each genre needs one to train "
+            f"under {needed} {group_by}s in a genre: {shown}. Each genre needs one to train "
             f"on, one to validate and one to test: add music{advice}."
         )
     return _warnings(tracks, per_genre, group_by, folds)

@@ -209,7 +209,13 @@ def extract(
         What ``features.json`` holds.
     """
     jobs = [
-        (folder / track.path, recipe, copy, _key(track.md5, recipe, copy, seed))
+        (
+            folder / track.path,
+            recipe,
+            copy,
+            _draw(track.md5, copy, seed),
+            _key(track.md5, recipe, copy, seed),
+        )
         for track in tracks.itertuples()
         for copy in range(copies + 1)
     ]
@@ -252,7 +258,9 @@ def extract_from_store(
         "frames_per_second": rate,
         "excerpt_seconds": excerpt_seconds,
         "families": [family for family, (_, from_mel) in FAMILIES.items() if from_mel],
-        "sha256": files.sha256(list(index["track_id"]), list(tracks["md5"]), excerpt_seconds),
+        "sha256": files.sha256(
+            list(index["track_id"]), list(tracks["md5"]), [clip_seconds, excerpt_seconds]
+        ),
     }
 
     def computed(array):
@@ -264,12 +272,17 @@ def extract_from_store(
     return _write_store(study, index, found, frames, mels, described)
 
 
+def _draw(md5, copy, seed):
+    """Seed of the augmentation of one copy: its own, whatever else there is."""
+    return int(files.sha256(md5, [copy, seed])[:8], 16)
+
+
 def _key(md5, recipe, copy, seed):
     sources = ("audio", "features", "augmentation") if copy else ("audio", "features")
     return files.sha256(md5, asdict(recipe), copy and [copy, seed], files.source_hash(*sources))
 
 
-def _cached(path, recipe, copy, key):
+def _cached(path, recipe, copy, draw, key):
     """Log-mel and summary of one clip, from the cache or computed and put there."""
     place = files.cache_folder() / "features" / key[:2] / f"{key}.npz"
     try:
@@ -279,7 +292,7 @@ def _cached(path, recipe, copy, key):
         pass  # not there, or not whole: computed below
     y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
     if copy:
-        y = augmentation.augment(y, sr, seed=int(key[:8], 16))
+        y = augmentation.augment(y, sr, seed=draw)
     families = frame_features(y, recipe)
     length = excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second)
     summary, columns = summarise(families, length), summary_columns(families)

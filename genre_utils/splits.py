@@ -183,6 +183,8 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, **learned_from) -> None:
     """
     table = folds[folds["fold"] == fold]
     groups = {part: set(rows["group"]) for part, rows in table.groupby("part")}
+    if not {"train", "test"} <= set(groups):
+        raise LeakageError(f"fold {fold} does not exist, or lacks a training or a test part.")
     for one, other in (("train", "test"), ("validation", "test"), ("train", "validation")):
         shared = groups.get(one, set()) & groups.get(other, set())
         if shared:
