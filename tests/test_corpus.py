@@ -176,6 +176,31 @@ def test_a_bad_tracks_csv_is_refused(genre_folder, content, said):
     assert str(csv) in str(error.value)
 
 
+def test_a_tracks_csv_that_names_no_file_is_refused(genre_folder):
+    listed = pd.read_csv(genre_folder / "tracks.csv")
+    listed.assign(path="elsewhere/" + listed["path"]).to_csv(genre_folder / "tracks.csv")
+    with pytest.raises(corpus.CorpusError, match=r"none of the paths .* is a file of this corpus"):
+        corpus.find_tracks("folder", genre_folder)
+
+
+@pytest.mark.parametrize("written", ["./{}", "{}"])
+def test_paths_in_tracks_csv_may_be_written_in_several_ways(genre_folder, written):
+    listed = pd.read_csv(genre_folder / "tracks.csv")
+    paths = [written.format(path).replace("/", "\\") for path in listed["path"]]
+    listed.assign(path=paths).to_csv(genre_folder / "tracks.csv")
+    artists = corpus.find_tracks("folder", genre_folder)["artist"]
+    assert sorted(artists.unique()) == sorted(listed["artist"].unique())
+
+
+def test_artists_are_found_beside_genres_that_lie_deeper(genre_folder, tmp_path):
+    inner = tmp_path / "archive" / "gtzan"
+    shutil.copytree(genre_folder, inner / "genres", ignore=shutil.ignore_patterns("*.csv"))
+    listed = pd.read_csv(genre_folder / "tracks.csv")
+    listed.assign(path="genres/" + listed["path"]).to_csv(inner / "tracks.csv")
+    tracks = corpus.find_tracks("gtzan-mini", tmp_path / "archive")
+    assert not tracks["artist"].str.startswith("unknown:").any()
+
+
 def test_folders_that_hold_no_music_are_refused(tmp_path, monkeypatch):
     monkeypatch.setenv("GENRE_DATA_DIR", str(tmp_path))
     with pytest.raises(corpus.CorpusError, match=r"'mine' was not found.*GENRE_DATA_DIR"):
@@ -234,6 +259,14 @@ def test_settings_that_cannot_be_studied_are_refused(counts, settings, said):
         corpus.check(
             table_of(counts), ["rock", "jazz"], **{"group_by": "artist", "folds": 3} | settings
         )
+
+
+def test_two_folds_need_a_fourth_artist():
+    table = pd.DataFrame({"genre": ["jazz", "rock"] * 3, "artist": list("abcdef")})
+    table["track_id"] = table["artist"]
+    assert corpus.check(table, ["jazz", "rock"], group_by="artist", folds=3) == []
+    with pytest.raises(corpus.CorpusError, match="under 4 artists in a genre"):
+        corpus.check(table, ["jazz", "rock"], group_by="artist", folds=2)
 
 
 def test_collaborations_count_as_one_artist():
@@ -377,6 +410,11 @@ def test_arrays_come_in_the_order_asked_for(store):
     arrays = corpus.load_arrays(store, ["t4", "t0"])
     assert arrays.shape == (2, 20, 8)
     assert list(arrays[:, 0, 0]) == [4, 0]
+
+
+def test_a_track_that_the_store_no_longer_has_is_refused(store):
+    with pytest.raises(corpus.CorpusError, match="Run 01 again"):
+        corpus.load_arrays(store, ["nonesuch"])
 
 
 def test_arrays_without_content_and_copies_are_set_aside(store):

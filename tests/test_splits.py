@@ -245,3 +245,11 @@ def test_a_genre_absent_from_a_test_part_is_warned_of():
     assert warning.startswith("No jazz in the test part of 1 of 4 folds")
     folds = splits.make_folds(tracks, folds=3, group_by="artist", seed=0)
     assert splits.absent_genres(folds, tracks) == []
+
+
+def test_a_fold_that_does_not_exist_is_refused():
+    table = pd.DataFrame({"track_id": list("ab"), "fold": 0, "part": ["train", "test"]})
+    table["group"] = table["track_id"]
+    splits.refuse_leakage(table, 0)
+    with pytest.raises(splits.LeakageError, match="fold 7 does not exist"):
+        splits.refuse_leakage(table, 7)
