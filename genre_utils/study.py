@@ -55,7 +55,7 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
         If the profile or a parameter is unknown, or a notebook fails.
     """
     name, given, about = read_profile(profile)
-    parameters = {"STUDY_DIR": name, **given, **overrides}
+    parameters = {"PROFILE": name, "STUDY_DIR": name, **given, **overrides}
     notebooks = choose_notebooks(parameters)
     study = files.study_folder(parameters["STUDY_DIR"])
     if start and not any(path.name.startswith(start) for path in notebooks):
@@ -63,15 +63,14 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
     print(f"Study {name!r}: {len(notebooks)} notebooks into {study}\n{about}", flush=True)
     if force:
         _forget_folds(study)
-    key, changed = "", force
+    key, again = "", force
     for number, path in enumerate(notebooks, 1):
         key = _stage_key(path, parameters, key)
-        changed = changed or (bool(start) and path.name >= start)
+        again = again or (start != "" and path.name >= start)
         label = f"[{number}/{len(notebooks)}] {path.stem}"
-        if not changed and _is_done(study, path.stem, key):
+        if not again and _is_done(study, path.stem, key):
             print(f"{label}: unchanged since the last run", flush=True)
             continue
-        changed = changed or bool(start)
         _run_notebook(path, parameters, study, key, label)
     return _render(study, name, key)
 

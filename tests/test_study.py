@@ -45,6 +45,7 @@ def test_a_study_ends_with_its_headline_and_where_the_report_is(quick):
 def test_results_are_those_of_the_predictions(quick):
     results = json.loads((quick / "results.json").read_text())
     found = predictions(quick)
+    assert results["profile"] == "quick"
     assert set(found) == set(results["models"]) == {"cnn", "rnn", "hybrid", "svm", "knn"}
     for name, table in found.items():
         columns = [c for c in table if c.startswith("p_")]
@@ -157,6 +158,7 @@ def test_odd_files_are_set_aside_with_a_reason_and_the_study_goes_on(undisturbed
     assert len(aside) == 3 and "too short" in aside.filter(like="script").iloc[0]
     assert tracks.loc["rock/eight channels.wav", "status"] == "used"
     results = files.read_json(undisturbed / "results.json")
+    assert results["profile"] == "own"
     assert set(results["models"]) == {"rnn"} and results["corpus"]["set_aside"] == 3
 
 
