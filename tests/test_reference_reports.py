@@ -1,0 +1,36 @@
+"""The committed reports: whole, in step with their predictions, and sound in a browser."""
+
+import pytest
+from browser import check_page
+from study_runs import ROOT
+
+from genre_utils import evaluation, files
+
+STUDIES = ("demo", "gtzan-mel")
+PAGES = [path for name in STUDIES for path in sorted((ROOT / "reports" / name).glob("*.html"))]
+
+
+def test_each_report_has_its_pages():
+    assert len(PAGES) == 2 * 7
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_every_page_stands_up_in_a_browser(page, path):
+    check_page(page, path, synthetic=path.parent.name == "demo")
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_results_are_those_of_the_predictions(name):
+    stored = files.read_json(ROOT / "reports" / name / "results.json")
+    again = evaluation.results(ROOT / "reports" / name, name)
+    for part in ("profile", "corpus", "protocol", "models", "leakage"):
+        assert again[part] == stored[part]
+    assert [pair["separable"] for pair in again["pairwise"]] == [
+        pair["separable"] for pair in stored["pairwise"]
+    ]
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_no_music_is_in_a_report_that_is_not_composed(name):
+    pages = "".join(path.read_text(encoding="utf-8") for path in PAGES if path.parent.name == name)
+    assert ("<audio" in pages) == (name == "demo")
