@@ -1,10 +1,10 @@
 """The committed reports: whole, in step with their predictions, and sound in a browser."""
 
 import pytest
-from browser import check_page
-from study_runs import ROOT
 
+from browser import check_page
 from genre_utils import evaluation, files
+from study_runs import ROOT
 
 STUDIES = ("demo", "gtzan-mel")
 PAGES = [path for name in STUDIES for path in sorted((ROOT / "reports" / name).glob("*.html"))]
