@@ -351,21 +351,32 @@ def per_genre(results: dict, measure: str = "recall"):
     return figure
 
 
-def leakage(accuracies: dict):
-    """Draw what the same classifier on the same excerpts reports under three splits."""
+def leakage(price: dict):
+    """Draw what the same classifier on the same excerpts reports under three splits.
+
+    Parameters
+    ----------
+    price : dict
+        From `evaluation.leakage`: accuracies and their 95 % intervals.
+    """
     labels = {
         "segment": "excerpts at random\n(most open projects)",
         "track": "tracks at random",
         "artist": "artists apart\n(this study)",
     }
     figure, axes = plt.subplots(figsize=(9, 3.2))
-    values = [accuracies[key] for key in labels]
-    bars = axes.barh(list(labels.values()), values, color=["C3", "C1", "C2"], height=0.6)
-    axes.bar_label(bars, fmt=" %.2f")
+    values = np.array([price[split] for split in labels])
+    low, high = np.array([price["ci95"][split] for split in labels]).T
+    axes.barh(list(labels.values()), values, color=["C3", "C1", "C2"], height=0.6)
+    axes.errorbar(
+        values, range(3), xerr=[values - low, high - values], fmt="none", color="0.2", capsize=4
+    )
+    for y, value in enumerate(values):
+        axes.text(0.02, y, f"{value:.2f}", color="white", weight="bold", va="center")
     axes.invert_yaxis()
     axes.set(
         title="The price of leakage: one SVM, the same excerpts, three splits",
-        xlabel="accuracy of single excerpts",
+        xlabel="accuracy of single excerpts, with 95 % intervals over artists",
         xlim=(0, 1.05),
     )
     axes.grid(axis="y", visible=False)
