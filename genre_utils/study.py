@@ -72,6 +72,7 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             print(f"{label}: unchanged since the last run", flush=True)
             continue
         _run_notebook(path, parameters, study, key, label)
+        again = True  # what comes after reads what this one wrote
     return _render(study, name, key)
 
 
