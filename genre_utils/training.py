@@ -11,7 +11,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from genre_utils import features, files, models, splits
+from genre_utils import files, models, splits, store
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -65,7 +65,7 @@ class Data:
     """What every fold of a study shares: excerpts, what they are, and the folds."""
 
     def __init__(self, study: Path):
-        self.excerpts, self.table = features.load_excerpts(study)
+        self.excerpts, self.table = store.load_excerpts(study)
         self.folds = pd.read_parquet(study / "folds.parquet")
         self.genres = files.read_json(study / "corpus.json")["genres"]
         tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
@@ -74,7 +74,7 @@ class Data:
             "features": files.read_json(study / "features.json")["sha256"],
             "folds": files.sha256(self.folds.to_csv(index=False)),
             "genres": files.sha256(self.genres),
-            "code": files.source_hash("features", "models", "splits", "training"),
+            "code": files.source_hash("models", "splits", "store", "training"),
         }
 
 
