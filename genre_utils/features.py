@@ -1,26 +1,282 @@
-"""Features of a clip, computed from one shared spectrum."""
+"""Features of a clip: one pass over its spectrum, shared by every family that needs it.
 
+Every value equals the librosa expression that `FAMILIES` gives for it; the tests evaluate those
+expressions one at a time, and ``benchmarks/extraction.py`` compares the speed.
+"""
+
+import itertools
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple
 
+import numba
 import numpy as np
+import scipy.fft
+import scipy.ndimage
+import scipy.signal
 
 from genre_utils import audio
 
 TOP_DB = 80.0  # decibels below a clip's loudest point at which the log-mel spectrogram ends
 ROLLING_DELTA = 9  # frames over which a delta is fitted
+ROLLOFF = 0.85  # share of the magnitude that lies below the roll-off frequency
+CONTRAST_EDGES = (0.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0, np.inf)  # Hz, of its octaves
+CONTRAST_QUANTILE = 0.02  # share of a band's bins that its peak and its valley are averaged over
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.002, 0.025  # seconds: periods of 500 to 40 Hz
+TEMPO_SECONDS = 8.0  # of music that a tempo is estimated from
+KEY_SECONDS = 3.0  # of music that a key is estimated from
+MEDIAN = 31  # frames, and bins, over which music is split into harmonic and percussive
+AMIN = 1e-10  # least power that has a logarithm
+BLOCK = 64  # frames computed at a time: few enough to stay in a core's own cache
 
-#: What each family is, its unit, and whether it follows from a log-mel spectrogram alone.
+#: Probe-tone ratings of the twelve pitch classes in C major and C minor.
+KRUMHANSL_KESSLER = np.array(
+    [
+        [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88],
+        [6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17],
+    ]
+)
+
+
+class Family(NamedTuple):
+    """What a family of features is.
+
+    Attributes
+    ----------
+    group : str
+        What kind of description it belongs to.
+    meaning, unit, source : str
+        In words; the unit of its values; who described it.
+    reference : str
+        The expression, mostly one call of librosa, that gives the same values (see `reference`).
+    from_log_mel : bool
+        Whether a log-mel spectrogram is enough to compute it.
+    summarised : bool
+        Whether the classical models get its mean and deviation; false for images too wide for it.
+    """
+
+    group: str
+    meaning: str
+    unit: str
+    source: str
+    reference: str
+    from_log_mel: bool = False
+    summarised: bool = True
+
+
 FAMILIES = {
-    "log_mel": ("mel-band power, decibels scaled to 0..1", True),
-    "mfcc": ("cosine transform of the log-mel spectrum (Davis and Mermelstein 1980)", True),
-    "mfcc_delta": ("slope of the MFCCs over 9 frames (Furui 1986)", True),
-    "mfcc_delta2": ("curvature of the MFCCs over 9 frames", True),
-    "chroma": ("power per pitch class, 0..1 (Fujishima 1999)", False),
-    "zero_crossing_rate": ("sign changes per sample", False),
-    "short_time_energy": ("mean squared sample of a frame", False),
-    "spectral_centroid": ("centre of gravity of the STFT magnitude, Hz", False),
-    "spectral_mean": ("mean STFT magnitude of a frame", False),
-    "spectral_variance": ("variance of the STFT magnitude of a frame", False),
+    "stft_magnitude": Family(
+        "spectral",
+        "strength of each frequency in each frame",
+        "full scale",
+        "Allen and Rabiner 1977",
+        "np.abs(librosa.stft(y, **frames))",
+        summarised=False,
+    ),
+    "log_mel": Family(
+        "spectral",
+        "power in bands spaced as the ear spaces them, from 80 dB below the clip's loudest point",
+        "0..1",
+        "Stevens, Volkmann and Newman 1937",
+        "librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=sr, n_mels=n_mels, **frames), "
+        "ref=np.max, top_db=80) / 80 + 1",
+        from_log_mel=True,
+    ),
+    "mfcc": Family(
+        "spectral",
+        "shape of the log-mel spectrum, from coarse to fine (its cosine transform)",
+        "dB",
+        "Davis and Mermelstein 1980",
+        "librosa.feature.mfcc(S=80 * (log_mel - 1), n_mfcc=n_mfcc)",
+        from_log_mel=True,
+    ),
+    "mfcc_delta": Family(
+        "spectral",
+        "slope of the MFCCs over 9 frames",
+        "dB per frame",
+        "Furui 1986",
+        "librosa.feature.delta(mfcc, width=9)",
+        from_log_mel=True,
+    ),
+    "mfcc_delta2": Family(
+        "spectral",
+        "curvature of the MFCCs over 9 frames",
+        "dB per frame²",
+        "Furui 1986",
+        "librosa.feature.delta(mfcc, width=9, order=2)",
+        from_log_mel=True,
+    ),
+    "zero_crossing_rate": Family(
+        "time domain",
+        "share of samples whose sign differs from the one before",
+        "0..1",
+        "Kedem 1986",
+        "librosa.feature.zero_crossing_rate(y, frame_length=n_fft, hop_length=hop_length)",
+    ),
+    "short_time_energy": Family(
+        "time domain",
+        "mean square of the samples",
+        "full scale²",
+        "Rabiner and Schafer 1978",
+        "librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop_length) ** 2",
+    ),
+    "autocorrelation_peak": Family(
+        "time domain",
+        "highest autocorrelation at periods of 2 to 25 ms: how strongly a frame repeats itself",
+        "-1..1",
+        "Rabiner 1977",
+        "autocorrelation[:, shortest:].max(axis=1)",
+    ),
+    "autocorrelation_period": Family(
+        "time domain",
+        "the period at which that highest autocorrelation lies",
+        "ms",
+        "Rabiner 1977",
+        "1000 / sr * (shortest + autocorrelation[:, shortest:].argmax(axis=1))",
+    ),
+    "spectral_centroid": Family(
+        "frequency domain",
+        "where the magnitude has its centre of gravity: brightness",
+        "Hz",
+        "Grey and Gordon 1978",
+        "librosa.feature.spectral_centroid(y=y, sr=sr, **frames)",
+    ),
+    "spectral_bandwidth": Family(
+        "frequency domain",
+        "how far the magnitude spreads around its centroid",
+        "Hz",
+        "Klapuri and Davy 2006",
+        "librosa.feature.spectral_bandwidth(y=y, sr=sr, **frames)",
+    ),
+    "spectral_rolloff": Family(
+        "frequency domain",
+        "frequency below which 85 % of the magnitude lies",
+        "Hz",
+        "Tzanetakis and Cook 2002",
+        "librosa.feature.spectral_rolloff(y=y, sr=sr, **frames)",
+    ),
+    "spectral_contrast": Family(
+        "frequency domain",
+        "how far peaks rise above valleys, in seven octaves",
+        "dB",
+        "Jiang et al. 2002",
+        "librosa.feature.spectral_contrast(y=y, sr=sr, **frames)",
+    ),
+    "spectral_flatness": Family(
+        "frequency domain",
+        "geometric over arithmetic mean of the power: 1 is noise, 0 is tones",
+        "0..1",
+        "Dubnov 2004",
+        "librosa.feature.spectral_flatness(y=y, **frames)",
+    ),
+    "spectral_mean": Family(
+        "frequency domain",
+        "mean magnitude over all frequencies",
+        "full scale",
+        "Guo 2024",
+        "np.abs(librosa.stft(y, **frames)).mean(axis=0)",
+    ),
+    "spectral_variance": Family(
+        "frequency domain",
+        "variance of the magnitude over all frequencies",
+        "full scale²",
+        "Guo 2024",
+        "np.abs(librosa.stft(y, **frames)).var(axis=0)",
+    ),
+    "chroma": Family(
+        "chroma",
+        "power of each pitch class from the STFT, over the strongest one",
+        "0..1",
+        "Fujishima 1999",
+        "librosa.feature.chroma_stft(y=y, sr=sr, tuning=0.0, **frames)",
+    ),
+    "chroma_cqt": Family(
+        "chroma",
+        "magnitude of each pitch class from the constant-Q transform, over the strongest one",
+        "0..1",
+        "Brown 1991; Schörkhuber and Klapuri 2010",
+        "librosa.feature.chroma_cqt(y=y, sr=sr, hop_length=hop_length, tuning=0.0)",
+    ),
+    "tonnetz": Family(
+        "chroma",
+        "place of the chroma on circles of fifths, minor thirds and major thirds",
+        "-1..1",
+        "Harte, Sandler and Gasser 2006",
+        "librosa.feature.tonnetz(chroma=chroma)",
+    ),
+    "onset_strength": Family(
+        "rhythm",
+        "mean rise of the log-mel spectrum from one frame to the next",
+        "dB",
+        "Böck and Widmer 2013",
+        "librosa.onset.onset_strength(S=80 * log_mel, sr=sr, **frames)",
+        from_log_mel=True,
+    ),
+    "tempogram": Family(
+        "rhythm",
+        "autocorrelation of the onset strength over 8 s: periodicities of the beat",
+        "0..1",
+        "Grosche, Müller and Kurth 2010",
+        "librosa.feature.tempogram(onset_envelope=onset_strength[0], sr=sr, "
+        "hop_length=hop_length, win_length=tempo_frames)",
+        summarised=False,
+    ),
+    "tempo": Family(
+        "rhythm",
+        "the likeliest tempo of the 8 s around a frame",
+        "beats per minute",
+        "Ellis 2007",
+        "librosa.feature.tempo(tg=tempogram, sr=sr, hop_length=hop_length, aggregate=None)",
+    ),
+    "beat_regularity": Family(
+        "rhythm",
+        "rise of the tempogram at that tempo over its mean from 30 to 320 beats per minute",
+        "-1..1",
+        "Lartillot et al. 2008 (pulse clarity)",
+        "tempogram[tempo_lag, np.arange(tempo.size)] - tempogram[lag_range].mean(axis=0)",
+    ),
+    "harmonic_share": Family(
+        "harmonic and percussive",
+        "share of the energy in sustained sounds, the rest being strokes",
+        "0..1",
+        "FitzGerald 2010",
+        "(harmonic**2).sum(axis=0) / ((harmonic**2).sum(axis=0) + (percussive**2).sum(axis=0))",
+    ),
+    "key_clarity": Family(
+        "emotional and semantic",
+        "correlation of 3 s of chroma with the nearest of the 24 key profiles",
+        "-1..1",
+        "Krumhansl 1990",
+        "key_correlation.max(axis=(0, 1))",
+    ),
+    "mode": Family(
+        "emotional and semantic",
+        "correlation with the nearest major key less that with the nearest minor key",
+        "-2..2",
+        "Krumhansl 1990",
+        "key_correlation[0].max(axis=0) - key_correlation[1].max(axis=0)",
+    ),
+    "dynamics": Family(
+        "emotional and semantic",
+        "level of a frame over that of the whole clip; its deviation is the dynamic range",
+        "dB",
+        "Lartillot and Toiviainen 2007",
+        "10 * np.log10(np.maximum(loudness, 1e-8))",
+    ),
+    "arousal": Family(
+        "emotional and semantic",
+        "loudness (Stevens's power law, over the clip's) times brightness: an energy-like "
+        "measure, not validated against listeners",
+        "0..",
+        "Stevens 1957; Gabrielsson and Lindström 2010",
+        "loudness**0.3 * librosa.feature.spectral_centroid(y=y, sr=sr, **frames) / (sr / 2)",
+    ),
+}
+
+#: Families of each group.
+GROUPS = {
+    group: [name for name, family in FAMILIES.items() if family.group == group]
+    for group in dict.fromkeys(family.group for family in FAMILIES.values())
 }
 
 
@@ -38,6 +294,8 @@ class Recipe:
         Mel bands and cepstral coefficients.
     clip_seconds, excerpt_seconds : float
         Longest part of a recording that is used (its middle), and the excerpts it is cut into.
+    loudness : str
+        What every clip is scaled to before (see `audio.normalise_loudness`).
     """
 
     sr: int = audio.SAMPLE_RATE
@@ -47,6 +305,7 @@ class Recipe:
     n_mfcc: int = 20
     clip_seconds: float = 30.0
     excerpt_seconds: float = 6.0
+    loudness: str = "none"
 
     @property
     def frames(self) -> int:
@@ -64,73 +323,318 @@ def excerpt_frames(excerpt_seconds: float, frames_per_second: float) -> int:
     return int(excerpt_seconds * frames_per_second)
 
 
-def frame_features(y: np.ndarray, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Compute every family of a clip; its spectrum is computed once and shared.
+# ---------------------------------------------------------------------------- the one pass
+
+
+def frame_features(y: np.ndarray, recipe: Recipe, families=tuple(FAMILIES)) -> dict:
+    """Compute families of features of a clip; its spectrum is computed once and shared.
 
     Parameters
     ----------
     y : np.ndarray, shape (n,), float32
         Mono samples at ``recipe.sr``.
     recipe : Recipe
+    families : sequence of str
+        Names in `FAMILIES`; all of them by default. What costs most, ``chroma_cqt`` and
+        ``harmonic_share``, is computed only when asked for.
 
     Returns
     -------
     dict of str to np.ndarray, shape (dimensions, frames), float32
-        One entry per name in `FAMILIES`.
+        One entry per family asked for.
     """
     import librosa
 
-    shape = {"n_fft": recipe.n_fft, "hop_length": recipe.hop_length}
-    magnitude = np.abs(librosa.stft(y, **shape))
-    power = magnitude**2
-    mel = librosa.feature.melspectrogram(S=power, sr=recipe.sr, n_mels=recipe.n_mels)
-    decibels = librosa.power_to_db(mel, ref=np.max, top_db=TOP_DB)
-    framed = librosa.util.frame(
-        np.pad(y, recipe.n_fft // 2), frame_length=recipe.n_fft, hop_length=recipe.hop_length
-    )
-    computed = {
-        **from_decibels(decibels, recipe.n_mfcc),
-        "log_mel": decibels / TOP_DB + 1.0,
-        "chroma": librosa.feature.chroma_stft(S=power, sr=recipe.sr, tuning=0.0),
-        "zero_crossing_rate": librosa.feature.zero_crossing_rate(
-            y, frame_length=recipe.n_fft, hop_length=recipe.hop_length
-        ),
-        "short_time_energy": np.mean(framed**2, axis=0, keepdims=True),
-        "spectral_centroid": librosa.feature.spectral_centroid(S=magnitude, sr=recipe.sr),
-        "spectral_mean": magnitude.mean(axis=0, keepdims=True),
-        "spectral_variance": magnitude.var(axis=0, keepdims=True),
+    computed = _spectrum_pass(y, recipe)
+    decibels = librosa.power_to_db(computed.pop("mel"), ref=np.max, top_db=TOP_DB)
+    computed |= from_decibels(decibels, recipe.n_mfcc, recipe.n_fft // 2 // recipe.hop_length)
+    computed["log_mel"] = decibels / TOP_DB + 1.0
+    computed["tonnetz"] = librosa.feature.tonnetz(chroma=computed["chroma"])
+    computed |= _rhythm(computed["onset_strength"][0], recipe)
+    names = ("chroma", "short_time_energy", "spectral_centroid")
+    computed |= _semantic(*(computed[name] for name in names), recipe)
+    if "harmonic_share" in families:
+        computed["harmonic_share"] = _harmonic_share(computed["stft_magnitude"])
+    if "chroma_cqt" in families:
+        computed["chroma_cqt"] = _chroma_cqt(y, recipe)
+    return {name: np.atleast_2d(computed[name]).astype(np.float32, copy=False) for name in families}
+
+
+def _spectrum_pass(y, recipe):
+    """Everything that one frame decides, a few frames at a time, so that nothing leaves the cache.
+
+    Frames are rows here: a row is contiguous for the Fourier transform, for sums and for sorting,
+    and one matrix product gives mel bands and pitch classes together. All is float32 but the
+    transform itself, whose rounding would else fill the valleys of spectral contrast.
+    """
+    bank = _filterbank(recipe)
+    padded = np.pad(y, recipe.n_fft // 2)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, recipe.n_fft)[:: recipe.hop_length]
+    magnitude = np.empty((len(frames), recipe.n_fft // 2 + 1), np.float32)
+    bands = np.empty((len(frames), bank.shape[1]), np.float32)
+    parts = []
+    for start in range(0, len(frames), BLOCK):
+        rows = slice(start, start + BLOCK)
+        spectrum = scipy.fft.rfft(frames[rows] * _window(recipe.n_fft), axis=1)
+        spectrum = spectrum.astype(np.complex64)
+        power = spectrum.real**2 + spectrum.imag**2
+        np.sqrt(power, out=magnitude[rows])
+        np.matmul(power, bank, out=bands[rows])
+        parts.append(
+            _moments(magnitude[rows], power, recipe)
+            | _contrast(magnitude[rows], recipe)
+            | _autocorrelation(frames[rows], recipe)
+        )
+    computed = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    peak, valley = computed.pop("peak"), computed.pop("valley")
+    computed["spectral_contrast"] = _decibels(peak) - _decibels(valley)
+    chroma = bands[:, recipe.n_mels :]
+    strongest = chroma.max(axis=1, keepdims=True)
+    computed["chroma"] = chroma / np.where(strongest > np.finfo(np.float32).tiny, strongest, 1)
+    computed |= {"mel": bands[:, : recipe.n_mels], "stft_magnitude": magnitude}
+    computed["zero_crossing_rate"] = _zero_crossing_rate(y, recipe)
+    return {name: values.T for name, values in computed.items()}
+
+
+@lru_cache(maxsize=8)
+def _window(n_fft):
+    return scipy.signal.get_window("hann", n_fft)
+
+
+@lru_cache(maxsize=8)
+def _frequencies(recipe):
+    return np.fft.rfftfreq(recipe.n_fft, 1 / recipe.sr).astype(np.float32)
+
+
+@lru_cache(maxsize=8)
+def _filterbank(recipe):
+    """Weights of each frequency in each mel band, then in each pitch class, side by side."""
+    import librosa
+
+    mel = librosa.filters.mel(sr=recipe.sr, n_fft=recipe.n_fft, n_mels=recipe.n_mels)
+    chroma = librosa.filters.chroma(sr=recipe.sr, n_fft=recipe.n_fft, tuning=0.0)
+    return np.ascontiguousarray(np.concatenate([mel, chroma]).T, dtype=np.float32)
+
+
+def _moments(magnitude, power, recipe):
+    """Mean, variance, centroid, bandwidth, roll-off and flatness of each row of a spectrum."""
+    frequencies = _frequencies(recipe)
+    total, first, second = (magnitude @ _powers(recipe)).T
+    divisor = np.where(total > 0, total, 1)
+    centroid = first / divisor  # in units of the Nyquist frequency
+    spread = np.maximum(second / divisor - centroid**2, 0)
+    mean = total / magnitude.shape[1]
+    heard = np.maximum(power, AMIN)
+    return {
+        "spectral_mean": mean,
+        "spectral_variance": np.maximum(power.mean(axis=1) - mean**2, 0),
+        "spectral_centroid": centroid * frequencies[-1],
+        "spectral_bandwidth": np.sqrt(spread) * frequencies[-1],
+        "spectral_rolloff": frequencies[_rolloff_bins(magnitude, np.float32(ROLLOFF))],
+        "spectral_flatness": np.exp(np.log(heard).mean(axis=1)) / heard.mean(axis=1),
     }
-    return {family: computed[family].astype(np.float32) for family in FAMILIES}
 
 
-def from_decibels(decibels: np.ndarray, n_mfcc: int = 20) -> dict[str, np.ndarray]:
-    """Compute what follows from a log-mel spectrogram alone: MFCCs and their deltas.
+@lru_cache(maxsize=8)
+def _powers(recipe):
+    """Zeroth, first and second power of each frequency, relative to the Nyquist frequency."""
+    relative = _frequencies(recipe) / _frequencies(recipe)[-1]
+    return np.stack([np.ones_like(relative), relative, relative**2], axis=1)
+
+
+@numba.njit(cache=True)
+def _rolloff_bins(magnitude, share):
+    """First bin up to which a row holds that share of its sum, added up as librosa does."""
+    bins = np.zeros(len(magnitude), np.int64)
+    for row in range(len(magnitude)):
+        total = below = np.float32(0)
+        for value in magnitude[row]:
+            total += value
+        for k, value in enumerate(magnitude[row]):
+            below += value
+            if below >= share * total:
+                bins[row] = k
+                break
+    return bins
+
+
+@lru_cache(maxsize=8)
+def _octaves(recipe):
+    """First and last bin of each octave, and how many of its bins a peak or a valley takes."""
+    frequencies = _frequencies(recipe)
+    octaves = []
+    for low, high in itertools.pairwise(CONTRAST_EDGES):
+        start = max(0, int(np.searchsorted(frequencies, low)) - 1)
+        bins = int(np.searchsorted(frequencies, high, side="right")) - start
+        stop = start + bins - (high < np.inf)
+        octaves.append((start, stop, max(1, int(np.rint(CONTRAST_QUANTILE * bins)))))
+    return octaves
+
+
+def _contrast(magnitude, recipe):
+    """Mean of the highest and of the lowest bins of each octave."""
+    peaks, valleys = [], []
+    for start, stop, count in _octaves(recipe):
+        band = magnitude[:, start:stop]
+        if count > 1:
+            band = np.sort(band, axis=1)  # faster here than a partition: it is vectorised
+            peaks.append(band[:, -count:].mean(axis=1))
+            valleys.append(band[:, :count].mean(axis=1))
+        else:
+            peaks.append(band.max(axis=1))
+            valleys.append(band.min(axis=1))
+    return {"peak": np.stack(peaks, axis=1), "valley": np.stack(valleys, axis=1)}
+
+
+def _decibels(values):
+    import librosa
+
+    return librosa.power_to_db(values)
+
+
+def _autocorrelation(frames, recipe):
+    """Height and place of the highest autocorrelation of each frame, by way of its power."""
+    shortest, longest = (int(s * recipe.sr) for s in (SHORTEST_PERIOD, LONGEST_PERIOD))
+    size = scipy.fft.next_fast_len(frames.shape[1] + longest, real=True)  # so that no end wraps
+    spectrum = scipy.fft.rfft(frames, size, axis=1)
+    values = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)
+    energy, values = values[:, 0], values[:, shortest : longest + 1]
+    place = np.argmax(values, axis=1)
+    peak = np.take_along_axis(values, place[:, np.newaxis], axis=1)[:, 0]
+    return {
+        "autocorrelation_peak": peak / np.where(energy > 0, energy, 1),
+        "autocorrelation_period": 1000 / recipe.sr * (shortest + place),
+        "short_time_energy": np.einsum("tn,tn->t", frames, frames) / frames.shape[1],
+    }
+
+
+def _zero_crossing_rate(y, recipe):
+    negative = np.pad(y, recipe.n_fft // 2, mode="edge") < -AMIN
+    crossings = np.zeros(len(negative), dtype=np.int32)
+    np.cumsum(negative[1:] != negative[:-1], out=crossings[1:])
+    first, last = crossings[: 1 - recipe.n_fft], crossings[recipe.n_fft - 1 :]
+    step = recipe.hop_length
+    return (last[::step] - first[::step]) / recipe.n_fft
+
+
+# ---------------------------------------------------------------------------- what follows from it
+
+
+def from_decibels(decibels: np.ndarray, n_mfcc: int = 20, delay: int = 1) -> dict[str, np.ndarray]:
+    """Compute what follows from a log-mel spectrogram alone.
 
     Parameters
     ----------
     decibels : np.ndarray, shape (mels, frames)
         Mel-band power in decibels, or any linear function of it.
     n_mfcc : int
+    delay : int
+        Frames by which a window sees a sound before its middle does: half its length over the hop.
 
     Returns
     -------
-    dict of str to np.ndarray, shape (n_mfcc, frames)
+    dict of str to np.ndarray, shape (dimensions, frames)
+        MFCCs, their deltas, and the onset strength.
     """
     import librosa
 
     mfcc = librosa.feature.mfcc(S=decibels, n_mfcc=n_mfcc)
+    rise = np.maximum(0, np.diff(decibels, axis=1)).mean(axis=0)
     return {
         "mfcc": mfcc,
         "mfcc_delta": librosa.feature.delta(mfcc, width=ROLLING_DELTA),
         "mfcc_delta2": librosa.feature.delta(mfcc, width=ROLLING_DELTA, order=2),
+        "onset_strength": np.pad(rise, (1 + delay, 0))[np.newaxis, : decibels.shape[1]],
     }
+
+
+def _rhythm(onset_strength, recipe):
+    """Tempogram, and the tempo and its regularity that are read from it."""
+    import librosa
+
+    length = int(TEMPO_SECONDS * recipe.sr) // recipe.hop_length
+    padded = np.pad(onset_strength, length // 2, mode="linear_ramp").astype(np.float32)
+    frames = np.lib.stride_tricks.sliding_window_view(padded, length)[: len(onset_strength)]
+    size = scipy.fft.next_fast_len(2 * length - 1, real=True)
+    windowed = (frames * _window(length)).astype(np.float32)
+    spectrum = scipy.fft.rfft(windowed, size, axis=1)
+    values = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :length]
+    highest = np.abs(values).max(axis=1, keepdims=True)
+    tempogram = (values / np.where(highest > np.finfo(np.float32).tiny, highest, 1)).T
+    hop = {"sr": recipe.sr, "hop_length": recipe.hop_length}
+    tempo = librosa.feature.tempo(tg=tempogram, aggregate=None, **hop)
+    lag = np.rint(60 * recipe.frames_per_second / tempo).astype(int)
+    shortest, longest = (round(60 * recipe.frames_per_second / bpm) for bpm in (320, 30))
+    mean = tempogram[shortest : longest + 1].mean(axis=0)
+    regularity = tempogram[lag, np.arange(len(lag))] - mean
+    return {"tempogram": tempogram, "tempo": tempo, "beat_regularity": regularity}
+
+
+def _semantic(chroma, energy, centroid, recipe):
+    """What a listener might say: how clear the key is, major or minor, how dynamic, how lively."""
+    length = round(KEY_SECONDS * recipe.frames_per_second)
+    smooth = scipy.ndimage.uniform_filter1d(chroma, length, axis=1, mode="nearest")
+    smooth = smooth - smooth.mean(axis=0)
+    deviation = smooth.std(axis=0)
+    correlation = _key_profiles() @ smooth / np.where(deviation > 0, 12 * deviation, 1)
+    major, minor = correlation.max(axis=1)
+    loudness = energy / max(energy.mean(), AMIN)
+    return {
+        "key_clarity": np.maximum(major, minor),
+        "mode": major - minor,
+        "dynamics": 10 * np.log10(np.maximum(loudness, 10 ** (-TOP_DB / 10))),
+        "arousal": loudness**0.3 * centroid / (recipe.sr / 2),
+    }
+
+
+def _key_profiles():
+    """Standardised profiles of the keys, shape (2 modes, 12 tonics, 12 pitch classes)."""
+    profiles = np.stack([np.roll(KRUMHANSL_KESSLER, tonic, axis=1) for tonic in range(12)], axis=1)
+    profiles = profiles - profiles.mean(axis=2, keepdims=True)
+    return profiles / profiles.std(axis=2, keepdims=True)
+
+
+def _harmonic_share(magnitude):
+    """Share of the energy in what a median filter over time keeps, and one over frequency does not.
+
+    Parameters
+    ----------
+    magnitude : np.ndarray, shape (bins, frames)
+    """
+    harmonic = _running_median(magnitude)
+    percussive = _running_median(magnitude.T).T
+    either = np.hypot(harmonic, percussive)
+    share = np.divide(harmonic, either, out=np.full_like(either, 0.5**0.5), where=either > 0) ** 2
+    energies = [np.square(magnitude * mask).sum(axis=0) for mask in (share, 1 - share)]
+    total = energies[0] + energies[1]
+    return energies[0] / np.where(total > 0, total, 1)
+
+
+def _running_median(values):
+    """Median over `MEDIAN` neighbours in each row, mirrored at its ends.
+
+    SciPy's filter is many times faster on one long row than on a matrix, so that the rows are
+    mirrored and joined first.
+    """
+    padded = np.pad(values, ((0, 0), (MEDIAN // 2, MEDIAN // 2)), mode="symmetric")
+    filtered = scipy.ndimage.median_filter(padded.ravel(), MEDIAN).reshape(padded.shape)
+    return filtered[:, MEDIAN // 2 : -(MEDIAN // 2)]
+
+
+def _chroma_cqt(y, recipe):
+    import librosa
+
+    return librosa.feature.chroma_cqt(y=y, sr=recipe.sr, hop_length=recipe.hop_length, tuning=0.0)
+
+
+# ---------------------------------------------------------------------------- statistics of them
 
 
 def summary_columns(families: dict[str, np.ndarray]) -> list[str]:
     """Names of the columns of `summarise`: ``mfcc_01_mean``, ``mfcc_01_std``, ..."""
     return [
         f"{family}_{i:02d}_{statistic}"
-        for family, values in families.items()
+        for family, values in _summarised(families).items()
         for i in range(1, len(values) + 1)
         for statistic in ("mean", "std")
     ]
@@ -150,11 +654,16 @@ def summarise(families: dict[str, np.ndarray], length: int) -> np.ndarray:
     np.ndarray, shape (excerpts, 2 * dimensions of all families), float32
         Its columns are named by `summary_columns`.
     """
-    values = np.concatenate(list(families.values()))
+    values = np.concatenate(list(_summarised(families).values()))
     count = values.shape[1] // length
     cut = values[:, : count * length].reshape(len(values), count, length)
     statistics = np.stack([cut.mean(axis=2), cut.std(axis=2)], axis=1)
     return statistics.reshape(2 * len(values), count).T.astype(np.float32)
+
+
+def _summarised(families):
+    wide = {name for name, family in FAMILIES.items() if not family.summarised}
+    return {name: values for name, values in families.items() if name not in wide}
 
 
 def family_of(column: str) -> str:

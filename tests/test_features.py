@@ -1,45 +1,32 @@
-import librosa
+import itertools
+
 import numpy as np
 import pytest
 from conftest import sound
 from hypothesis import given
 from hypothesis import strategies as st
 
+from extraction import OneAtATime
 from genre_utils import audio, features
 
 RECIPE = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
-STFT = {"n_fft": 2048, "hop_length": 1024}
+pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
+PICKS = {"autocorrelation_period", "spectral_rolloff", "tempo", "beat_regularity"}  # one of bins
 
 
-def assert_as_librosa(y):
-    """Each family against librosa's own function, called for it alone."""
-    recipe, sr = features.Recipe(), 22_050
-    found = features.frame_features(y, recipe)
-    mel = librosa.feature.melspectrogram(y=y, sr=sr, n_mels=64, **STFT)
-    mfcc = librosa.feature.mfcc(S=librosa.power_to_db(mel, ref=np.max, top_db=80), sr=sr, n_mfcc=20)
-    magnitude = np.abs(librosa.stft(y, **STFT))
-    expected = {
-        "log_mel": (librosa.power_to_db(mel, ref=np.max, top_db=80) + 80) / 80,
-        "mfcc": mfcc,
-        "mfcc_delta": librosa.feature.delta(mfcc, width=9),
-        "mfcc_delta2": librosa.feature.delta(mfcc, width=9, order=2),
-        "chroma": librosa.feature.chroma_stft(y=y, sr=sr, tuning=0.0, **STFT),
-        "zero_crossing_rate": librosa.feature.zero_crossing_rate(
-            y, frame_length=2048, hop_length=1024
-        ),
-        "short_time_energy": librosa.feature.rms(y=y, frame_length=2048, hop_length=1024) ** 2,
-        "spectral_centroid": librosa.feature.spectral_centroid(y=y, sr=sr, **STFT),
-        "spectral_mean": np.array([[column.mean() for column in magnitude.T]]),
-        "spectral_variance": np.array([[column.var() for column in magnitude.T]]),
-    }
-    assert list(found) == list(expected) == list(features.FAMILIES)
-    for family, values in expected.items():
-        assert (found[family].dtype, found[family].shape) == (np.float32, values.shape)
-        limit = 1e-5 * np.abs(values).max() + 1e-7
-        np.testing.assert_allclose(found[family], values, rtol=1e-4, atol=limit, err_msg=family)
-    own = librosa.feature.mfcc(y=y, sr=sr, n_mfcc=20, n_mels=64, **STFT)
-    if np.ptp(librosa.power_to_db(mel, top_db=None)) < 80:  # else the two floors differ
-        np.testing.assert_allclose(found["mfcc"][1:], own[1:], atol=0.01)
+def assert_as_librosa(y, recipe=None):
+    """Each family against its own expression, evaluated for it alone."""
+    recipe = recipe or features.Recipe()
+    found, expected = features.frame_features(y, recipe), OneAtATime(y, recipe)
+    assert list(found) == list(features.FAMILIES)
+    for family, values in found.items():
+        assert (values.dtype, values.shape) == (np.float32, expected[family].shape), family
+        difference = np.abs(values - expected[family])
+        limit = 1e-4 * (np.ptp(expected[family]) or max(1.0, np.abs(expected[family]).max()))
+        if family in PICKS:
+            assert np.mean(difference > limit) <= 0.001 + 1 / values.size, family
+        else:
+            assert difference.max() <= limit, family
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.0, 2.37])
@@ -47,12 +34,35 @@ def test_every_family_is_what_librosa_computes_for_it_alone(seconds):
     assert_as_librosa(sound(4, seconds=seconds).astype(np.float32))
 
 
+@pytest.mark.parametrize("settings", [{"hop_length": 512}, {"n_fft": 1024}, {"n_mels": 40}])
+def test_every_recipe_is_what_librosa_computes(settings):
+    y = sound(5, seconds=3.0).astype(np.float32)
+    assert_as_librosa(y, features.Recipe(**settings))
+
+
 @pytest.mark.parametrize(
-    "track", ["jazz/jazz.00000", "classical/classical.00003", "rock/rock.00009"]
+    "track", ["jazz/jazz.00000", "classical/classical.00003", "hiphop/hiphop.00009"]
 )
 def test_every_family_of_real_music_is_what_librosa_computes(gtzan_mini, track):
-    y, _ = audio.load_clip(gtzan_mini / "genres" / f"{track}.wav", seconds=8.0)
+    y, _ = audio.load_clip(gtzan_mini / "genres" / f"{track}.wav", seconds=30.0)
     assert_as_librosa(y)
+
+
+def test_families_are_documented_and_grouped():
+    assert sorted(itertools.chain(*features.GROUPS.values())) == sorted(features.FAMILIES)
+    for name, family in features.FAMILIES.items():
+        assert all([family.meaning, family.unit, family.source, family.reference]), name
+
+
+def test_only_what_is_asked_for_is_computed(monkeypatch):
+    y = sound(1).astype(np.float32)
+    everything = features.frame_features(y, RECIPE)
+    for costly in ("_harmonic_share", "_chroma_cqt"):
+        monkeypatch.delattr(features, costly)
+    found = features.frame_features(y, RECIPE, ("mfcc", "chroma"))
+    assert list(found) == ["mfcc", "chroma"]
+    for family, values in found.items():
+        np.testing.assert_array_equal(values, everything[family])
 
 
 def test_log_mel_lies_between_0_and_1_and_silence_is_finite():
@@ -61,6 +71,62 @@ def test_log_mel_lies_between_0_and_1_and_silence_is_finite():
     assert values.min() >= 0.0
     silent = features.frame_features(np.zeros(22_050, np.float32), RECIPE)
     assert all(np.isfinite(family).all() for family in silent.values())
+
+
+def test_what_is_measured_against_the_clip_does_not_change_with_its_gain():
+    y = sound(2, seconds=2.0).astype(np.float32)
+    one, other = (features.frame_features(gain * y, RECIPE) for gain in (1.0, 0.1))
+    for family in ("log_mel", "mfcc", "chroma", "dynamics", "arousal", "key_clarity", "tempogram"):
+        np.testing.assert_allclose(one[family], other[family], atol=0.002, err_msg=family)
+
+
+def clicks(beats_per_minute, seconds=20.0):
+    y = 1e-3 * np.random.default_rng(0).normal(size=round(seconds * 22_050)).astype(np.float32)
+    for start in np.arange(0, seconds - 0.1, 60 / beats_per_minute):
+        at = round(start * 22_050)
+        y[at : at + 500] += np.hanning(500) * np.sin(np.arange(500))
+    return y
+
+
+def test_the_tempo_of_clicks_is_found_and_noise_is_irregular():
+    found = features.frame_features(clicks(120), features.Recipe(), ("tempo", "beat_regularity"))
+    assert np.median(found["tempo"]) == pytest.approx(120, rel=0.05)
+    noise = np.random.default_rng(1).normal(size=20 * 22_050).astype(np.float32)
+    random = features.frame_features(noise, features.Recipe(), ("beat_regularity",))
+    assert found["beat_regularity"].mean() > 2 * random["beat_regularity"].mean()
+
+
+def chord(pitches, seconds=1.0):
+    time = np.arange(round(seconds * 22_050)) / 22_050
+    tones = [np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time) for pitch in pitches]
+    return np.sum(tones, axis=0).astype(np.float32) / len(pitches)
+
+
+def cadence(third):
+    """Tonic, subdominant, dominant, tonic in C, with a major (4) or minor (3) third."""
+    chords = [(60, 60 + third, 67), (65, 65 + third, 72), (67, 71, 74), (60, 60 + third, 67)]
+    return np.concatenate([chord(pitches) for pitches in chords])
+
+
+def test_a_major_and_a_minor_cadence_are_told_apart_and_noise_has_no_key():
+    major, minor, noise = (
+        features.frame_features(y, features.Recipe(), ("mode", "key_clarity"))
+        for y in (cadence(4), cadence(3), np.random.default_rng(0).normal(size=88_200) / 9)
+    )
+    assert major["mode"].mean() > 0.1 > -0.1 > minor["mode"].mean()
+    assert min(major["key_clarity"].mean(), minor["key_clarity"].mean()) > 0.7
+    assert noise["key_clarity"].mean() < 0.6
+
+
+def test_tones_are_harmonic_strokes_are_not_and_a_tone_repeats_after_its_period():
+    wanted = ("harmonic_share", "autocorrelation_peak", "autocorrelation_period")
+    tone, strokes = (
+        features.frame_features(y, features.Recipe(), wanted)
+        for y in (chord([57], 4.0), clicks(140, 4.0))
+    )
+    assert tone["harmonic_share"].mean() > 0.9 > 0.5 > strokes["harmonic_share"].mean()
+    assert np.median(tone["autocorrelation_period"]) == pytest.approx(1000 / 220, rel=0.02)
+    assert np.median(tone["autocorrelation_peak"]) > 0.8
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 99))
