@@ -1,16 +1,26 @@
 """Command line: ``python -m genre_utils study`` and ``python -m genre_utils audit``."""
 
 import argparse
+import json
+import os
 import sys
 from pathlib import Path
 
 import yaml
 
+from genre_utils import parallel
+
 
 def main(arguments=None) -> int:
     """Run a command; return its exit code (0 fine, 1 failed, 2 wrong usage)."""
     options = _parser().parse_args(arguments)
-    return options.command(options)
+    try:
+        if getattr(options, "dask", None):
+            _use_cluster(options.dask)
+        return options.command(options)
+    except parallel.ClusterError as error:
+        print(error, file=sys.stderr)
+        return 1
 
 
 def _parser():
@@ -34,11 +44,38 @@ def _parser():
         help="run this notebook and all after it again",
     )
     study.add_argument("--force", action="store_true", help="run and train everything again")
+    _add_dask(study)
     study.set_defaults(command=_study)
     audit = commands.add_parser("audit", help="say which files of a folder would be used")
     audit.add_argument("folder", help="folder of GENRE/clip files")
+    audit.add_argument(
+        "--format",
+        choices=["text", "json"],
+        default="text",
+        help="lines to read (default), or one JSON object with every file",
+    )
+    _add_dask(audit)
     audit.set_defaults(command=_audit)
     return parser
+
+
+def _add_dask(parser):
+    parser.add_argument(
+        "--dask",
+        metavar="ADDRESS",
+        default=os.environ.get(parallel.ADDRESS),
+        help="decode and compute features on the Dask cluster whose scheduler is at ADDRESS, such "
+        "as tcp://192.168.0.5:8786; its workers need this environment and, under the same paths, "
+        "the music; start them with `dask worker ADDRESS --nworkers=-1 --nthreads 1`",
+    )
+
+
+def _use_cluster(address):
+    """Check that a Dask cluster answers; from here on, notebooks and all, work is done there."""
+    os.environ[parallel.ADDRESS] = address
+    with parallel.connect() as client:
+        count = len(client.nthreads())
+    print(f"Dask cluster at {address}, workers: {count}", file=sys.stderr, flush=True)
 
 
 def _assignment(text):
@@ -73,18 +110,41 @@ def _audit(options):
 
     try:
         folder = corpus.locate("folder", Path(options.folder).expanduser().resolve())
-        tracks = corpus.audit(corpus.find_tracks("folder", folder), folder, min_seconds=6.0)
+        found = corpus.find_tracks("folder", folder)
+        tracks = corpus.audit(found, folder, min_seconds=6.0)
     except corpus.CorpusError as error:
         print(error, file=sys.stderr)
         return 1
-    aside = tracks[tracks["status"] != "used"]
-    for track in aside.itertuples():
-        print(f"set aside  {track.path!a}: {track.reason}")
-    used = tracks[tracks["status"] == "used"]
-    for genre, rows in used.groupby("genre"):
-        print(f"used  {genre!a}: {len(rows)} tracks by {rows['artist'].nunique()} artists")
-    print(f"{len(used)} of {len(tracks)} files would be used, {len(aside)} set aside.")
-    return 0
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    report = corpus.audit_report(found, tracks)
+    if options.format == "json":
+        print(json.dumps({"folder": str(folder), **report}, indent=1, allow_nan=False))
+    else:
+        print("\n".join(_audit_lines(report)))
+    return 0 if report["totals"]["used"] else 1
+
+
+def _audit_lines(report):
+    """Lines of an audit; names and reasons in ASCII, so that no terminal stumbles over them."""
+    for file in report["files"]:
+        if file["status"] != "used":
+            yield f"set aside  {file['path']!a}: {ascii(file['reason'])[1:-1]}"
+    for genre, count in report["totals"]["genres"].items():
+        artists = f"{count['artists']} known artists, {count['unknown']} tracks of unknown ones"
+        yield f"used  {genre!a}: {count['tracks']} tracks, {artists}"
+    totals = report["totals"]
+    yield (
+        f"Artists: of {totals['artist_from_list']} files from tracks.csv, of "
+        f"{totals['artist_from_tags']} from their tags, of {totals['artist_unknown']} unknown."
+    )
+    for warning in report["warnings"]:
+        yield f"Warning: {ascii(warning)[1:-1]}"
+    yield (
+        f"{totals['used']} of {totals['files']} files would be used, {totals['set_aside']} set "
+        f"aside, of these {totals['near_duplicates']} as near-duplicates."
+    )
 
 
 if __name__ == "__main__":

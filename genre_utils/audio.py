@@ -1,17 +1,60 @@
 """Decode, mix down, resample and cut: functions on ``(y, sr)``."""
 
+import contextlib
 import hashlib
 import io
+import os
+import re
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import mutagen
 import numpy as np
 import soundfile
 
 SAMPLE_RATE = 22_050  # Hz, of everything this study computes
 SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBFS) is silent
-BLOCK = 1 << 16  # samples decoded at a time, so that memory does not grow with the file
+LOUDNESS_TARGETS = {"none": None, "rms": -20.0, "ebu": -23.0}  # dB of full scale; LUFS
+LOUDEST = 1e4  # full scale; floating-point files may exceed 1, but not by 80 dB
+BLOCK = 1 << 18  # values decoded at a time, so that memory does not grow with the file
 ESTIMATE = 0.1  # seconds by which an MP3 that does not say its length may end early
+
+# limits that no music meets: a small file can hold hours of silence, and a header can say anything
+MAX_SECONDS = 2 * 3600
+MAX_VALUES = 1_500_000_000  # of all channels together: two hours of stereo at 96 kHz
+MAX_CHANNELS = 64
+RATES = (1_000, 384_000)  # Hz
+UNKNOWN_FRAMES = 1 << 62  # libsndfile's length of a FLAC file that does not say it
+
+# ffmpeg, for what libsndfile cannot open. Demuxers that follow references to other files or
+# addresses (concat, hls, dash, sdp, image sequences) are not on the list, nor is any network.
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,iff,loas,matroska,mov,mp3,mp4,"
+    "mpc,mpc8,mpeg,mpegts,nut,ogg,oma,qcp,rm,shn,tak,truehd,tta,voc,w64,wav,webm,wsd,wv,xwma"
+)
+FFMPEG_SECONDS = 120  # of computing, after which it is stopped
+FFMPEG_BYTES = 2_600_000_000  # of decoded sound on disk: two hours of stereo at 44.1 kHz
+LONG = 600  # seconds from which a clip is decoded alone, from about the middle
+_CUT = re.compile("partial file|ended prematurely|[Pp]acket corrupt|corrupt decoded frame")
+
+_ARTIST_TAGS = ("artist", "author", "tpe1", "\xa9art")  # as the kinds of tags call it
+_ALBUM_ARTIST_TAGS = ("albumartist", "album artist", "wm/albumartist", "tpe2", "aart")
+_NOBODY = re.compile(
+    r"(various|unknown|diverse|verschiedene)( artists?| interpreten| performers?| composers?)?"
+    r"|v\.?\s*/?\s*a\.?|n/?a|none|artists?|<.*>|[-?_. ]*"
+)
+
+# what mutagen raises on broken tags, besides its own error (found by tests/fuzz_audio.py)
+_TAG_ERRORS = (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, ArithmeticError)
+_TAG_ERRORS += (AttributeError, EOFError, struct.error)
+
+
+class UndecodableError(ValueError):
+    """Neither libsndfile nor ffmpeg makes sound of a file; the message says why."""
 
 
 class Examination(NamedTuple):
@@ -22,8 +65,16 @@ class Examination(NamedTuple):
     reason: str
 
 
-def examine(path: str | Path, *, min_seconds: float) -> Examination:
+def examine(
+    path: str | Path,
+    *,
+    min_seconds: float,
+    hear: Callable[[np.ndarray, int], None] | None = None,
+) -> Examination:
     """Decode a whole file, block by block, and say why it cannot be used, if it cannot.
+
+    Time and memory are bounded whatever the file holds or says of itself: see `MAX_SECONDS`,
+    `MAX_VALUES`, `MAX_CHANNELS`, `RATES` and `FFMPEG_SECONDS`.
 
     Parameters
     ----------
@@ -31,6 +82,8 @@ def examine(path: str | Path, *, min_seconds: float) -> Examination:
         Any file.
     min_seconds : float
         Shortest duration that can be used, in seconds.
+    hear : callable, optional
+        Is given each block, (frames, channels) float32, and the sample rate in Hz.
 
     Returns
     -------
@@ -38,34 +91,54 @@ def examine(path: str | Path, *, min_seconds: float) -> Examination:
         Duration in seconds, MD5 of the decoded samples (equal for the same sound in another
         container), and the reason for setting the file aside, in words a person understands.
     """
-    path = Path(path)
+    path = on_disk(path)
     try:
         size = path.stat().st_size
         if size == 0:
             return Examination(0.0, "", "empty file (0 bytes)")
         missing = _bytes_missing(path, size)
-        with soundfile.SoundFile(path) as sound:
-            return _examine_sound(sound, min_seconds, missing)
-    except soundfile.LibsndfileError as error:
-        return Examination(0.0, "", f"not audio that can be decoded ({error.error_string})")
+        with opened(path) as sound:
+            return _examine_sound(sound, min_seconds, missing, hear)
+    except UndecodableError as error:
+        return Examination(0.0, "", str(error))
     except OSError as error:
         return Examination(0.0, "", f"cannot be read ({error.strerror or error})")
 
 
-def _examine_sound(sound, min_seconds, missing):
+def on_disk(path: str | Path) -> Path:
+    r"""Path of a file by its name in a track table.
+
+    A name that is not UTF-8 cannot be written into a table, where its bytes are spelled out
+    (``caf\udce9.wav``); here they are bytes again.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        return path
+    return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), str(path)))
+
+
+def _examine_sound(sound, min_seconds, missing, hear):
+    if refused := _absurd(sound):
+        return Examination(0.0, "", refused)
     digest, frames, peak, finite = hashlib.md5(), 0, 0.0, True
-    damage = ""
+    damage, too_long = "", False
     try:
-        # not `sound.blocks`, which fills up with stale samples where a file ends early
-        while len(block := sound.read(BLOCK, dtype="float32", always_2d=True)):
+        for block in _blocks(sound):
             digest.update(block.tobytes())
             frames += len(block)
             finite = finite and bool(np.isfinite(block).all())
             peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            if hear:
+                hear(block, sound.samplerate)
+            too_long = frames > min(MAX_SECONDS * sound.samplerate, MAX_VALUES // sound.channels)
+            if too_long:
+                break
     except soundfile.LibsndfileError as error:
         damage = f" ({error.error_string})"
     seconds = frames / sound.samplerate
-    if damage or missing or sound.frames - frames > ESTIMATE * sound.samplerate:
+    if too_long:
+        reason = f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
+    elif damage or missing or sound.frames - frames > ESTIMATE * sound.samplerate:
         reason = f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}"
         if missing:
             reason = f"truncated: {missing:,} bytes that its header announces are missing"
@@ -73,6 +146,8 @@ def _examine_sound(sound, min_seconds, missing):
         reason = "empty: a header without any sound"
     elif not finite:
         reason = "holds samples that are not finite numbers"
+    elif peak > LOUDEST:
+        reason = f"its loudest sample is {peak:.0e} times full scale, which is no music"
     elif peak < SILENCE:
         reason = f"silent: its loudest sample is {peak:.0e} of full scale"
     elif seconds < min_seconds:
@@ -82,16 +157,187 @@ def _examine_sound(sound, min_seconds, missing):
     return Examination(seconds, digest.hexdigest(), reason)
 
 
-def _bytes_missing(path, size):
-    """Bytes that a RIFF or AIFF header announces beyond the end of the file.
+def _absurd(sound):
+    if not RATES[0] <= sound.samplerate <= RATES[1]:
+        return f"its header announces {sound.samplerate:,} samples a second, which is no music"
+    if sound.channels > MAX_CHANNELS:
+        return f"it has {sound.channels:,} channels, at most {MAX_CHANNELS} can be mixed down"
+    return ""
 
-    libsndfile quietly plays what is there; streamed files announce 0 or about the largest number.
+
+def _blocks(sound, frames=np.inf):
+    """Yield the next `frames` frames, (frames, channels) float32, in blocks of bounded size."""
+    length = max(1, BLOCK // sound.channels)
+    # not `sound.blocks`, which fills up with stale samples where a file ends early
+    while frames > 0:
+        block = sound.read(int(min(length, frames)), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        frames -= len(block)
+        yield block
+
+
+def _bytes_missing(path, size):
+    """Bytes that a header announces beyond the end of the file.
+
+    libsndfile quietly plays what is there. RIFF, AIFF and AU files announce a size (streamed ones
+    0 or about the largest number), an Ogg file that of each page.
     """
     with open(path, "rb") as handle:
-        magic, length = handle.read(4), handle.read(4)
-    order = {b"RIFF": "little", b"FORM": "big"}.get(magic)
-    announced = int.from_bytes(length, order) if order else 0
-    return max(0, announced + 8 - size) if 0 < announced < 0x7FFF0000 else 0
+        header = handle.read(12)
+        magic = header[:4]
+        if magic == b"OggS":
+            handle.seek(max(0, size - 65_536))  # longer than any page
+            return _page_bytes_missing(handle.read())
+    if len(header) < 12:
+        return 0
+    if magic in (b"RIFF", b"FORM"):
+        announced, begin = struct.unpack("<I" if magic == b"RIFF" else ">I", header[4:8])[0], 8
+    elif magic == b".snd":
+        begin, announced = struct.unpack(">II", header[4:])
+    else:
+        return 0
+    return max(0, begin + announced - size) if 0 < announced < 0x7FFF0000 else 0
+
+
+def _page_bytes_missing(end):
+    """Bytes that lack at the last page of an Ogg file, whose header lists its segments."""
+    page = end[max(0, end.rfind(b"OggS")) :]
+    if len(page) < 27:
+        return 27 - len(page)
+    segments = page[27 : 27 + page[26]]
+    return max(0, 27 + page[26] + sum(segments) - len(page))
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, *, clip_seconds: float | None = None):
+    """Yield any file that libsndfile or ffmpeg decodes as an open ``soundfile.SoundFile``.
+
+    What libsndfile refuses (M4A, WMA, WebM, ...), ffmpeg decodes into a temporary file: its first
+    sound stream, within limits of time and size, and without following any reference.
+
+    Parameters
+    ----------
+    path : str or Path
+    clip_seconds : float, optional
+        When only this much of the middle is needed: of a file of over ten minutes, ffmpeg then
+        decodes that alone.
+
+    Raises
+    ------
+    UndecodableError
+        If neither decodes it, or ffmpeg finds it truncated, damaged or too long.
+    """
+    try:
+        sound = soundfile.SoundFile(os.fsencode(on_disk(path)))  # bytes: any name will do
+    except soundfile.LibsndfileError as error:
+        refusal = error.error_string.strip(". ")
+    else:
+        with sound:
+            if sound.frames < UNKNOWN_FRAMES:
+                yield sound
+                return
+        refusal = "of unknown length"
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = Path(folder) / "decoded.w64"
+        _convert(on_disk(path), decoded, refusal, clip_seconds)
+        with soundfile.SoundFile(decoded) as sound:
+            yield sound
+
+
+def _convert(path, decoded, refusal, clip_seconds):
+    """Decode a file with ffmpeg; raise `UndecodableError` if that fails or ends early."""
+    limit = LONG if clip_seconds else MAX_SECONDS
+    output = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-fs", str(FFMPEG_BYTES), "-f", "w64", "-y"]
+    said = _ffmpeg(path, [*output, "-t", str(limit + 1), str(decoded)], refusal)
+    if not decoded.exists() or decoded.stat().st_size == 0 or "Output #0" not in said:
+        raise UndecodableError(f"not audio that can be decoded ({refusal}; ffmpeg: {_why(said)})")
+    try:
+        seconds = soundfile.info(decoded).duration
+    except soundfile.LibsndfileError as error:
+        raise UndecodableError(f"not audio that can be decoded ({error.error_string})") from error
+    if clip_seconds and seconds > LONG:
+        start = (_announced_seconds(said) - clip_seconds) / 2
+        part = ["-t", str(clip_seconds if start > 0 else MAX_SECONDS), str(decoded)]
+        _ffmpeg(path, output + part, refusal, start=max(0.0, start))
+        return
+    if seconds > MAX_SECONDS or decoded.stat().st_size >= FFMPEG_BYTES - (1 << 20):
+        raise UndecodableError(
+            f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
+        )
+    short = _announced_seconds(said) - seconds > max(0.5, 0.01 * seconds)
+    damaged = "Error submitting packet" in said and "Input #0, mp3" not in said
+    if short or damaged or _CUT.search(said):
+        raise UndecodableError(f"truncated or damaged: decoding ends after {seconds:.1f} s")
+
+
+def _ffmpeg(path, output, refusal, *, start=0.0):
+    """What ffmpeg says, as text; it decodes with one thread, and reads this one file alone."""
+    import imageio_ffmpeg
+
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        raise UndecodableError(
+            f"not audio that can be decoded ({refusal}, and this machine has no ffmpeg)"
+        ) from None
+    command = [program, "-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
+    command += ["-max_alloc", str(1 << 28), "-timelimit", str(FFMPEG_SECONDS)]
+    command += ["-protocol_whitelist", "file", "-format_whitelist", FFMPEG_FORMATS]
+    # "file:" so that no name is taken for an option, an address or a list of files
+    if start:  # `-ss 0` would drop the first packet of AAC
+        command += ["-ss", str(start)]
+    command += ["-vn", "-sn", "-dn", "-i", b"file:" + os.fsencode(path.absolute())]
+    try:
+        done = subprocess.run(
+            command + output,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=FFMPEG_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UndecodableError(f"decoding takes over {FFMPEG_SECONDS} s: it was stopped") from None
+    return done.stderr.decode(errors="replace")
+
+
+def _announced_seconds(said):
+    """Duration that a container announces; 0 where it is unknown or a guess from the bit rate."""
+    found = re.search(r"Duration: (\d+):(\d\d):(\d\d\.\d+)", said)
+    if not found or "Estimating duration from bitrate" in said:
+        return 0.0
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _why(said):
+    """Return ffmpeg's first complaint, without the address of its part in memory."""
+    lines = [re.sub(r"^(\[.*?\] |Error opening input: )*", "", line) for line in said.splitlines()]
+    told = [line for line in lines if re.search("rror|nvalid|not |No |matches no", line)]
+    told = [line for line in told if "input file" not in line and not line.startswith("Ignoring")]
+    first = re.split(" '?file:| 'aac,", (told or ["no reason given"])[0])[0]
+    return re.sub("[^ -~]", "?", first)[:80].strip(". ")  # it may quote the file
+
+
+def tagged_artist(path: str | Path) -> str:
+    """Artist that a file's tags name, else its album's; empty where they name nobody.
+
+    "Various Artists" and the like are nobody. Tags that cannot be read are none.
+    """
+    try:
+        file = mutagen.File(on_disk(path), easy=True)
+        tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
+    except _TAG_ERRORS:
+        return ""
+    for names in (_ARTIST_TAGS, _ALBUM_ARTIST_TAGS):
+        for value in (tags[name] for name in names if name in tags):
+            value = value if isinstance(value, list | tuple) else getattr(value, "text", [value])
+            text = "; ".join(dict.fromkeys(map(str, value))).encode(errors="replace").decode()
+            text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+            if not _NOBODY.fullmatch(text.casefold()):
+                return text[:200]
+    return ""
 
 
 def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):
@@ -112,14 +358,20 @@ def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):
         Mean of the channels.
     sr : int
         Its sample rate in Hz.
+
+    Raises
+    ------
+    UndecodableError
+        If the file cannot be decoded.
     """
     import librosa
 
-    with soundfile.SoundFile(path) as sound:
+    with opened(path, clip_seconds=seconds) as sound:
         wanted = min(sound.frames, round(seconds * sound.samplerate))
         sound.seek((sound.frames - wanted) // 2)
-        y = sound.read(wanted, dtype="float32", always_2d=True).mean(axis=1)
+        blocks = [block.mean(axis=1) for block in _blocks(sound, wanted)]
         native = sound.samplerate
+    y = np.concatenate([np.empty(0, np.float32), *blocks])
     y = librosa.resample(y, orig_sr=native, target_sr=sr)
     return np.ascontiguousarray(y[: round(seconds * sr)], dtype=np.float32), sr
 
@@ -132,3 +384,54 @@ def encode_mp3(y: np.ndarray, sr: int, *, seconds: float = 10.0) -> bytes:
         buffer, 0.5 * y / max(np.abs(y).max(), SILENCE), sr, format="MP3", compression_level=0.7
     )
     return buffer.getvalue()
+
+
+def loudness(y: np.ndarray, sr: int) -> float:
+    """Integrated loudness after EBU R128 (ITU-R BS.1770-4), in LUFS.
+
+    A clip shorter than the 0.4 s that the standard measures at a time is repeated until it is as
+    long. Silence, and what lies under the standard's gate of -70 LUFS, gives minus infinity.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,)
+    sr : int
+        Sample rate in Hz.
+    """
+    import pyloudnorm
+
+    meter = pyloudnorm.Meter(sr)
+    if not y.any():
+        return -np.inf
+    shortest = round(meter.block_size * sr) + 1
+    with np.errstate(divide="ignore"):
+        return float(meter.integrated_loudness(np.resize(y, max(len(y), shortest))))
+
+
+def normalise_loudness(y: np.ndarray, sr: int, how: str) -> np.ndarray:
+    """Scale a clip to one loudness, so that how loud it was mastered tells nothing.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+    sr : int
+        Sample rate in Hz.
+    how : {"none", "rms", "ebu"}
+        Leave as it is; root mean square to -20 dB of full scale; or integrated loudness to
+        -23 LUFS, the level of EBU R128. Nothing is clipped: samples may exceed full scale.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        Silence is returned as it is, for there is nothing to scale.
+    """
+    if how not in LOUDNESS_TARGETS:
+        raise ValueError(f"LOUDNESS is {how!r}; choose one of {', '.join(LOUDNESS_TARGETS)}.")
+    if how == "none" or not y.any():
+        return y
+    if how == "rms":
+        level = 10 * np.log10(np.mean(np.square(y, dtype=np.float64)))
+    else:
+        level = loudness(y, sr)
+    gain = 10 ** ((LOUDNESS_TARGETS[how] - level) / 20) if np.isfinite(level) else 1.0
+    return (y * gain).astype(np.float32)

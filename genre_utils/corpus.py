@@ -1,23 +1,19 @@
 """Find, verify and describe tracks: one track table, whatever the music comes from."""
 
 import hashlib
-import os
-import shutil
-import tarfile
-import zipfile
-import zlib
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
-import joblib
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
+from scipy.cluster.hierarchy import DisjointSet
 
-from genre_utils import audio, files, splits
+from genre_utils import audio, files, fingerprint, parallel, splits
 
-CORPORA = ("synthetic", "folder", "gtzan-mini", "store")
+CORPORA = ("synthetic", "folder", "gtzan", "gtzan-mini", "fma", "store")
 COMPANIONS = {".csv", ".json", ".txt", ".md", ".jpg", ".jpeg", ".png", ".gif", ".pdf", ".m3u"}
 COMPANIONS |= {".m3u8", ".cue", ".log", ".nfo", ".ini", ".db", ".xml"}  # files beside the music
+MAX_UNPACKED = 50 << 30  # bytes that the archive of a corpus may unpack to
 MIN_ARTISTS = 3  # per genre: one to test, one to validate, one to train
 GTZAN_MINI_BANNER = (
     "A check of the pipeline. The 100-track mini GTZAN has one artist in several of its genres, so "
@@ -32,7 +28,9 @@ class CorpusError(ValueError):
 # ---------------------------------------------------------------------------- finding
 
 
-def locate(corpus: str, corpus_dir: str | Path) -> Path:
+def locate(
+    corpus: str, corpus_dir: str | Path, *, subset: str = "medium", download: bool = False
+) -> Path:
     """Folder of a corpus, which exists.
 
     Parameters
@@ -40,8 +38,13 @@ def locate(corpus: str, corpus_dir: str | Path) -> Path:
     corpus : str
         One of `CORPORA`.
     corpus_dir : str or Path
-        Absolute, or relative to ``$GENRE_DATA_DIR`` (by default ``data/``). For ``gtzan-mini`` it
-        may name a ``.tar.gz`` or ``.zip`` archive, which is unpacked once into the cache.
+        Absolute, or relative to ``$GENRE_DATA_DIR`` (by default ``data/``). For ``gtzan`` and
+        ``gtzan-mini`` it may name a ``.tar.gz`` or ``.zip`` archive, which is unpacked once into
+        the cache. Where it is empty, ``gtzan`` and ``fma`` are looked for under their names.
+    subset : {"small", "medium", "large", "full"}
+        Of ``fma``.
+    download : bool
+        Whether ``gtzan`` and ``fma`` may be downloaded when they are not there.
 
     Raises
     ------
@@ -50,13 +53,19 @@ def locate(corpus: str, corpus_dir: str | Path) -> Path:
     """
     if corpus not in CORPORA:
         raise CorpusError(f"unknown CORPUS {corpus!r}; choose one of {', '.join(CORPORA)}.")
+    from genre_utils import fma, gtzan  # they build on this module
+
+    if corpus == "gtzan":
+        return gtzan.locate(corpus_dir, download=download)
+    if corpus == "fma":
+        return fma.locate(corpus_dir, subset, download=download)
     path = files.data_folder() / Path(corpus_dir).expanduser()
     if not corpus_dir or not path.exists():
         raise CorpusError(
             f"CORPUS_DIR {str(corpus_dir)!r} was not found: there is no {path}. Put the music "
             f"there, give an absolute path, or set GENRE_DATA_DIR to the folder that holds it."
         )
-    return _unpacked(path) if path.is_file() else path
+    return unpacked(path) if path.is_file() else path
 
 
 def compose(
@@ -103,50 +112,67 @@ def compose(
     return synthetic.compose_corpus(files.cache_folder() / "synthetic" / name, **settings)
 
 
-def _unpacked(archive):
-    """Folder with the content of an archive, unpacked once; unsafe members are refused."""
+def unpacked(archive: Path, *, max_bytes: int = MAX_UNPACKED) -> Path:
+    """Folder in the cache with the content of an archive, unpacked once.
+
+    Raises
+    ------
+    CorpusError
+        If the archive is damaged, unsafe, or unpacks to more than `max_bytes`.
+    """
+    from genre_utils import fetch
+
     target = files.cache_folder() / "archives" / files.file_md5(archive)
-    if target.exists():
-        return target
-    partial = target.with_suffix(".partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    print(f"Unpacking {archive.name} (once; about a minute for 1 GB).")
-    try:
-        if archive.suffix == ".zip":
-            shutil.unpack_archive(archive, partial, "zip")
-        else:
-            shutil.unpack_archive(archive, partial, filter="data")
-    except (OSError, EOFError, tarfile.TarError, zipfile.BadZipFile, zlib.error) as error:
-        raise CorpusError(f"{archive} is not an archive that can be unpacked: {error}") from error
-    partial.replace(target)
-    return target
+    return fetch.unpack(archive, target, max_bytes=max_bytes)
 
 
-def find_tracks(corpus: str, folder: Path) -> pd.DataFrame:
+def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.DataFrame:
     """List the candidate tracks of a corpus, before anything is decoded.
+
+    Parameters
+    ----------
+    corpus : str
+        One of `CORPORA`.
+    folder : Path
+        From `locate` or `compose`.
+    subset : {"small", "medium", "large", "full"}
+        Of ``fma``.
 
     Returns
     -------
     pd.DataFrame
         track_id, path (relative to `folder`; empty for a store), genre, artist
-        (``unknown:TRACK_ID`` where it is not known), split (empty where there is none).
+        (``unknown:TRACK_ID`` where it is not known), split (empty where there is none), fault
+        (a published fault, for which a track is set aside without being decoded; mostly empty).
     """
+    from genre_utils import fma, gtzan  # they build on this module
+
     if corpus == "store":
         tracks = _listed(folder / "tracks.csv", needed=("track_id", "genre")).assign(path="")
+    elif corpus == "gtzan":
+        tracks = gtzan.find(folder)
+    elif corpus == "fma":
+        tracks = fma.find(folder, subset)
     else:
         root = _genre_root(folder)
-        tracks = _found(root, folder)
-        for csv in {folder / "tracks.csv": None, root.parent / "tracks.csv": None}:
-            if csv.exists() and csv.is_relative_to(folder):
-                tracks = _with_artists(tracks, csv, folder)
-                break
-    for column in ("artist", "split"):
+        tracks = find_files(root, folder)
+        known = listed_beside(tracks, root, folder)
+        tracks = tracks if known is None else known
+    for column in ("artist", "split", "fault"):
         if column not in tracks:
             tracks[column] = ""
         tracks[column] = tracks[column].fillna("").astype(str).str.strip()
     unknown = tracks["artist"] == ""
     tracks.loc[unknown, "artist"] = "unknown:" + tracks.loc[unknown, "track_id"]
-    return tracks[["track_id", "path", "genre", "artist", "split"]]
+    return tracks[["track_id", "path", "genre", "artist", "split", "fault"]]
+
+
+def listed_beside(tracks: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame | None:
+    """Tracks with the artist and split of a ``tracks.csv`` beside them, None if there is none."""
+    for csv in {folder / "tracks.csv": None, root.parent / "tracks.csv": None}:
+        if csv.exists() and csv.is_relative_to(folder):
+            return _with_artists(tracks, csv, folder)
+    return None
 
 
 def _with_artists(tracks, csv, folder):
@@ -189,8 +215,19 @@ def _genre_root(folder):
     return folder
 
 
-def _found(root, folder):
-    """Every file of each genre's folder that is not hidden and no companion such as a cover."""
+def find_files(root: Path, folder: Path) -> pd.DataFrame:
+    """List every file in the genre folders of `root` that is not hidden and no companion.
+
+    Returns
+    -------
+    pd.DataFrame
+        track_id (the path within `root`), path (within `folder`), genre (name of the folder).
+
+    Raises
+    ------
+    CorpusError
+        If there is none.
+    """
     rows = []
     for genre in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
         for path in sorted(genre.rglob("*")):
@@ -238,6 +275,10 @@ def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:
 def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int = -1):
     """Decode every file of a corpus and set aside what cannot be used, with the reason.
 
+    Artists that are not known are taken from the tags of the files. Of several copies of a
+    recording, the first is used, whatever their encoding, level or start (`fingerprint`); copies
+    whose genres disagree are all set aside.
+
     Parameters
     ----------
     tracks : pd.DataFrame
@@ -254,20 +295,121 @@ def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int
     pd.DataFrame
         `tracks` with duration_s, md5 (of the file), status (``used`` or ``set aside``), reason.
     """
-    paths = [folder / path for path in tracks["path"]]
-    tasks = (joblib.delayed(_examine_and_hash)(path, min_seconds) for path in paths)
-    results = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    examined = list(tqdm(results, total=len(paths), desc="audit", unit="file", mininterval=0.5))
+    jobs = [
+        (folder / path, min_seconds, fault)
+        for path, fault in zip(tracks["path"], tracks["fault"], strict=True)
+    ]
+    examined = _examined(jobs, folder, n_jobs)
+    fingerprints = [row.pop("fingerprint") for row in examined]
     table = tracks.reset_index(drop=True).join(pd.DataFrame(examined))
-    return _without_duplicates(table)
+    tagged = table["artist"].str.startswith("unknown:") & (table["tagged"] != "")
+    table.loc[tagged, "artist"] = table.loc[tagged, "tagged"]
+    return _without_copies(table, fingerprints, fingerprint.HOP, fingerprint.MIN_SHARE)
 
 
-def _examine_and_hash(path, min_seconds):
-    result = audio.examine(path, min_seconds=min_seconds)
-    if not os.path.lexists(path):  # `_found` saw it: its name holds bytes that are not UTF-8
-        result = result._replace(reason="cannot be read: its name is not UTF-8, rename it")
-    readable = result.audio_md5 or not result.reason.startswith("cannot be read")
-    return {**result._asdict(), "md5": files.file_md5(path) if readable else ""}
+def _examined(jobs, folder, n_jobs):
+    """What `_examine_file` finds, job by job; a decoder that crashes takes no other file along."""
+    settings = {"desc": "audit", "unit": "file", "folder": folder}
+    rows = []
+    while len(rows) < len(jobs):
+        rest = jobs[len(rows) :]
+        try:
+            for row in parallel.over(_examine_file, rest, len(rest), n_jobs=n_jobs, **settings):
+                rows.append(row)
+        except BrokenProcessPool:  # by one of the files at work: look at the next one alone
+            alone = jobs[len(rows) : len(rows) + 1]
+            try:
+                rows += list(parallel.over(_examine_file, alone, 1, n_jobs=2, **settings))
+            except BrokenProcessPool:
+                rows.append(_row(audio.Examination(0.0, "", "its decoder crashes on this file")))
+    return rows
+
+
+def _examine_file(path, min_seconds, fault):
+    if fault:  # published: no need to decode it
+        return _row(audio.Examination(0.0, "", fault))
+    heard, rates = [], [0]
+
+    def hear(block, sr):  # the start of the recording, mixed down
+        rates[0] = sr
+        if sum(map(len, heard)) < fingerprint.LONGEST * sr:
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is set aside
+                heard.append(block.mean(axis=1))
+
+    result = audio.examine(path, min_seconds=min_seconds, hear=hear)
+    if not result.audio_md5 and result.reason.startswith("cannot be read"):
+        return _row(result)
+    md5 = files.file_md5(audio.on_disk(path))
+    made = None if result.reason else _fingerprint(heard, rates[0], md5)
+    return _row(result, md5=md5, tagged=audio.tagged_artist(path), fingerprint=made)
+
+
+def _row(examination, *, md5="", tagged="", fingerprint=None):
+    found = {"md5": md5, "tagged": tagged, "fingerprint": fingerprint}
+    return {**examination._asdict(), **found}
+
+
+def _fingerprint(heard, sr, md5):
+    """Fingerprint of a file, computed once."""
+    path = files.cache_folder() / "fingerprints" / fingerprint.VERSION / md5[:2] / f"{md5}.npy"
+    if path.exists():
+        return np.load(path)
+    made = fingerprint.of_audio(np.concatenate(heard), sr)
+    with files.written_whole(path) as temporary:
+        np.save(temporary, made)
+    return made
+
+
+def audit_report(found: pd.DataFrame, tracks: pd.DataFrame) -> dict:
+    """What an audit says, as plain data: every file, the totals, and what a study would warn of.
+
+    Parameters
+    ----------
+    found : pd.DataFrame
+        From `find_tracks`.
+    tracks : pd.DataFrame
+        What `audit` made of it.
+
+    Returns
+    -------
+    dict
+        ``files`` (path, status, reason, duration_s, artist, genre, md5; artist is None where it
+        is unknown), ``totals``, ``warnings``.
+    """
+    listed = ~found["artist"].str.startswith("unknown:").to_numpy()
+    known = ~tracks["artist"].str.startswith("unknown:")
+    used = tracks["status"] == "used"
+    columns = ["path", "status", "reason", "duration_s", "genre", "md5"]
+    rows = tracks[columns].assign(artist=tracks["artist"].astype(object).where(known, None))
+    genres = {
+        genre: {
+            "tracks": len(of_genre),
+            "artists": int(of_genre.loc[known[of_genre.index], "artist"].nunique()),
+            "unknown": int((~known[of_genre.index]).sum()),
+        }
+        for genre, of_genre in tracks[used].groupby("genre")
+    }
+    totals = {
+        "files": len(tracks),
+        "used": int(used.sum()),
+        "set_aside": int((~used).sum()),
+        "near_duplicates": int(tracks["reason"].str.startswith("near-duplicate").sum()),
+        "artist_from_list": int(listed.sum()),
+        "artist_from_tags": int((known & ~listed).sum()),
+        "artist_unknown": int((~known).sum()),
+        "genres": genres,
+    }
+    warnings = _study_warnings(tracks[used])
+    return {"files": rows.to_dict("records"), "totals": totals, "warnings": warnings}
+
+
+def _study_warnings(used):
+    if used.empty:
+        return ["No file can be used."]
+    try:
+        return check(used, choose_genres(used, []), group_by="artist", folds=3)
+    except CorpusError as error:
+        return [f"A study would refuse this: {error}"]
 
 
 def load_arrays(folder: Path, track_ids) -> np.ndarray:
@@ -313,7 +455,10 @@ def audit_store(tracks: pd.DataFrame, log_mel: np.ndarray, *, clip_seconds: floa
     """
     rows = [_examine_array(array) for array in log_mel]
     table = tracks.reset_index(drop=True).join(pd.DataFrame(rows))
-    return _without_duplicates(table.assign(duration_s=float(clip_seconds)))
+    table["duration_s"] = float(clip_seconds)
+    fingerprints = [fingerprint.of_log_mel(array) for array in log_mel]
+    frame = clip_seconds / log_mel.shape[1]
+    return _without_copies(table, fingerprints, frame, fingerprint.MEL_SHARE)
 
 
 def _examine_array(array):
@@ -327,19 +472,52 @@ def _examine_array(array):
     return {"audio_md5": md5, "md5": md5, "reason": reason}
 
 
-def _without_duplicates(table):
-    """Set aside every later copy of the same sound, and both when their genres disagree."""
-    usable = table[table["reason"] == ""]
-    for _, copies in usable.groupby("audio_md5", sort=False):
-        first, *others = copies.index
-        if len(set(copies["genre"])) > 1:
-            genres = ", ".join(copies["genre"])
-            table.loc[copies.index, "reason"] = f"duplicate under different genres ({genres})"
-        elif others:
-            table.loc[others, "reason"] = f"duplicate of {table.loc[first, 'track_id']}"
+def _without_copies(table, fingerprints, step, least):
+    """Set aside every later copy of a recording, and all copies when their genres disagree.
+
+    `step` is the unit of the fingerprints' times in seconds, `least` as in `fingerprint.links`.
+    """
+    usable = table.index[table["reason"] == ""]
+    sounds = table.loc[usable].groupby("audio_md5", sort=False).indices.values()
+    sounds = [usable[rows] for rows in sounds]  # those of one sound, sample by sample
+    firsts = [rows[0] for rows in sounds]
+    links = fingerprint.links([fingerprints[row] for row in firsts], least=least)
+    copies = DisjointSet(usable)
+    for one, *others in sounds:
+        for other in others:
+            copies.merge(one, other)
+    for link in links.itertuples():
+        copies.merge(firsts[link.first], firsts[link.second])
+    for group in (sorted(rows) for rows in copies.subsets() if len(rows) > 1):
+        genres = list(table.loc[group, "genre"])
+        disagree = f" under different genres ({', '.join(genres)})" if len(set(genres)) > 1 else ""
+        exact = len(set(table.loc[group, "audio_md5"])) == 1
+        for row in group if disagree else group[1:]:
+            if exact and disagree:
+                original = "duplicate"
+            else:
+                original = _copied(row, group, table, fingerprints, step, least)
+            table.loc[row, "reason"] = original + disagree
     table["status"] = np.where(table["reason"] == "", "used", "set aside")
     columns = ["track_id", "path", "genre", "artist", "duration_s", "md5", "status", "reason"]
     return table[[*columns, "split"]]
+
+
+def _copied(row, group, table, fingerprints, step, least):
+    """Say what a recording is a copy of: the same sound, or the first of its group that matches."""
+    others = [other for other in group if other != row]
+    same = [o for o in others if table.loc[o, "audio_md5"] == table.loc[row, "audio_md5"]]
+    if same and same[0] < row:
+        return f"duplicate of {table.loc[same[0], 'track_id']}"
+    for other in others:
+        found = fingerprint.compare(fingerprints[other], fingerprints[row])
+        if fingerprint.are_copies(*found[:2], least):
+            break
+    landmarks, _, shift = found
+    return (
+        f"near-duplicate of {table.loc[other, 'track_id']} ({landmarks} matching landmarks, "
+        f"shifted by {abs(shift) * step:.1f} s)"
+    )
 
 
 # ---------------------------------------------------------------------------- describing

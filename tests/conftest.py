@@ -32,6 +32,18 @@ def sound(seed, *, seconds=1.0, sr=22_050, channels=1):
     return y.squeeze(axis=1) if channels == 1 else y
 
 
+def song(seed, seconds=15.0, sr=22_050):
+    """A made-up song: notes that begin at times and pitches of their own, and some noise."""
+    rng = np.random.default_rng(seed)
+    t = np.arange(round(seconds * sr)) / sr
+    y = 0.003 * rng.normal(size=len(t))
+    for begin in rng.uniform(0, seconds, round(8 * seconds)):
+        part = (t >= begin) & (t < begin + 0.5)
+        pitch = 110 * 2 ** (rng.integers(0, 48) / 12)
+        y[part] += 0.05 * np.sin(2 * np.pi * pitch * t[part]) * np.exp(-6 * (t[part] - begin))
+    return y.astype(np.float32)
+
+
 def write_sound(path, seed=0, *, subtype=None, sr=22_050, **shape):
     """Write `sound` to a file, and the folders that it needs."""
     path.parent.mkdir(parents=True, exist_ok=True)

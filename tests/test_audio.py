@@ -1,5 +1,8 @@
 import io
+import subprocess
 
+import imageio_ffmpeg
+import mutagen
 import numpy as np
 import pytest
 import soundfile
@@ -29,7 +32,7 @@ def test_good_files_are_used_and_their_duration_is_right(tmp_path, extension):
     assert found.duration_s == pytest.approx(3.0, abs=0.001)
 
 
-@pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "aiff"])
+@pytest.mark.parametrize("extension", ["wav", "flac", "mp3", "aiff", "au", "ogg"])
 @pytest.mark.parametrize("share", [0.9, 0.5])
 def test_truncated_files_are_told(tmp_path, extension, share):
     path = cut(write_sound(tmp_path / f"a.{extension}", seconds=8.0), share)
@@ -37,6 +40,38 @@ def test_truncated_files_are_told(tmp_path, extension, share):
     assert found.reason.startswith("truncated")
     assert found.duration_s <= 8.0 * share + 0.1
     assert found == audio.examine(path, min_seconds=0.5)  # decodes to the same each time
+
+
+def flac_that_announces(frames, path):
+    """A FLAC file of two seconds whose header announces some number of frames."""
+    content = bytearray(write_sound(path, seconds=2.0).read_bytes())
+    fields = int.from_bytes(content[18:26], "big") >> 36 << 36 | frames
+    content[18:26] = fields.to_bytes(8, "big")
+    path.write_bytes(content)
+    return path
+
+
+def test_a_flac_that_does_not_say_its_length_is_used(tmp_path):
+    path = flac_that_announces(0, tmp_path / "a.flac")
+    found = audio.examine(path, min_seconds=0.5)
+    assert (found.duration_s, found.reason) == (2.0, "")
+    assert len(audio.load_clip(path, seconds=1.0)[0]) == 22_050
+
+
+@pytest.mark.parametrize("frames", [2**36 - 1, 3 * 22_050])
+def test_a_flac_that_announces_more_than_it_holds_is_told(tmp_path, frames):
+    assert reason(flac_that_announces(frames, tmp_path / "a.flac")).startswith("truncated")
+
+
+def test_an_au_file_of_unknown_size_and_an_ogg_with_a_tail_are_used(tmp_path):
+    path = write_sound(tmp_path / "a.au")
+    content = bytearray(path.read_bytes())
+    content[8:12] = b"\xff" * 4
+    path.write_bytes(content)
+    assert reason(path) == ""
+    path = write_sound(tmp_path / "a.ogg")
+    path.write_bytes(path.read_bytes() + b"TAG" + bytes(125))
+    assert reason(path) == ""
 
 
 def test_an_mp3_that_only_estimates_its_length_is_used(tmp_path):
@@ -70,6 +105,12 @@ def test_silence_is_everything_under_80_decibels_below_full_scale(tmp_path_facto
     y[5000] = -peak
     soundfile.write(path, y, 22_050, subtype="FLOAT")
     assert reason(path).startswith("silent") == (peak < 1e-4)
+
+
+@pytest.mark.parametrize("peak", [8.0, 1e30])
+def test_floating_point_files_may_exceed_full_scale_but_not_by_everything(tmp_path, peak):
+    soundfile.write(tmp_path / "a.wav", peak * sound(0), 22_050, subtype="FLOAT")
+    assert reason(tmp_path / "a.wav").startswith("its loudest sample is") == (peak > 1e4)
 
 
 def test_the_same_sound_has_the_same_checksum_in_another_container(tmp_path):
@@ -131,3 +172,192 @@ def test_mp3_is_no_longer_than_asked_and_never_clips(level):
     assert np.abs(decoded).max() < 0.75
     if level:
         assert np.corrcoef(decoded, y[: len(decoded)])[0, 1] > 0.9
+
+
+# ---------------------------------------------------------------------------- ffmpeg
+
+
+def converted(path, *options, seconds=3.0, sr=22_050, channels=1):
+    """Write made-up sound in a format that only ffmpeg writes."""
+    wav = write_sound(path.with_suffix(".source.wav"), seconds=seconds, sr=sr, channels=channels)
+    command = [imageio_ffmpeg.get_ffmpeg_exe(), "-v", "error", "-i", wav, *options, path]
+    subprocess.run(command, check=True)
+    return path
+
+
+CONVERTED = {
+    "a.m4a": ("-c:a", "aac"),
+    "lossless.m4a": ("-c:a", "alac"),
+    "a.wma": (),
+    "a.webm": (),
+    "a.mka": ("-c:a", "flac"),
+    "a.aac": (),
+    "a.wv": (),
+    "a.ac3": (),
+    "adpcm.mov": ("-c:a", "adpcm_ima_qt"),
+}
+
+
+@pytest.mark.parametrize("name", CONVERTED)
+def test_what_only_ffmpeg_decodes_is_used(tmp_path, name):
+    path = converted(tmp_path / name, *CONVERTED[name])
+    found = audio.examine(path, min_seconds=2.0)
+    assert found.reason == ""
+    assert found.duration_s == pytest.approx(3.0, abs=0.1)
+    y, sr = audio.load_clip(path, seconds=1.0)
+    assert (len(y), sr) == (22_050, 22_050)
+
+
+def test_sound_that_lost_nothing_is_the_same_to_the_last_sample(tmp_path):
+    path = converted(tmp_path / "a.m4a", "-c:a", "alac", channels=2)
+    wav = audio.examine(path.with_suffix(".source.wav"), min_seconds=1.0)
+    assert audio.examine(path, min_seconds=1.0) == wav
+    clips = [audio.load_clip(p, seconds=2.0)[0] for p in (path, path.with_suffix(".source.wav"))]
+    np.testing.assert_array_equal(*clips)
+
+
+def test_of_a_long_file_that_ffmpeg_decodes_only_the_middle_is_decoded(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "LONG", 4)
+    path = converted(tmp_path / "a.wv", seconds=9.0)
+    with audio.opened(path, clip_seconds=2.0) as opened:
+        assert opened.frames == 2 * 22_050
+    y, _ = audio.load_clip(path, seconds=2.0)
+    expected, _ = audio.load_clip(path.with_suffix(".source.wav"), seconds=2.0)
+    np.testing.assert_allclose(y, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("extension", ["m4a", "aac", "webm", "wma", "wv"])
+def test_truncated_files_are_told_by_ffmpeg_too(tmp_path, extension):
+    options = ("-movflags", "+faststart") if extension == "m4a" else ()
+    path = cut(converted(tmp_path / f"a.{extension}", *options), 0.5)
+    assert reason(path).startswith("truncated or damaged: decoding ends after 1")
+    with pytest.raises(audio.UndecodableError, match="truncated or damaged"):
+        audio.load_clip(path, seconds=1.0)
+
+
+SCRIPTS = {
+    "a.concat": "ffconcat version 1.0\nfile {secret}\n",
+    "a.wav": "ffconcat version 1.0\nfile {secret}\n",
+    "a.m3u8": "#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:9,\nfile://{secret}\n#EXT-X-ENDLIST\n",
+    "b.m3u8": "#EXTM3U\n#EXTINF:9,\nconcat:{secret}|{secret}\n",
+    "a.sdp": "v=0\no=- 0 0 IN IP4 127.0.0.1\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio 5004 RTP/AVP 0\n",
+    "a.mpd": "<?xml version='1.0'?><MPD type='static'><Period><AdaptationSet><Representation>"
+    "<BaseURL>file://{secret}</BaseURL></Representation></AdaptationSet></Period></MPD>",
+    "a.txt": "http://127.0.0.1/a.mp3",
+    "a.ffmeta": ";FFMETADATA1\nartist=nobody\n",
+}
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_no_file_makes_ffmpeg_read_another(tmp_path, name):
+    secret = converted(tmp_path / "secret.m4a")
+    path = tmp_path / name
+    path.write_text(SCRIPTS[name].format(secret=secret))
+    assert reason(path).startswith("not audio that can be decoded")
+
+
+@pytest.mark.parametrize("name", ["-i.m4a", "http:a.m4a", "concat:a|b.m4a", "a%03d.m4a", "'\n.m4a"])
+def test_no_name_is_taken_for_an_option_or_an_address(tmp_path, monkeypatch, name):
+    converted(tmp_path / "a.m4a").rename(tmp_path / name)
+    monkeypatch.chdir(tmp_path)
+    assert reason(name) == ""
+
+
+def test_without_ffmpeg_the_reason_says_so(tmp_path, monkeypatch):
+    path = converted(tmp_path / "a.m4a")
+
+    def none():
+        raise RuntimeError("No ffmpeg exe could be found.")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
+    assert reason(path).endswith("Format not recognised, and this machine has no ffmpeg)")
+
+
+def test_decoding_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
+    path = converted(tmp_path / "a.m4a")
+    monkeypatch.setattr(audio, "FFMPEG_SECONDS", 1e-3)
+    assert reason(path) == "decoding takes over 0.001 s: it was stopped"
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_decoding_ends_at_two_hours(tmp_path, monkeypatch, name):
+    monkeypatch.setattr(audio, "MAX_SECONDS", 2)
+    path = converted(tmp_path / "a.m4a", seconds=9.0)
+    path = path if name == "a.m4a" else path.with_suffix(".source.wav")
+    assert reason(path).startswith("too long: it goes on after 0 minutes")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        (24, 0, "not audio"),
+        (24, 1, "its header announces 1 samples a second"),
+        (24, 2**31 - 1, "its header announces 2,147,483,647 samples a second"),
+        (22, 0, "not audio"),
+        (22, 1000, "it has 1,000 channels, at most 64 can be mixed down"),
+    ],
+)
+def test_absurd_headers_are_refused(tmp_path, field, value, said):
+    path = write_sound(tmp_path / "a.wav")
+    content = bytearray(path.read_bytes())
+    width = 4 if field == 24 else 2
+    content[field : field + width] = value.to_bytes(width, "little")
+    if field == 22:
+        content[32:34] = (2 * value).to_bytes(2, "little")
+    path.write_bytes(content)
+    assert reason(path).startswith(said)
+
+
+def test_the_caller_hears_every_block(tmp_path):
+    path = write_sound(tmp_path / "a.wav", seconds=20.0, channels=2)
+    heard = []
+    audio.examine(path, min_seconds=1.0, hear=lambda block, sr: heard.append((block, sr)))
+    assert {sr for _, sr in heard} == {22_050}
+    assert len(heard) > 1 and max(block.size for block, _ in heard) <= audio.BLOCK
+    whole = np.concatenate([block for block, _ in heard])
+    np.testing.assert_array_equal(whole, soundfile.read(path, dtype="float32")[0])
+
+
+# ---------------------------------------------------------------------------- tags
+
+
+@pytest.mark.parametrize("extension", ["mp3", "flac", "ogg", "m4a", "wma", "aiff", "opus", "wv"])
+def test_the_artist_is_read_from_every_kind_of_tag(tmp_path, extension):
+    options = ["-metadata", "artist=Björk  Ñ", "-write_id3v2", "1"]
+    path = converted(tmp_path / f"a.{extension}", *options[: 4 if extension == "aiff" else 2])
+    assert audio.tagged_artist(path) == "Björk Ñ"
+
+
+@pytest.mark.parametrize(
+    ("artist", "album_artist", "expected"),
+    [
+        ("", "The Band", "The Band"),
+        ("Various Artists", "The Band", "The Band"),
+        ("VA", "various", ""),
+        ("V/A", "<unknown>", ""),
+        ("Various Cruelties", "", "Various Cruelties"),
+        ("Vanessa", "Various", "Vanessa"),
+        ("Tab\there", "", "Tab here"),
+    ],
+)
+def test_nobody_in_particular_is_no_artist(tmp_path, artist, album_artist, expected):
+    path = write_sound(tmp_path / "a.flac")
+    tags = mutagen.File(path)
+    tags["artist"], tags["albumartist"] = artist, album_artist
+    tags.save()
+    assert audio.tagged_artist(path) == expected
+
+
+def test_several_artists_are_all_named_and_broken_tags_are_none(tmp_path):
+    path = write_sound(tmp_path / "a.flac")
+    tags = mutagen.File(path)
+    tags["artist"] = ["One", "Two", "One"]
+    tags.save()
+    assert audio.tagged_artist(path) == "One; Two"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"artist=One", b"artist=\xff\xfe\xfd"))
+    assert "Two" in audio.tagged_artist(path)
+    path.write_bytes(content[:60])
+    assert audio.tagged_artist(path) == ""
+    assert audio.tagged_artist(write_sound(tmp_path / "a.wav")) == ""
+    assert audio.tagged_artist(tmp_path / "nowhere.mp3") == ""

@@ -1,0 +1,8 @@
+import fuzz_audio
+
+
+def test_files_gone_wrong_are_used_or_set_aside_and_nothing_crashes_or_hangs():
+    reasons, gibibytes = fuzz_audio.fuzz(150, seed=7, n_jobs=1)
+    assert reasons.total() == 150
+    assert len(reasons) > 10 and reasons["used"] > 3
+    assert gibibytes < fuzz_audio.GIBIBYTES
