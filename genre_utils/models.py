@@ -5,11 +5,15 @@ hidden layers is, here, the number of convolutional, recurrent and dense layers 
 the paper does not say what it counts.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import keras
 import numpy as np
 from keras import layers
+
+#: What training may change anew in every epoch (see `batches`), and how it may balance genres.
+AUGMENTATIONS = ("masks", "random excerpts", "mixup")
+BALANCES = ("none", "weights", "sampling")
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,12 @@ class Hyperparameters:
         Weight of the squared weights in the loss.
     dropout : float
         Share of units left out in training, before each dense layer.
+    augmentation : tuple of str
+        From `AUGMENTATIONS`: what each epoch changes in the training excerpts.
+    balance : str
+        From `BALANCES`: whether rare genres weigh more in the loss, or are drawn more often.
+    normalise : bool
+        Whether mel bands are scaled by their statistics over the training excerpts.
     """
 
     learning_rate: float
@@ -38,6 +48,22 @@ class Hyperparameters:
     optimizer: str = "adam"
     l2: float = 1e-4
     dropout: float = 0.3
+    augmentation: tuple[str, ...] = ()
+    balance: str = "none"
+    normalise: bool = True
+
+    def __post_init__(self):
+        unknown = set(self.augmentation) - set(AUGMENTATIONS)
+        if unknown:
+            raise ValueError(
+                f"AUGMENTATION names {min(unknown)!r}; choose from {', '.join(AUGMENTATIONS)}."
+            )
+        if self.balance not in BALANCES:
+            raise ValueError(f"BALANCE is {self.balance!r}; choose one of {', '.join(BALANCES)}.")
+
+    def as_json(self) -> dict:
+        """All settings, as a JSON file gives them back."""
+        return asdict(self) | {"augmentation": list(self.augmentation)}
 
 
 #: The starting profile: learning rate, batch size and hidden layers of Guo (2024), Table 2.

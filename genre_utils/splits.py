@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -133,7 +134,9 @@ def fixed_folds(tracks: pd.DataFrame, *, report_on: str, group_by: str, seed: in
 def _stratified(genre, groups, n_splits, seed):
     n_splits = min(n_splits, np.unique(genre, return_counts=True)[1].max())  # scikit-learn's limit
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
-    return splitter.split(genre, genre, groups)
+    with warnings.catch_warnings():  # a genre with fewer artists than folds: the study says so
+        warnings.filterwarnings("ignore", message="The least populated class")
+        return list(splitter.split(genre, genre, groups))
 
 
 def _validation(genre, groups, seed):
@@ -197,6 +200,34 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, **learned_from) -> None:
                 f"fold {fold}: {what.replace('_', ' ')} met {len(met)} track(s) outside the "
                 f"training folds, for example {min(met)!r}."
             )
+
+
+def thinned(
+    folds: pd.DataFrame, tracks: pd.DataFrame, genres: list[str], *, keep: int, seed: int
+) -> pd.DataFrame:
+    """Make some genres rare where models learn: keep one in `keep` of their training tracks.
+
+    Validation and test parts stay as they are, so that what is measured stays the same.
+
+    Parameters
+    ----------
+    folds, tracks : pd.DataFrame
+        From `make_folds`, and the tracks that it split.
+    genres : list of str
+        Those to be made rare.
+    keep : int
+    seed : int
+
+    Returns
+    -------
+    pd.DataFrame
+        `folds` without the rows of the training tracks that are left out.
+    """
+    genre = folds["track_id"].map(tracks.set_index("track_id")["genre"])
+    candidates = folds[(folds["part"] == "train") & genre.isin(genres)]
+    shuffled = candidates.sample(frac=1.0, random_state=seed)
+    place = shuffled.groupby([shuffled["fold"], genre]).cumcount()
+    return folds.drop(index=place.index[place % keep != 0])
 
 
 def absent_genres(folds: pd.DataFrame, tracks: pd.DataFrame) -> list[str]:

@@ -1,7 +1,6 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
 import time
-from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from genre_utils import files, models, splits, store
+from genre_utils import batches, files, models, splits, store
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -46,41 +45,78 @@ def cross_validate(
         What ``runs/NAME.json`` holds.
     """
     settings = hyperparameters or models.PAPER[name]
-    data = load(study)
+    predictions, run = out_of_fold(study, name, load(study), settings, epochs=epochs, seed=seed)
+    files.write_table(study / "predictions" / f"{name}.parquet", predictions)
+    files.write_json(study / "runs" / f"{name}.json", run)
+    return predictions, run
+
+
+def out_of_fold(study: Path, name: str, data, settings, *, epochs: int, seed: int, label=None):
+    """Train and test a model on every fold; keep each fold, and leave the rest to the caller.
+
+    Parameters
+    ----------
+    study : Path
+        Where the folds that are done are kept.
+    name : str
+    data : Data
+    settings : models.Hyperparameters
+    epochs, seed : int
+    label : str, optional
+        What the progress bar says; by default the model's name.
+
+    Returns
+    -------
+    predictions : pd.DataFrame
+    run : dict
+        See `cross_validate`.
+    """
     tables, runs = [], []
-    bar = tqdm(sorted(data.folds["fold"].unique()), desc=f"{name}, folds", unit="fold")
+    bar = tqdm(sorted(data.folds["fold"].unique()), desc=f"{label or name}, folds", unit="fold")
     for fold in bar:
         table, run = _stored_or_trained(study, name, data, fold, settings, epochs, seed)
         tables.append(table)
         runs.append(run)
         bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
     predictions = pd.concat(tables, ignore_index=True)
-    run = _describe_run(name, settings, runs, data, epochs, seed)
-    files.write_table(study / "predictions" / f"{name}.parquet", predictions)
-    files.write_json(study / "runs" / f"{name}.json", run)
-    return predictions, run
+    return predictions, _describe_run(name, settings, runs, data, epochs, seed)
 
 
 class Data:
     """What every fold of a study shares: excerpts, what they are, and the folds."""
 
-    def __init__(self, study: Path):
+    def __init__(self, study: Path, folds: pd.DataFrame | None = None):
         self.excerpts, self.table = store.load_excerpts(study)
-        self.folds = pd.read_parquet(study / "folds.parquet")
+        self.folds = pd.read_parquet(study / "folds.parquet") if folds is None else folds
         self.genres = files.read_json(study / "corpus.json")["genres"]
         tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
         self.y = self.table["track_id"].map(tracks["genre"]).map(self.genres.index).to_numpy()
+        self.labels = np.eye(len(self.genres), dtype=np.float32)[self.y]
         self.hashes = {
             "features": files.read_json(study / "features.json")["sha256"],
             "folds": files.sha256(self.folds.to_csv(index=False)),
             "genres": files.sha256(self.genres),
-            "code": files.source_hash("models", "splits", "store", "training"),
+            "code": files.source_hash(
+                "augmentation", "batches", "models", "splits", "store", "training"
+            ),
         }
 
+    def keep(self, wanted) -> None:
+        """Drop all excerpts but those where `wanted`, bool (excerpts,), holds."""
+        if not np.all(wanted):
+            rows = np.flatnonzero(wanted)
+            self.excerpts, self.y, self.labels = (
+                self.excerpts[rows],
+                self.y[rows],
+                self.labels[rows],
+            )
+            self.table = self.table.iloc[rows].reset_index(drop=True)
+            self.hashes["rows"] = files.sha256(rows)
 
-def load(study: Path) -> Data:
-    """Load the data of a study (see `Data`)."""
-    return Data(study)
+
+def load(study: Path, folds: pd.DataFrame | None = None) -> Data:
+    """Load the data of a study (see `Data`), by default with its own folds."""
+    return Data(study, folds)
 
 
 def fold_rows(data: Data, fold: int) -> dict[str, np.ndarray]:
@@ -119,20 +155,38 @@ def train_fold(data: Data, fold: int, name: str, settings, *, epochs: int, seed:
         normalisation=ids["train"],
         early_stopping=ids["validation"],
     )
-    model = _compiled(data, rows["train"], name, settings, seed=seed * 1000 + int(fold))
+    seed = seed * 1000 + int(fold)
+    model = _compiled(data, rows["train"], name, settings, seed=seed)
     stop = keras.callbacks.EarlyStopping(
         monitor="val_loss", patience=PATIENCE, restore_best_weights=True
     )
-    history = model.fit(
-        data.excerpts[rows["train"]],
-        data.y[rows["train"]],
-        batch_size=settings.batch_size,
+    history = _fit(
+        model,
+        data,
+        rows["train"],
+        settings,
+        seed=seed,
         epochs=epochs,
-        validation_data=(data.excerpts[rows["validation"]], data.y[rows["validation"]]),
+        validation_data=(data.excerpts[rows["validation"]], data.labels[rows["validation"]]),
         callbacks=[stop],
         verbose=verbose,
     )
     return model, {key: [float(v) for v in values] for key, values in history.history.items()}
+
+
+def training_batches(data: Data, rows: np.ndarray, settings, *, seed: int) -> batches.Batches:
+    """Batches of the given rows, changed and balanced as the settings say."""
+    parts = data.excerpts, data.table, data.y, rows, len(data.genres)
+    return batches.Batches(*parts, settings, seed=seed)
+
+
+def _fit(model, data, rows, settings, *, seed, **options):
+    """Fit a model to excerpts as they are, or to what the settings make of them."""
+    if settings.augmentation or settings.balance != "none":
+        changed = training_batches(data, rows, settings, seed=seed)
+        return model.fit(changed, shuffle=False, **options)
+    x, labels = data.excerpts[rows], data.labels[rows]
+    return model.fit(x, labels, batch_size=settings.batch_size, **options)
 
 
 def _compiled(data, rows, name, settings, seed):
@@ -140,22 +194,20 @@ def _compiled(data, rows, name, settings, seed):
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    learned = data.excerpts[rows]
-    model = models.build(
-        name,
-        learned.shape[1:],
-        len(data.genres),
-        settings,
-        mean=learned.mean(axis=(0, 1), dtype=np.float64),
-        variance=learned.var(axis=(0, 1), dtype=np.float64) + 1e-6,
-    )
+    shape = data.excerpts.shape[1:]
+    statistics = {"mean": np.zeros(shape[1]), "variance": np.ones(shape[1])}  # change nothing
+    if settings.normalise:
+        learned = data.excerpts[rows]
+        statistics["mean"] = learned.mean(axis=(0, 1), dtype=np.float64)
+        statistics["variance"] = learned.var(axis=(0, 1), dtype=np.float64) + 1e-6
+    model = models.build(name, shape, len(data.genres), settings, **statistics)
     optimizer = keras.optimizers.get(
         {
             "class_name": settings.optimizer,
             "config": {"learning_rate": settings.learning_rate, "clipnorm": 1.0},
         }
     )
-    model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
@@ -170,7 +222,7 @@ def predict(model, data: Data, rows: np.ndarray, fold: int) -> pd.DataFrame:
 
 
 def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
-    key = files.sha256(data.hashes, name, asdict(settings), epochs, seed, int(fold), _versions())
+    key = files.sha256(data.hashes, name, settings.as_json(), epochs, seed, int(fold), _versions())
     place = study / "folds_done" / name / f"{fold:02d}-{key[:16]}.parquet"
     if place.exists():
         return pd.read_parquet(place), files.read_json(place.with_suffix(".json"))
@@ -195,7 +247,7 @@ def _describe_run(name, settings, runs, data, epochs, seed):
     return {
         "model": name,
         "seed": seed,
-        "hyperparameters": asdict(settings),
+        "hyperparameters": settings.as_json(),
         "max_epochs": epochs,
         "parameters": runs[0]["parameters"],
         "epochs": int(np.median([run["best_epoch"] for run in runs])),
@@ -247,7 +299,7 @@ def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, 
             key: corpus[key] for key in ("name", "synthetic", "tracks", "artists", "sha256")
         },
         "accuracy": accuracy,
-        "hyperparameters": asdict(settings),
+        "hyperparameters": settings.as_json(),
         "epochs": epochs,
         "seed": seed,
         "versions": _versions(),
@@ -261,7 +313,7 @@ def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, 
             return path
     rows = np.arange(len(data.table))
     model = _compiled(data, rows, name, settings, seed=seed * 1000 + 999)
-    model.fit(data.excerpts, data.y, batch_size=settings.batch_size, epochs=epochs, verbose=0)
+    _fit(model, data, rows, settings, seed=seed * 1000 + 999, epochs=epochs, verbose=0)
     with files.written_whole(path) as temporary:
         model.save(temporary)
     files.write_json(beside, sidecar | {"sha256": files.sha256(path.read_bytes())})

@@ -3,6 +3,8 @@ import random
 import numpy as np
 import pytest
 from conftest import sound
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genre_utils import augmentation
 
@@ -72,3 +74,45 @@ def test_low_pass_takes_the_treble_and_leaves_the_bass():
     gain = np.abs(np.fft.rfft(augmented(0, ["low-pass"], y=noise)) / np.fft.rfft(noise))
     assert np.median(gain[200:1500]) > 0.9  # Hz, since the clip lasts one second
     assert np.median(gain[10_500:]) < 0.6
+
+
+def test_gain_changes_the_level_alone():
+    y = sound(0).astype(np.float32)
+    gains = np.array([np.median(augmented(seed, ["gain"]) / y) for seed in range(40)])
+    decibels = 20 * np.log10(gains)
+    assert -12.01 < decibels.min() < -9 and 3 < decibels.max() < 6.01
+    np.testing.assert_allclose(augmented(0, ["gain"]), gains[0] * y, rtol=1e-4, atol=1e-7)
+
+
+def test_time_shift_moves_the_clip_around():
+    y = np.random.default_rng(0).normal(0, 0.1, SR).astype(np.float32)
+    later = []
+    for seed in range(30):
+        shifted = augmented(seed, ["time shift"], y=y)
+        match = np.fft.irfft(np.fft.rfft(shifted) * np.conj(np.fft.rfft(y)))
+        later.append(match.argmax())
+        assert np.isclose(shifted, np.roll(y, later[-1])).mean() > 0.95  # a short fade at the seam
+    assert 0.05 * SR <= min(later) < 0.15 * SR and 0.4 * SR < max(later) <= 0.5 * SR
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(7, 80), st.integers(7, 80))
+def test_masks_hide_stripes_and_nothing_else(seed, frames, mels):
+    images = np.random.default_rng(0).uniform(1, 2, size=(3, frames, mels)).astype(np.float32)
+    fill = np.linspace(-2, -1, mels)
+    masked = augmentation.mask(images, np.random.default_rng(seed), fill=fill)
+    assert masked.dtype == np.float32
+    hidden = masked < 0
+    np.testing.assert_array_equal(masked[~hidden], images[~hidden])
+    expected = np.broadcast_to(fill.astype(np.float32), images.shape)
+    np.testing.assert_array_equal(masked[hidden], expected[hidden])
+    for image in hidden:
+        rows, columns = image.all(axis=1), image.all(axis=0)
+        np.testing.assert_array_equal(image, rows[:, np.newaxis] | columns)
+        assert rows.mean() <= 2 * augmentation.MASK_SHARE or columns.all()
+        assert columns.mean() <= 2 * augmentation.MASK_SHARE or rows.all()
+
+
+def test_masks_differ_between_images_and_some_are_wide():
+    masked = augmentation.mask(np.ones((64, 100, 100)), np.random.default_rng(0), fill=0.0)
+    share = 1 - masked.mean(axis=(1, 2))
+    assert len(np.unique(share)) > 50 and 0.2 < share.mean() < 0.3 and share.max() > 0.4

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from genre_utils import evaluation, files, splits
 
 keras = pytest.importorskip("keras")
 
-from genre_utils import models, training  # noqa: E402
+from genre_utils import batches, models, training  # noqa: E402
 
 GENRES = ["jazz", "rock"]
 EPOCHS = 2
@@ -97,6 +98,51 @@ def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study):
         model, _ = training.train_fold(data, 0, "hybrid", models.PAPER["hybrid"], epochs=2, seed=3)
         tables.append(training.predict(model, data, rows, 0))
     pd.testing.assert_frame_equal(*tables, check_exact=True)
+
+
+def test_two_runs_with_every_change_agree_bit_for_bit(study):
+    data = training.load(study)
+    rows = training.fold_rows(data, 0)["test"]
+    settings = models.Hyperparameters(
+        0.001, 4, 3, augmentation=models.AUGMENTATIONS, balance="sampling"
+    )
+    first, second = (
+        training.predict(
+            training.train_fold(data, 0, "cnn", settings, epochs=2, seed=3)[0], data, rows, 0
+        )
+        for _ in range(2)
+    )
+    pd.testing.assert_frame_equal(first, second, check_exact=True)
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """One dense layer in place of the recurrent ones, where the network is not what is tested."""
+    tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
+    monkeypatch.setitem(models.BUILDERS, "rnn", tiny)
+
+
+def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch):
+    data = training.load(study)
+    rows, drawn = training.fold_rows(data, 0), []
+    real = batches.Batches
+    monkeypatch.setattr(batches, "Batches", lambda *a, **o: drawn.append(a[3]) or real(*a, **o))
+    settings = replace(models.PAPER["rnn"], augmentation=("masks",))
+    model, history = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
+    assert len(drawn) == 1
+    np.testing.assert_array_equal(drawn[0], rows["train"])
+    seen = model.evaluate(
+        data.excerpts[rows["validation"]], data.labels[rows["validation"]], verbose=0
+    )
+    np.testing.assert_allclose(history["val_loss"][-1], seen[0], rtol=1e-5)
+
+
+def test_without_normalisation_the_network_sees_the_levels_as_they_are(study, tiny):
+    data = training.load(study)
+    settings = replace(models.PAPER["rnn"], normalise=False)
+    model, _ = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
+    layer = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
+    np.testing.assert_allclose(layer(data.excerpts[:4]), data.excerpts[:4], rtol=1e-5)
 
 
 def test_another_seed_is_another_network(study):
@@ -189,6 +235,19 @@ def test_a_stored_fold_is_taken_for_the_same_settings_alone(study, monkeypatch):
     assert calls == []
     trained(study, seed=1)
     assert calls == [0, 1]
+
+
+def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(study, tiny):
+    trained(study)
+    settings = replace(models.PAPER["rnn"], augmentation=("masks",), balance="weights")
+    _, run = trained(study, hyperparameters=settings)
+    assert run["hyperparameters"]["augmentation"] == ["masks"]
+    assert json.loads((study / "runs" / "rnn.json").read_text()) == run
+    assert len(list((study / "folds_done" / "rnn").glob("*.parquet"))) == 4
+    path = training.fit_final(study, "rnn", 0.75, settings, seed=0)
+    assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
+    before = path.stat().st_mtime_ns
+    assert training.fit_final(study, "rnn", 0.75, settings, seed=0).stat().st_mtime_ns == before
 
 
 def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study):

@@ -1,0 +1,354 @@
+"""What augmentation, normalisation and balance are worth: one change at a time, measured.
+
+A variant is the study's network (or its SVM) with one thing changed. It is trained and tested on
+the study's own folds, and compared with its baseline on the same tracks.
+"""
+
+import shutil
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genre_utils import augmentation, classical, evaluation, features, files, splits, store
+
+KEPT = 6  # one in so many training tracks of a genre that is made rare
+SOURCES = ("audio", "augmentation", "batches", "classical", "features", "models", "splits")
+SOURCES += ("store", "training")  # modules that decide the predictions
+WAVEFORM = "augmentation of the recording"
+TRAINING = "augmentation in training"
+NORMALISATION = "normalisation"
+BALANCE = "balance, where genres are rare"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One thing that differs from a baseline.
+
+    Attributes
+    ----------
+    label : str
+        Names its files.
+    title, question : str
+        How it is shown, and what it is about.
+    against : str
+        Label of its baseline; empty for a baseline.
+    model : {"cnn", "svm"}
+    settings : dict
+        Fields of `models.Hyperparameters` that differ from the paper's.
+    effects : tuple of str
+        What changes the recording of one more copy of each training track, from
+        `augmentation.EFFECTS`.
+    p : float
+        Probability of each of these.
+    loudness : str
+        See `audio.normalise_loudness`.
+    rare : bool
+        Whether some genres are made rare in the training parts (see `rare_genres`).
+    """
+
+    label: str
+    title: str
+    question: str = ""
+    against: str = ""
+    model: str = "cnn"
+    settings: dict = field(default_factory=dict)
+    effects: tuple[str, ...] = ()
+    p: float = 1.0
+    loudness: str = "none"
+    rare: bool = False
+
+
+def _slug(name):
+    return name.replace(" ", "_").replace("-", "_")
+
+
+def plan(*, has_audio: bool) -> list[Variant]:
+    """Every variant, baselines before what is compared with them.
+
+    Parameters
+    ----------
+    has_audio : bool
+        Whether there are recordings; changes of a waveform are left out where there are none.
+    """
+    from genre_utils import models
+
+    of_waveforms = [
+        *(Variant(_slug(e), e, WAVEFORM, "baseline", effects=(e,)) for e in augmentation.EFFECTS),
+        Variant("waveform", "all, half of the time each", WAVEFORM, "baseline",
+                effects=augmentation.EFFECTS, p=0.5),
+        Variant("svm", "SVM as it is", model="svm"),
+        Variant("svm_rms", "SVM, equal RMS", NORMALISATION, "svm", "svm", loudness="rms"),
+        Variant("svm_ebu", "SVM, equal loudness (EBU R128)", NORMALISATION, "svm", "svm",
+                loudness="ebu"),
+    ]  # fmt: skip
+    every = models.AUGMENTATIONS
+    return [
+        Variant("baseline", "as it is"),
+        *(of_waveforms if has_audio else []),
+        *(Variant(_slug(name), name, TRAINING, "baseline", settings={"augmentation": (name,)})
+          for name in every),
+        Variant("in_training", "all together", TRAINING, "baseline",
+                settings={"augmentation": every}),
+        Variant("not_normalised", "CNN, bands not normalised", NORMALISATION, "baseline",
+                settings={"normalise": False}),
+        Variant("rare", "rare genres, as they come", rare=True),
+        *(Variant(f"rare_{how}", f"rare genres, {how}", BALANCE, "rare",
+                  settings={"balance": how}, rare=True) for how in models.BALANCES[1:]),
+    ]  # fmt: skip
+
+
+def rare_genres(genres: list[str]) -> list[str]:
+    """Genres that are made rare to see what balancing does: the first, and of four the last too."""
+    return [genres[0], genres[-1]] if len(genres) > 3 else genres[:1]
+
+
+def measure(study: Path, *, epochs: int, seed: int = 0) -> None:
+    """Train and test every variant, and store its predictions; resumable at the fold.
+
+    A variant with a second copy of each track trains for half as many epochs, so that it takes as
+    many steps as its baseline at most: what is measured is variety and not more training.
+
+    Parameters
+    ----------
+    study : Path
+        A study whose notebooks 01 and 02 are done. ``predictions/ablation/LABEL.parquet`` and
+        ``.json`` are written.
+    epochs : int
+        At most, of each fold of a variant without copies.
+    seed : int
+    """
+    hashes = _inputs(study)
+    variants = plan(has_audio=_recipe(study) is not None)
+    for number, variant in enumerate(variants, 1):
+        key = files.sha256(asdict(variant), epochs, seed, hashes)
+        place = _place(study, variant.label)
+        if place.exists() and files.read_json(place)["key"] == key:
+            continue
+        label = f"[{number}/{len(variants)}] {variant.title}"
+        predictions, seconds = _measured(study, variant, label, epochs, seed)
+        files.write_table(place.with_suffix(".parquet"), predictions)
+        record = {"key": key, "seconds": seconds, "inputs": hashes, "variant": asdict(variant)}
+        files.write_json(place, evaluation.plain(record))  # last: it says that all is there
+
+
+def _measured(study, variant, label, epochs, seed):
+    """Out-of-fold predictions of a variant, and the seconds of training and testing it."""
+    derived = bool(variant.effects) or variant.loudness != "none"
+    folder = _derive(study, variant, seed) if derived else study
+    if variant.model == "svm":
+        predictions, runs = classical.predict_folds(classical.Data(folder), "svm")
+        seconds = sum(run["seconds"] for run in runs)
+    else:
+        predictions, seconds = _deep(folder, variant, label, epochs, seed)
+    if derived:
+        shutil.rmtree(folder)  # hundreds of megabytes that the feature cache can give again
+    return predictions, seconds
+
+
+def _deep(folder, variant, label, epochs, seed):
+    from genre_utils import models, training
+
+    folds = pd.read_parquet(folder / "folds.parquet")
+    if variant.rare:
+        tracks = pd.read_parquet(folder / "tracks.parquet")
+        rare = rare_genres(files.read_json(folder / "corpus.json")["genres"])
+        folds = splits.thinned(folds, tracks, rare, keep=KEPT, seed=seed)
+    data = training.load(folder, folds)
+    if not variant.effects:
+        data.keep(data.table["copy"] == 0)
+    settings = replace(models.PAPER[variant.model], **variant.settings)
+    epochs = max(1, epochs // 2) if variant.effects else epochs
+    predictions, run = training.out_of_fold(
+        folder, variant.model, data, settings, epochs=epochs, seed=seed, label=label
+    )
+    return predictions, run["training_seconds"]
+
+
+def _derive(study, variant, seed):
+    """Folder with the features of a variant: originals, and one changed copy of each if asked."""
+    folder = study / "folds_done" / f"ablation_{variant.label}"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("tracks.parquet", "folds.parquet", "corpus.json"):
+        shutil.copyfile(study / name, folder / name)
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    used = tracks[tracks["status"] == "used"].reset_index(drop=True)
+    music = Path(files.read_json(study / "source.json")["folder"])
+    recipe = features.Recipe(**_recipe(study) | {"loudness": variant.loudness})
+    change = {}
+    if variant.effects:
+        change = {"copies": 1, "effects": variant.effects, "p": variant.p}
+        change["families"] = ("log_mel",)  # all that a network sees
+    store.extract(used, music, folder, recipe, seed=seed, **change)
+    return folder
+
+
+def _recipe(study):
+    return files.read_json(study / "features.json")["recipe"]
+
+
+def _place(study, label):
+    return study / "predictions" / "ablation" / f"{label}.json"
+
+
+def _inputs(study):
+    """Hashes of all that decides a variant's predictions, beside the variant itself."""
+    return {
+        "features": files.read_json(study / "features.json")["sha256"],
+        "folds": files.sha256(pd.read_parquet(study / "folds.parquet").to_csv(index=False)),
+        "code": files.source_hash(*SOURCES),
+    }
+
+
+def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
+    """Variants that were measured on the study's present folds, with their predictions.
+
+    One whose baseline was measured on other features or by other code is left out.
+
+    Raises
+    ------
+    ValueError
+        If predictions are not those of the study's tracks and folds; it names the file.
+    """
+    genres = files.read_json(study / "corpus.json")["genres"]
+    folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
+    inputs, found = _inputs(study), {}
+    for path in sorted((study / "predictions" / "ablation").glob("*.json")):
+        record = files.read_json(path)
+        baseline = _place(study, record["variant"].get("against") or path.stem)
+        alike = baseline.exists() and files.read_json(baseline)["inputs"] == record["inputs"]
+        if record["inputs"]["folds"] != inputs["folds"] or not alike:
+            continue
+        table = path.with_suffix(".parquet")
+        predictions = pd.read_parquet(table)
+        try:
+            evaluation.check_predictions(predictions, folds, tracks, genres)
+        except ValueError as error:
+            raise ValueError(f"{table}: {error}") from error
+        found[path.stem] = Variant(**record["variant"]), predictions
+    return found
+
+
+def compare(study: Path) -> pd.DataFrame:
+    """Difference in accuracy of each stored variant from its baseline, on the same tracks.
+
+    Returns
+    -------
+    pd.DataFrame
+        label, question, title, baseline and accuracy (of whole tracks), difference, low, high
+        (95 %, bootstrap over artists), p_value (sign-flip test over artists), p_holm (Holm over
+        all rows) and verdict: helps, hurts or not separable. Empty if nothing is stored.
+    """
+    groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
+    found, rows = stored(study), []
+    correct = pd.DataFrame({label: _correct(table) for label, (_, table) in found.items()})
+    for label in _paired(found):
+        variant = found[label][0]
+        pair = correct[[label, variant.against]]
+        group = pair.index.map(groups)
+        drawn = evaluation.resampled_accuracy(pair, group)
+        low, high = evaluation.interval(drawn[:, 0] - drawn[:, 1])
+        accuracy, baseline = pair.mean()
+        p_value = evaluation.sign_flip_test(pair[label], pair[variant.against], group)
+        rows.append(
+            {
+                **{"label": label, "question": variant.question, "title": variant.title},
+                **{"baseline": baseline, "accuracy": accuracy, "difference": accuracy - baseline},
+                **{"low": low, "high": high, "p_value": p_value},
+            }
+        )
+    table = pd.DataFrame(rows)
+    if table.empty:
+        return table
+    table["p_holm"] = evaluation.holm(table["p_value"])
+    separable = table["p_holm"] < 0.05
+    direction = np.where(table["difference"] > 0, "helps", "hurts")
+    return table.assign(verdict=np.where(separable, direction, "not separable"))
+
+
+def _correct(predictions):
+    tracks = evaluation.track_probabilities(predictions).set_index("track_id")
+    return tracks["y_true"] == tracks["y_pred"]
+
+
+def _paired(found):
+    """Labels of what is stored together with its baseline, in the order of the plan."""
+    order = [variant.label for variant in plan(has_audio=True)]
+    kept = [label for label in order if label in found]
+    return [label for label in kept if found[label][0].against in found]
+
+
+def balance_by_genre(study: Path) -> pd.DataFrame:
+    """F1 of every genre where some are rare in training: as they come, weighted, and sampled.
+
+    Returns
+    -------
+    pd.DataFrame
+        genre, rare (bool), title, f1, low, high, and difference, difference_low, difference_high
+        from the same network without balancing (paired bootstrap over artists; not corrected for
+        the number of genres). Empty if nothing is stored.
+    """
+    genres = files.read_json(study / "corpus.json")["genres"]
+    groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
+    found, rows = stored(study), []
+    if "rare" not in found:
+        return pd.DataFrame()
+    before, drawn_before = _f1(found["rare"][1], groups, genres)
+    for label in [label for label in ("rare", "rare_weights", "rare_sampling") if label in found]:
+        f1, drawn = _f1(found[label][1], groups, genres)
+        limits, change = evaluation.interval(drawn), evaluation.interval(drawn - drawn_before)
+        for k, genre in enumerate(genres):
+            rows.append(
+                {
+                    **{"genre": genre, "rare": genre in rare_genres(genres)},
+                    **{"title": found[label][0].title.removeprefix("rare genres, ")},
+                    **{"f1": f1[k], "low": limits[0, k], "high": limits[1, k]},
+                    **{"difference": f1[k] - before[k]},
+                    **{"difference_low": change[0, k], "difference_high": change[1, k]},
+                }
+            )
+    return pd.DataFrame(rows).sort_values(["rare"], ascending=False, kind="stable")
+
+
+def _f1(predictions, groups, genres):
+    """F1 of each genre, shape (genres,), and in each bootstrap replicate, (replicates, genres)."""
+    tracks = evaluation.track_probabilities(predictions)
+    confusions = evaluation.group_confusions(tracks, groups, genres)
+    weights = evaluation.bootstrap_weights(len(confusions))
+    drawn = np.tensordot(weights, confusions, axes=1)
+    whole = evaluation.metrics_from_confusion(confusions.sum(axis=0))["genre_f1"]
+    return whole, evaluation.metrics_from_confusion(drawn, absent=np.nan)["genre_f1"]
+
+
+def in_words(table: pd.DataFrame) -> str:
+    """Say what `compare` found: what helps, what hurts, and how much could have been missed."""
+    parts = []
+    for verdict, verb in (("helps", "raise"), ("hurts", "lower")):
+        named = table.loc[table["verdict"] == verdict, ["title", "difference"]]
+        if len(named):
+            listed = "; ".join(f"{t} ({100 * d:+.0f} points)" for t, d in named.to_numpy())
+            parts.append(f"{len(named)} of {len(table)} changes {verb} the accuracy: {listed}.")
+    if not parts:
+        parts.append(f"None of the {len(table)} changes is separable from its baseline.")
+    elif (table["verdict"] == "not separable").any():
+        parts.append("The others are not separable from their baselines.")
+    reach = 100 * ((table["high"] - table["low"]) / 2).median()
+    parts.append(
+        f"The intervals reach {reach:.0f} points to either side in the median, so an effect "
+        "smaller than about that would not have been seen with this many artists."
+    )
+    return " ".join(parts)
+
+
+def balance_in_words(table: pd.DataFrame) -> str:
+    """Say what `balance_by_genre` found for the genres that were made rare."""
+    parts = []
+    for row in table[table["rare"] & (table["title"] != "as they come")].itertuples():
+        sure = row.difference_low > 0 or row.difference_high < 0
+        parts.append(
+            f"{row.title} changes the F1 of {row.genre} by {100 * row.difference:+.0f} points "
+            f"({100 * row.difference_low:+.0f} to {100 * row.difference_high:+.0f}), which "
+            f"{'excludes' if sure else 'includes'} no change"
+        )
+    return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."
