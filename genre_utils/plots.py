@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
+from scipy.cluster.hierarchy import dendrogram
 
 from genre_utils import audio, files
 
@@ -130,73 +131,18 @@ def feature_images(images: dict[str, np.ndarray], *, frames_per_second: float):
     frames_per_second : float
     """
     figure, axes = plt.subplots(
-        len(images), figsize=(9, 2.2 * len(images) + 0.3), squeeze=False, sharex=True
+        len(images), figsize=(7.2, 1.8 * len(images) + 0.3), squeeze=False, sharex=True
     )
     for axis, (title, image) in zip(axes[:, 0], images.items(), strict=True):
         extent = (0, len(image) / frames_per_second, 0.5, image.shape[1] + 0.5)
-        axis.imshow(
-            image.T, origin="lower", aspect="auto", extent=extent, cmap="magma", vmin=0, vmax=1
-        )
+        options = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "magma"}
+        few = image.shape[1] < 200  # dimensions: each is a row of even colour, and the file small
+        options["interpolation"] = "nearest" if few else "auto"
+        axis.imshow(image.T, vmin=0, vmax=1, **options)
         axis.set_title(plain(title))
         axis.set_ylabel("dimension")
         axis.grid(visible=False)
     axes[-1, 0].set_xlabel("time (s)")
-    return figure
-
-
-def boxes(values: pd.DataFrame, genre: pd.Series, genres):
-    """Box plots of some statistics by genre, one axis for each.
-
-    Parameters
-    ----------
-    values : pd.DataFrame, shape (tracks, statistics)
-    genre : pd.Series of str, shape (tracks,)
-    genres : list of str
-    """
-    rows = -(-values.shape[1] // 2)
-    figure, axes = plt.subplots(rows, 2, figsize=(9, 2.3 * rows), sharey=True)
-    for axis, name in zip(axes.flat, values, strict=False):
-        sns.boxplot(
-            x=values[name].to_numpy(),
-            y=genre.to_numpy(),
-            order=genres,
-            hue=genre.to_numpy(),
-            hue_order=genres,
-            legend=False,
-            ax=axis,
-        )
-        axis.set(title=name, xlabel="", ylabel="")
-    return figure
-
-
-def track_map(place: np.ndarray, genre: pd.Series, genres, explained):
-    """Tracks as points in two dimensions, coloured by genre.
-
-    Parameters
-    ----------
-    place : np.ndarray, shape (tracks, 2)
-    genre : pd.Series of str, shape (tracks,)
-    genres : list of str
-    explained : sequence of float
-        Share of the variance along each axis.
-    """
-    figure, axes = plt.subplots(figsize=(7, 5))
-    sns.scatterplot(
-        x=place[:, 0],
-        y=place[:, 1],
-        hue=genre.to_numpy(),
-        hue_order=genres,
-        style=genre.to_numpy(),
-        style_order=genres,
-        s=50,
-        ax=axes,
-    )
-    axes.set(
-        title="Tracks by their MFCC statistics",
-        xlabel=f"first principal component ({explained[0]:.0%} of the variance)",
-        ylabel=f"second ({explained[1]:.0%})",
-    )
-    axes.legend(title="", loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     return figure
 
 
@@ -234,15 +180,18 @@ def piano_roll(score, title: str, *, seconds: float = 10.0):
 
 
 def frame_curves(families: dict[str, np.ndarray], frames_per_second: float, units: dict):
-    """Draw one-dimensional features against time, each on an axis of its own."""
+    """Draw one-dimensional features against time, each on an axis of its own, with its unit."""
     figure, axes = plt.subplots(
-        len(families), figsize=(9, 1.5 * len(families) + 0.4), sharex=True, squeeze=False
+        len(families), figsize=(7.2, 1.2 * len(families) + 0.4), sharex=True, squeeze=False
     )
     for axis, (family, values), colour in zip(
         axes[:, 0], families.items(), sns.color_palette("colorblind"), strict=False
     ):
         axis.plot(np.arange(values.shape[1]) / frames_per_second, values[0], lw=1, color=colour)
-        axis.set_title(f"{family.replace('_', ' ')}: {units[family]}", loc="left")
+        axis.set_title(family.replace("_", " "), loc="left")
+        axis.set_ylabel(units[family], fontsize="small")
+        axis.margins(x=0)
+    figure.align_ylabels()
     axes[-1, 0].set_xlabel("time (s)")
     return figure
 
@@ -380,4 +329,281 @@ def leakage(price: dict):
         xlim=(0, 1.05),
     )
     axes.grid(axis="y", visible=False)
+    return figure
+
+
+# ------------------------------------------------- what the features say: as wide as a phone reads
+
+
+def distributions(values: pd.DataFrame, genre, genres, units):
+    """Violins of some statistics by genre, one axis for each, with quartiles inside.
+
+    Parameters
+    ----------
+    values : pd.DataFrame, shape (tracks, statistics)
+        Its columns are the titles.
+    genre : sequence of str, shape (tracks,)
+    genres : list of str
+    units : sequence of str
+        Unit of each statistic.
+    """
+    rows = -(-values.shape[1] // 2)
+    height = (0.24 * len(genres) + 0.95) * rows
+    figure, axes = plt.subplots(rows, 2, figsize=(7.2, height), sharey=True, squeeze=False)
+    for axis in axes.flat[values.shape[1] :]:
+        axis.set_visible(False)
+    for axis, name, unit in zip(axes.flat, values, units, strict=False):
+        options = {"y": np.asarray(genre), "order": genres, "hue": np.asarray(genre)}
+        options |= {"hue_order": genres, "legend": False, "cut": 0, "density_norm": "width"}
+        sns.violinplot(x=values[name].to_numpy(), inner="quart", linewidth=1, ax=axis, **options)
+        axis.set_title(plain(name), fontsize="medium")
+        axis.set(xlabel=unit, ylabel="")
+        axis.locator_params(axis="x", nbins=5)
+    return figure
+
+
+def correlation_map(table: pd.DataFrame, names):
+    """Absolute rank correlations, named down the side and numbered along the foot.
+
+    Parameters
+    ----------
+    table : pd.DataFrame, shape (statistics, statistics)
+        From `analysis.correlation`.
+    names : sequence of str
+        What to call its rows.
+    """
+    size = len(table)
+    figure, axes = plt.subplots(figsize=(7.2, 0.21 * size + 1.5))
+    drawn = axes.imshow(table.to_numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto")
+    axes.set(
+        title="Rank correlation between families (absolute)",
+        xticks=range(size),
+        yticks=range(size),
+        yticklabels=[f"{name}  {k}" for k, name in enumerate(names, 1)],
+    )
+    axes.set_xticks(range(size), [k if k % 2 else "" for k in range(1, size + 1)])
+    axes.tick_params(labelsize="small")
+    axes.grid(visible=False)
+    figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=30, pad=0.02)
+    return figure
+
+
+def _forest(axes, table: pd.DataFrame, names, colours="C0", centre="score"):
+    """Points with intervals, one below the other, the first on top."""
+    y = np.arange(len(table))
+    axes.hlines(y, table["low"], table["high"], color=colours, lw=3)
+    axes.scatter(table[centre], y, s=45, c=colours if isinstance(colours, str) else list(colours))
+    axes.set_yticks(y, names)
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+
+
+def ranking(tables: dict[str, pd.DataFrame], names):
+    """Statistics by score, with 95 % intervals; their ranks at the right.
+
+    Parameters
+    ----------
+    tables : dict of str to pd.DataFrame
+        From `analysis.ranking`, cut to the rows to show, by the score's name and unit.
+    names : dict of str to str
+        What to call each statistic.
+    """
+    longest = max(map(len, tables.values()))
+    figure, axes = plt.subplots(len(tables), figsize=(7.2, (0.27 * longest + 1.1) * len(tables)))
+    for axis, (score, table) in zip(np.atleast_1d(axes), tables.items(), strict=True):
+        _forest(axis, table, [names[column] for column in table.index])
+        axis.set(xlabel=score, xlim=(min(0, table["low"].min()), None))
+        for y, row in enumerate(table.itertuples()):
+            text = f"{row.rank_low:.0f} to {row.rank_high:.0f}"
+            place = {"xy": (1.01, y), "xycoords": axis.get_yaxis_transform()}
+            axis.annotate(text, va="center", fontsize="small", annotation_clip=False, **place)
+        axis.set_title("rank", loc="right", fontsize="small", fontweight="normal", x=1.1)
+    return figure
+
+
+def track_maps(places: dict[str, np.ndarray], names, order, *, title: str, rest: str = ""):
+    """Tracks as points on several maps, coloured by what they belong to.
+
+    Parameters
+    ----------
+    places : dict of str to np.ndarray, shape (tracks, 2)
+        By title.
+    names : sequence of str, shape (tracks,)
+        Genre or artist of each track.
+    order : list of str
+        The names to colour.
+    title : str
+    rest : str
+        Legend of the tracks with other names, drawn in grey beneath.
+    """
+    figure, axes = plt.subplots(1, len(places), figsize=(7.2, 4.2), squeeze=False)
+    names = np.asarray(names)
+    marks = dict(zip(order, "osD^vPX<>hdp8" * (len(order) // 13 + 1), strict=False))
+    palette = sns.color_palette("colorblind", 10)
+    colours = palette[:7] + palette[8:] if rest else palette  # the eighth is the grey of the rest
+    colours = {name: colours[k % len(colours)] for k, name in enumerate(order)}
+    for axis, (what, place) in zip(axes[0], places.items(), strict=True):
+        other = ~np.isin(names, order)
+        if other.any():
+            axis.scatter(*place[other].T, s=12, color="0.8", label=rest)
+        for name in order:
+            here = place[names == name]
+            style = {"marker": marks[name], "color": colours[name], "label": plain(name)}
+            axis.scatter(*here.T, s=40, edgecolor="white", linewidth=0.4, **style)
+        axis.set(title=what, xticklabels=[], yticklabels=[])
+    figure.suptitle(plain(title), fontsize="medium")
+    handles, labels = axes[0, 0].get_legend_handles_labels()
+    columns = 2 if max(map(len, labels)) > 18 else 4
+    options = {"frameon": False, "fontsize": "small", "ncols": columns}
+    figure.legend(handles, labels, loc="outside lower center", **options)
+    return figure
+
+
+def cluster_agreement(table: pd.DataFrame):
+    """Agreement of clusters with genres and artists, and what the genre alone would earn.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `analysis.cluster_agreement`.
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 0.42 * len(table) + 1.6))
+    names = [
+        f"{method}, {k} clusters\nagainst {what}"
+        for method, what, k in table[["method", "compared with", "clusters"]].to_numpy()
+    ]
+    _forest(axes, table, names, ["C0" if w == "genre" else "C3" for w in table["compared with"]],
+            centre="index")  # fmt: skip
+    axes.plot(
+        table["by_genre"], range(len(table)), "|", ms=18, mew=2.5, color="0.4", ls="",
+        label="artists, if clusters knew the genre alone",
+    )  # fmt: skip
+    axes.axvline(0, color="0.6", ls="--", lw=1)
+    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.4, -0.28), fontsize="small")
+    axes.set(title="Do clusters of MFCCs follow the genre or the artist?")
+    axes.set(xlabel="adjusted Rand index (0 chance, 1 the same)")
+    return figure
+
+
+def artist_tree(tree: np.ndarray, artists, genre_of: dict[str, str], genres):
+    """Draw Ward's tree of artists, their names coloured by genre.
+
+    Parameters
+    ----------
+    tree : np.ndarray
+        Linkage matrix from `analysis.centroid_tree`.
+    artists : list of str
+    genre_of : dict of str to str
+    genres : list of str
+    """
+    palette = sns.color_palette("colorblind", len(genres), desat=0.9)
+    colours = {g: [0.7 * part for part in c] for g, c in zip(genres, palette, strict=True)}
+    figure, axes = plt.subplots(figsize=(7.2, 0.25 * len(artists) + 1.2))
+    options = {"orientation": "left", "color_threshold": 0, "above_threshold_color": "0.4"}
+    names = [plain(f"{artist} ({genre_of[artist]})") for artist in artists]
+    drawn = dendrogram(tree, labels=names, ax=axes, **options)
+    for text, leaf in zip(axes.get_yticklabels(), drawn["leaves"], strict=True):
+        text.set(color=colours[genre_of[artists[leaf]]], fontsize="small")
+    axes.grid(visible=False)
+    axes.set(title="Artists by their mean MFCC statistics (Ward)", xlabel="distance when joined")
+    return figure
+
+
+def family_ablation(table: pd.DataFrame):
+    """Accuracy of whole tracks with each set of features, one axis for each model.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `analysis.ablation_table`.
+    """
+    models = list(dict.fromkeys(table["model"]))
+    sets = table["features"].nunique()
+    figure, axes = plt.subplots(
+        len(models), figsize=(7.2, (0.27 * sets + 1.1) * len(models)), sharex=True, squeeze=False
+    )
+    for axis, model in zip(axes[:, 0], models, strict=True):
+        rows = table[table["model"] == model]
+        kinds = rows["features"].str.split().str[0].map({"all": "0.2", "without": "C1"})
+        _forest(axis, rows, rows["features"], kinds.fillna("C0"), centre="accuracy")
+        axis.axvline(rows["accuracy"].iloc[0], color="0.6", ls="--", lw=1)
+        axis.set_title(f"{model}: features left out, and alone")
+    axes[-1, 0].set_xlabel("accuracy of whole tracks, with 95 % intervals")
+    return figure
+
+
+def image_with_curves(
+    image: np.ndarray, curves: dict[str, np.ndarray], *, frames_per_second, top, unit, title
+):
+    """Draw curves over the image that they are computed from, on one axis of one unit.
+
+    Parameters
+    ----------
+    image : np.ndarray, shape (dimensions, frames)
+        Scaled to 0..1; its dimensions are spaced evenly from 0 to `top`.
+    curves : dict of str to np.ndarray, shape (frames,)
+        By what to call them, in `unit`.
+    frames_per_second : float
+    top : float
+    unit, title : str
+    """
+    figure, axes = plt.subplots(figsize=(7.2, 3.2))
+    seconds = np.arange(image.shape[1]) / frames_per_second
+    extent = (0, image.shape[1] / frames_per_second, 0, top)
+    options = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "gray_r"}
+    options["interpolation"] = "nearest" if len(image) < 200 else "auto"
+    axes.imshow(image, vmin=0, vmax=1.3, **options)  # never quite black: curves stay visible
+    for colour, (name, curve) in zip(sns.color_palette("colorblind"), curves.items(), strict=False):
+        axes.plot(seconds, curve, lw=1.6, color=colour, label=name)
+    axes.set(title=title, xlabel="time (s)", ylabel=unit, ylim=(0, top))
+    axes.grid(visible=False)
+    figure.legend(loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def loudness(levels: pd.DataFrame, genres):
+    """Loudness of clips by genre, before and after each way of normalising it.
+
+    Parameters
+    ----------
+    levels : pd.DataFrame
+        One row per clip and way: genre, normalisation, LUFS.
+    genres : list of str
+    """
+    ways = list(levels["normalisation"].unique())
+    figure, axes = plt.subplots(
+        1, len(ways), figsize=(9, 0.4 * len(genres) + 1.5), sharex=True, sharey=True
+    )
+    for axis, way in zip(axes, ways, strict=True):
+        rows = levels[levels["normalisation"] == way]
+        sns.stripplot(
+            rows, x="LUFS", y="genre", order=genres, hue="genre", hue_order=genres,
+            legend=False, alpha=0.7, jitter=0.2, ax=axis,
+        )  # fmt: skip
+        axis.set(title=way, xlabel="", ylabel="")
+    figure.supxlabel("integrated loudness (LUFS)", fontsize="medium")
+    return figure
+
+
+def variants(table: pd.DataFrame):
+    """Differences in accuracy of variants of a model from their baselines, with 95 % intervals.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `ablation.compare`.
+    """
+    questions = list(table["question"].unique())
+    colours = dict(zip(questions, sns.color_palette("colorblind"), strict=False))
+    figure, axes = plt.subplots(figsize=(9, 0.33 * len(table) + 1.3))
+    points = table.assign(**{name: 100 * table[name] for name in ("difference", "low", "high")})
+    _forest(axes, points, table["title"], list(table["question"].map(colours)), "difference")
+    for question in questions:
+        axes.plot([], [], lw=3, color=colours[question], label=question)
+    axes.axvline(0, color="0.4", ls="--", lw=1)
+    axes.set(
+        title="What each change is worth",
+        xlabel="difference in the accuracy of whole tracks from the baseline (points), 95 %",
+    )
+    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
     return figure

@@ -1,8 +1,10 @@
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from genre_utils import classical, evaluation, files, splits
+from genre_utils import analysis, classical, evaluation, files, splits
 
 GENRES = ["rock", "jazz", "pop"]  # not in alphabetical order
 KNOWN = ["svm", "knn"]
@@ -138,7 +140,7 @@ def test_the_price_of_leakage_compares_the_same_excerpts_under_three_splits(stud
     columns = ["mfcc_01_mean", "mfcc_02_mean", "mfcc_03_mean"]
     summary[columns] = voices.to_numpy() + 0.1 * rng.normal(size=(len(summary), 3))
     files.write_table(study / "summary.parquet", summary.drop(columns="chroma_01_std"))
-    found = classical.price_of_leakage(study, folds=3, seed=0)
+    found = classical.price_of_leakage(study, seed=0, n_jobs=1)
     assert list(found) == ["segment", "track", "artist"]
     right, parts, scored = {}, {}, []
     for split, written in found.items():
@@ -155,6 +157,96 @@ def test_the_price_of_leakage_compares_the_same_excerpts_under_three_splits(stud
     assert parts == {"segment": [False, False], "track": [True, False], "artist": [True, True]}
     assert right["segment"] > 0.7
     assert right["artist"] < 0.5
+    own, _ = classical.cross_validate(study, "svm")  # the honest split is the study's own
+    pd.testing.assert_frame_equal(found["artist"], own)
+
+
+def test_a_genre_that_a_careless_fold_would_not_leave_anything_of_is_refused(study):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    rare = tracks["track_id"] == tracks["track_id"].iloc[0]
+    files.write_table(study / "tracks.parquet", tracks.assign(genre=np.where(rare, "waltz", "pop")))
+    files.write_json(study / "corpus.json", {"genres": ["pop", "waltz"]})
+    with pytest.raises(ValueError, match="nothing of waltz to learn from"):
+        classical.price_of_leakage(study)
+    assert not (study / "predictions").exists()
+
+
+@pytest.mark.parametrize("name", KNOWN)
+@pytest.mark.parametrize("few", [1, 2, 3])
+def test_very_few_rows_are_learned_from_in_silence(name, few):
+    x, y, _ = blobs(np.random.default_rng(0), "ab")
+    train, test = np.r_[:4, 18 : 18 + few], np.r_[4:10, 25:35]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        group = np.arange(len(x))
+        found = classical.fit_predict(name, x, y, group, train, test, ["a", "b"])
+    np.testing.assert_allclose(found.sum(axis=1), 1.0)
+
+
+GROUPS = {"timbre": ["mfcc", "mfcc_delta"], "harmony": ["chroma", "tonnetz"], "beat": ["tempo"]}
+
+
+def test_feature_sets_are_all_without_each_group_and_each_alone():
+    families = ["mfcc", "mfcc_delta", "chroma", "tempo"]
+    assert classical.feature_sets(families, GROUPS) == {
+        "all": families,
+        "without timbre": ["chroma", "tempo"],
+        "without harmony": ["mfcc", "mfcc_delta", "tempo"],
+        "without beat": ["mfcc", "mfcc_delta", "chroma"],
+        "only timbre": ["mfcc", "mfcc_delta"],
+        "only harmony": ["chroma"],
+        "only beat": ["tempo"],
+    }
+
+
+def test_with_fewer_than_three_groups_families_are_taken_one_by_one():
+    found = classical.feature_sets(["mfcc", "mfcc_delta"], GROUPS)
+    assert list(found) == [
+        "all", "without mfcc", "without mfcc delta", "only mfcc", "only mfcc delta"
+    ]  # fmt: skip
+    assert found["without mfcc"] == ["mfcc_delta"]
+    assert classical.feature_sets(["mfcc"], GROUPS) == {"all": ["mfcc"]}
+
+
+@pytest.fixture
+def three_groups(study):
+    """The study with a tempo that says nothing; the genre is in the MFCCs alone."""
+    summary = pd.read_parquet(study / "summary.parquet")
+    noise = np.random.default_rng(1).normal(size=len(summary))
+    files.write_table(study / "summary.parquet", summary.assign(tempo_01_mean=noise))
+    return study
+
+
+def test_the_family_that_carries_the_genre_wins_alone_and_is_missed(three_groups):
+    found = classical.ablate_families(three_groups, KNOWN, GROUPS, n_jobs=1)
+    folds = pd.read_parquet(three_groups / "folds.parquet")
+    table = analysis.ablation_table(found, evaluation.groups_of(folds))
+    for name in KNOWN:
+        path = three_groups / "predictions" / "families" / f"{name}.parquet"
+        written = found[found["model"] == name].reset_index(drop=True)
+        pd.testing.assert_frame_equal(pd.read_parquet(path), written)
+        rows = table[table["model"] == name].set_index("features")
+        assert (
+            rows["accuracy"]["only timbre"] > rows["accuracy"][["only harmony", "only beat"]] + 0.2
+        ).all()
+        assert rows["difference"]["without timbre"] < -0.2
+        assert rows["separable"][["without timbre", "only beat"]].all()
+        assert not rows["separable"]["without beat"]
+        whole = evaluation.track_probabilities(classical.cross_validate(three_groups, name)[0])
+        alike = written[written["features"] == "all"].drop(columns=["model", "features"])
+        pd.testing.assert_frame_equal(alike, whole.drop(columns="y_pred"))
+    assert sorted(evaluation.finished_models(three_groups)) == sorted(KNOWN)
+
+
+def test_an_ablation_on_leaked_folds_is_refused(three_groups):
+    folds = pd.read_parquet(three_groups / "folds.parquet")
+    test = folds.index[(folds["fold"] == 1) & (folds["part"] == "test")]
+    train = folds.index[(folds["fold"] == 1) & (folds["part"] == "train")][0]
+    folds.loc[train, "group"] = folds.loc[test[0], "group"]
+    files.write_table(three_groups / "folds.parquet", folds)
+    with pytest.raises(splits.LeakageError, match="fold 1"):
+        classical.ablate_families(three_groups, ["knn"], GROUPS, n_jobs=1)
+    assert not (three_groups / "predictions").exists()
 
 
 def test_columns_of_families(study):
