@@ -1,16 +1,25 @@
 """The feature store of a study: computed in parallel, cached by content, written as it comes."""
 
+import contextlib
 from dataclasses import asdict
+from itertools import islice, product
 from pathlib import Path
 from tokenize import TokenError
 from zipfile import BadZipFile
 
-import joblib
 import numpy as np
 import pandas as pd
+import pyarrow
+import pyarrow.parquet
 from tqdm import tqdm
 
-from genre_utils import audio, augmentation, features, files
+from genre_utils import audio, augmentation, features, files, parallel
+
+ROW_GROUP = 256  # clips whose summaries are held before they are written
+
+
+class ChangedFileError(RuntimeError):
+    """A file is not the one that was checked; the message says which, and what to do."""
 
 
 def extract(
@@ -21,12 +30,16 @@ def extract(
     *,
     copies: int = 0,
     seed: int = 0,
+    effects=augmentation.EFFECTS,
+    p: float = 0.5,
+    families=tuple(features.FAMILIES),
     n_jobs: int = -1,
 ) -> dict:
     """Compute the features of every track and write the study's feature store.
 
     What was computed before is read from the cache, whose keys are the content of the file and
-    everything that decides the result.
+    everything that decides the result. Clips go into the cache one by one, so an extraction that
+    was stopped goes on with those that are missing. Memory does not grow with the number of tracks.
 
     Parameters
     ----------
@@ -42,6 +55,10 @@ def extract(
         Augmented copies of each track, beside the original (copy 0).
     seed : int
         Seed of the augmentation.
+    effects, p
+        What may change a copy, each with probability `p` (see `augmentation.augment`).
+    families : sequence of str
+        Families of features that are summarised; ``log_mel`` must be among them.
     n_jobs : int
         Processes; -1 for one per core.
 
@@ -49,28 +66,39 @@ def extract(
     -------
     dict
         What ``features.json`` holds.
+
+    Raises
+    ------
+    ChangedFileError
+        If a file is not there, or not the same as when its MD5 was taken.
+    parallel.ClusterError
+        See `parallel.over`.
     """
-    jobs = [
+    clips = list(product(tracks.itertuples(), range(copies + 1)))
+    keys = [_key(track.md5, recipe, copy, [seed, effects, p], families) for track, copy in clips]
+    jobs = (
         (
+            track.track_id,
             folder / track.path,
+            track.md5,
             recipe,
+            families,
             copy,
-            _draw(track.md5, copy, seed),
-            _key(track.md5, recipe, copy, seed),
+            {"seed": _draw(track.md5, copy, seed), "effects": effects, "p": p},
+            files.cache_folder() / "features" / key[:2] / f"{key}.npz",
         )
-        for track in tracks.itertuples()
-        for copy in range(copies + 1)
-    ]
-    tasks = (joblib.delayed(_cached)(*job) for job in jobs)
-    found = joblib.Parallel(n_jobs=n_jobs, return_as="generator")(tasks)
-    found = tqdm(found, total=len(jobs), desc="features", unit="clip", mininterval=0.5)
+        for (track, copy), key in zip(clips, keys, strict=True)
+    )
+    found = parallel.over(
+        _cached, jobs, len(clips), desc="features", unit="clip", folder=folder, n_jobs=n_jobs
+    )
     index = tracks[["track_id"]].loc[tracks.index.repeat(copies + 1)].reset_index(drop=True)
     index["copy"] = np.tile(np.arange(copies + 1), len(tracks))
     described = {
         "recipe": asdict(recipe),
         "frames_per_second": recipe.frames_per_second,
-        "families": list(features.FAMILIES),
-        "sha256": files.sha256(list(index["track_id"]), [key for *_, key in jobs]),
+        "families": list(families),
+        "sha256": files.sha256(list(index["track_id"]), keys),
     }
     return _write_store(study, index, found, recipe.frames, recipe.n_mels, described)
 
@@ -99,7 +127,7 @@ def extract_from_store(
         "recipe": None,
         "frames_per_second": rate,
         "excerpt_seconds": excerpt_seconds,
-        "families": [family for family, (_, from_mel) in features.FAMILIES.items() if from_mel],
+        "families": [name for name, family in features.FAMILIES.items() if family.from_log_mel],
         "sha256": files.sha256(
             list(index["track_id"]), list(tracks["md5"]), [clip_seconds, excerpt_seconds]
         ),
@@ -119,50 +147,87 @@ def _draw(md5, copy, seed):
     return int(files.sha256(md5, [copy, seed])[:8], 16)
 
 
-def _key(md5, recipe, copy, seed):
+def _key(md5, recipe, copy, change, families):
     sources = ("audio", "features", "augmentation") if copy else ("audio", "features")
-    return files.sha256(md5, asdict(recipe), copy and [copy, seed], files.source_hash(*sources))
+    decided = asdict(recipe), families, copy and [copy, change]
+    return files.sha256(md5, *decided, files.source_hash(*sources))
 
 
-def _cached(path, recipe, copy, draw, key):
+def _cached(track_id, path, md5, recipe, families, copy, change, place):
     """Log-mel and summary of one clip, from the cache or computed and put there."""
-    place = files.cache_folder() / "features" / key[:2] / f"{key}.npz"
     try:
         with np.load(place, allow_pickle=False) as stored:
             return stored["log_mel"], stored["summary"], list(stored["columns"])
     except (OSError, EOFError, KeyError, ValueError, RuntimeError, BadZipFile, TokenError):
         pass  # not there, or not whole: computed below
-    y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
+    _refuse_change(track_id, path, md5)
+    try:
+        y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
+    except audio.UndecodableError as error:  # it was decoded when checked, so not the same way
+        raise audio.UndecodableError(f"{track_id}: {error}") from error
     if copy:
-        y = augmentation.augment(y, sr, seed=draw)
-    families = features.frame_features(y, recipe)
+        y = augmentation.augment(y, sr, **change)
+    y = audio.normalise_loudness(y, sr, recipe.loudness)  # last, so that copies are scaled too
+    found = features.frame_features(y, recipe, families)
     length = features.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second)
-    summary, columns = features.summarise(families, length), features.summary_columns(families)
-    image = np.ascontiguousarray(families["log_mel"].T)
+    summary, columns = features.summarise(found, length), features.summary_columns(found)
+    image = np.ascontiguousarray(found["log_mel"].T)
     with files.written_whole(place) as temporary:
         np.savez(temporary, log_mel=image, summary=summary, columns=np.array(columns))
     return image, summary, columns
 
 
+def _refuse_change(track_id, path, md5):
+    """Check that a file is the one whose MD5 the cache goes by."""
+    try:
+        found = files.file_md5(audio.on_disk(path))
+    except OSError as error:
+        found = error.strerror
+    if found != md5:
+        raise ChangedFileError(
+            f"{track_id}: the file {path} has changed since notebook 01 checked it (then its MD5 "
+            f"was {md5}, now: {found}). Put it back, or run the study again from the check on: "
+            "notebook 01, or `--from 01`."
+        )
+
+
 def _write_store(study, index, found, frames, mels, described):
     """Write the arrays as they come, so that memory does not grow with the number of tracks."""
-    summaries, lengths = [], []
-    with files.written_whole(study / "features.npy") as temporary:
+    lengths = []
+    # written to, not mapped: the pages of a mapped file count as memory of this process
+    with files.written_whole(study / "features.npy") as temporary, open(temporary, "wb") as array:
         shape = (len(index), frames, mels)
-        array = np.lib.format.open_memmap(temporary, "w+", dtype=np.float32, shape=shape)
-        for row, (image, summary, columns) in enumerate(found):  # noqa: B007
-            image = image[:frames]
-            array[row, : len(image)] = image
-            lengths.append(len(image))
-            summaries.append(summary)
-        array.flush()
-        del array
+        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(array, header)
+
+        def summaries():
+            for image, summary, columns in found:
+                array.write(image[:frames].tobytes())
+                array.write(bytes(4 * mels * (frames - len(image[:frames]))))  # silence
+                lengths.append(len(image[:frames]))
+                yield summary, columns
+
+        _write_summary(study / "summary.parquet", index, summaries())
     files.write_table(study / "features.parquet", index.assign(frames=lengths))
-    statistics = pd.DataFrame(np.concatenate(summaries), columns=columns)
-    excerpts = _excerpt_table(index, [len(summary) for summary in summaries])
-    files.write_table(study / "summary.parquet", pd.concat([excerpts, statistics], axis=1))
     files.write_json(study / "features.json", described)
     return described
+
+
+def _write_summary(path, index, summaries):
+    """Write the summaries of some clips at a time, as row groups of a parquet file."""
+    with files.written_whole(path) as temporary, contextlib.ExitStack() as stack:
+        writer = None
+        for start in range(0, len(index), ROW_GROUP):
+            clips = index.iloc[start : start + ROW_GROUP]
+            parts, columns = zip(*islice(summaries, len(clips)), strict=True)
+            statistics = pd.DataFrame(np.concatenate(parts), columns=columns[0])
+            excerpts = _excerpt_table(clips, [len(part) for part in parts])
+            table = pd.concat([excerpts, statistics], axis=1)
+            table = pyarrow.Table.from_pandas(table, preserve_index=False)
+            if writer is None:
+                writer = pyarrow.parquet.ParquetWriter(temporary, table.schema)
+                stack.enter_context(writer)
+            writer.write_table(table)
 
 
 def _excerpt_table(index, counts):

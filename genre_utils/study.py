@@ -21,7 +21,7 @@ MODELS_OF = {"03_cnn": {"cnn"}, "04_rnn": {"rnn"}, "05_hybrid": {"hybrid"}}
 #: What TensorFlow writes when it starts, whatever its log level.
 NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
 #: Modules that decide how results are run and shown, not what they are.
-PRESENTATION = {"report", "study", "__main__"}
+PRESENTATION = {"report", "study", "parallel", "__main__"}
 #: What a study folder holds that no notebook writes, or that may grow between runs.
 SIDE = {"stages", "folds_done", "index.html"}
 
@@ -73,7 +73,7 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             continue
         _run_notebook(path, parameters, study, key, label)
         again = True  # what comes after reads what this one wrote
-    return _render(study, name, key)
+    return _render(study, parameters["PROFILE"], key)
 
 
 def read_profile(profile: str) -> tuple[str, dict, str]:

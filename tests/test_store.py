@@ -1,10 +1,17 @@
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
+import tracemalloc
 from dataclasses import replace
 
 import librosa
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import write_sound
 
 from genre_utils import audio, corpus, features, files, store
 
@@ -111,6 +118,118 @@ def test_one_process_and_two_write_the_same_bytes(music):
     one = extracted(music)
     shutil.rmtree(music[2] / "cache")
     assert extracted(music, "two", n_jobs=2) == one
+
+
+#: Extracts the tracks of a table, as a study does.
+EXTRACTION = """
+import sys
+from pathlib import Path
+import pandas as pd
+from genre_utils import features, store
+*places, n_jobs = sys.argv[1:]
+tracks, folder, study = map(Path, places)
+recipe = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+store.extract(pd.read_parquet(tracks), folder, study, recipe, n_jobs=int(n_jobs))
+"""
+
+
+def extraction(music, name, n_jobs):
+    """Start the extraction of some music in processes of its own."""
+    tracks, folder, place = music
+    tracks.to_parquet(place / "tracks.parquet")
+    (place / name).mkdir()
+    arguments = [place / "tracks.parquet", folder, place / name, n_jobs]
+    return subprocess.Popen(
+        [sys.executable, "-c", EXTRACTION, *map(str, arguments)],
+        start_new_session=True,  # so that its workers can be ended with it
+        env=os.environ | {"PYTHONPATH": str(files.ROOT)},
+        stderr=subprocess.DEVNULL,
+    )
+
+
+@pytest.fixture
+def much_music(music):
+    """Thirty tracks."""
+    _, _, place = music
+    for i in range(30):
+        write_sound(place / "much" / "rock" / f"{i:02d}.wav", seed=i)
+    found = corpus.find_tracks("folder", place / "much")
+    return corpus.audit(found, place / "much", min_seconds=0.5, n_jobs=1), place / "much", place
+
+
+def test_an_extraction_that_was_killed_computes_what_is_missing_alone(much_music):
+    killed = extraction(much_music, "killed", n_jobs=2)
+    while len(done := [p for p in cached_files(much_music) if p.name[0] != "."]) < 6:
+        assert killed.poll() is None
+        time.sleep(0.005)
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.wait()
+    time.sleep(0.2)
+    done = [p for p in cached_files(much_music) if p.name[0] != "."]
+    assert 6 <= len(done) < 30 and not (much_music[2] / "killed" / "features.npy").exists()
+    before = {path: path.stat().st_mtime_ns for path in done}
+    resumed = extracted(much_music, "resumed")
+    assert {path: path.stat().st_mtime_ns for path in done} == before
+    assert len([p for p in cached_files(much_music) if p.name[0] != "."]) == 30
+    shutil.rmtree(much_music[2] / "cache")
+    assert extracted(much_music, "undisturbed") == resumed
+
+
+def test_two_extractions_at_once_share_a_cache(much_music):
+    both = [extraction(much_music, name, n_jobs=1) for name in ("one", "two")]
+    assert [child.wait(120) for child in both] == [0, 0]
+    one, two = (
+        {path.name: path.read_bytes() for path in sorted((much_music[2] / name).iterdir())}
+        for name in ("one", "two")
+    )
+    assert one == two == extracted(much_music, "again")
+    assert len(cached_files(much_music)) == 30
+
+
+@pytest.mark.parametrize("removed", [False, True])
+def test_a_file_that_has_changed_since_it_was_checked_is_refused(music, removed):
+    tracks, folder, _ = music
+    path = folder / tracks["path"][1]
+    if removed:
+        path.unlink()
+    else:
+        write_sound(path, seed=99)
+    with pytest.raises(store.ChangedFileError, match=rf"{path.name}.*has changed.*--from 01"):
+        extracted(music)
+    assert len(cached_files(music)) == 1
+    assert not list((music[2] / "study").iterdir())
+
+
+def test_row_groups_leave_no_seam(music, monkeypatch):
+    whole = extracted(music)
+    monkeypatch.setattr(store, "ROW_GROUP", 2)
+    cut = extracted(music, "cut")
+    assert {name for name in whole if cut[name] != whole[name]} == {"summary.parquet"}
+    tables = [pd.read_parquet(music[2] / name / "summary.parquet") for name in ("study", "cut")]
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_memory_does_not_grow_with_the_number_of_tracks(tmp_path, monkeypatch):
+    clip = (
+        np.ones((200, 64), np.float32),
+        np.ones((4, 300), np.float32),
+        [f"c_{i}" for i in range(300)],
+    )
+    monkeypatch.setattr(
+        store.parallel, "over", lambda function, jobs, total, **_: (clip for _ in jobs)
+    )
+    recipe = features.Recipe(clip_seconds=9.25)
+    peaks = []
+    for count in (600, 2400):
+        tracks = pd.DataFrame({"track_id": [f"track {i:06d}" for i in range(count)]})
+        tracks = tracks.assign(path="a.wav", md5=tracks["track_id"])
+        tracemalloc.start()
+        store.extract(tracks, tmp_path, tmp_path, recipe)
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    stored = (tmp_path / "features.npy").stat().st_size
+    assert stored > 120e6 and peaks[1] - peaks[0] < 4e6
+    assert len(pd.read_parquet(tmp_path / "summary.parquet")) == 4 * 2400
 
 
 def test_short_tracks_are_cut_into_fewer_excerpts(tmp_path):

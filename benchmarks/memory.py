@@ -1,0 +1,102 @@
+"""Memory of a feature extraction, for corpora of different sizes.
+
+    python benchmarks/memory.py --json benchmarks/memory.json
+
+Made-up clips of one second, each different, are extracted into an empty cache, every size in a
+process of its own. Shown is the most memory that this process and its largest worker held
+(resident set size), and what the same process held before.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+import soundfile
+from tqdm import tqdm
+
+from genre_utils import features, files, store
+
+RECIPE = features.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
+MB = 1 << 20
+
+
+def write_clips(folder, count):
+    """Write `count` clips of noise, all different, and return their track table."""
+    noise = np.random.default_rng(0).normal(0, 0.1, RECIPE.sr)
+    names = [f"{i:06d}.wav" for i in range(count)]
+    for i, name in enumerate(tqdm(names, desc="clips", unit="clip", mininterval=0.5)):
+        soundfile.write(folder / name, np.roll(noise, i), RECIPE.sr)
+    tracks = pd.DataFrame({"track_id": names, "path": names})
+    return tracks.assign(md5=[files.file_md5(folder / name) for name in names])
+
+
+def measure(count, n_jobs):
+    """Extract `count` clips; return what that took, memory in MB and time in seconds."""
+    process, largest, done = psutil.Process(), [0], threading.Event()
+
+    def watch():
+        while not done.wait(0.2):
+            for child in process.children(recursive=True):
+                try:
+                    largest[0] = max(largest[0], child.memory_info().rss)
+                except psutil.NoSuchProcess:
+                    continue
+
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["GENRE_CACHE_DIR"] = str(folder / "cache")
+        tracks = write_clips(folder, count)
+        before = process.memory_info().rss
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        started = time.perf_counter()
+        store.extract(tracks, folder, folder / "study", RECIPE, n_jobs=n_jobs)
+        seconds = time.perf_counter() - started
+        done.set()
+        watcher.join()
+        sizes = [path.stat().st_size for path in (folder / "study").iterdir()]
+    return {
+        "clips": count,
+        "before_mb": before / MB,
+        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # Linux counts in kB
+        "largest_worker_mb": largest[0] / MB,
+        "store_mb": sum(sizes) / MB,
+        "seconds": seconds,
+    }
+
+
+def main():
+    """Measure every size, show a table, and write it as JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000], help="clips")
+    parser.add_argument("--jobs", type=int, default=-1, help="processes; -1 for one per core")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # size of this process
+    options = parser.parse_args()
+    if options.one:
+        print(json.dumps(measure(options.one, options.jobs)))
+        return
+    rows = []
+    for size in options.sizes:
+        command = [sys.executable, __file__, "--one", str(size), "--jobs", str(options.jobs)]
+        said = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
+        rows.append(json.loads(said.splitlines()[-1]))
+    print(pd.DataFrame(rows).round(0).astype(int).to_string(index=False))
+    if options.json:
+        machine = {"cores": os.cpu_count(), "python": platform.python_version()}
+        files.write_json(options.json, {"machine": machine, "sizes": rows})
+
+
+if __name__ == "__main__":
+    main()
