@@ -509,12 +509,10 @@ def _autocorrelation(frames, recipe):
 
 
 def _zero_crossing_rate(y, recipe):
-    negative = np.pad(y, recipe.n_fft // 2, mode="edge") < -AMIN
-    crossings = np.zeros(len(negative), dtype=np.int32)
-    np.cumsum(negative[1:] != negative[:-1], out=crossings[1:])
-    first, last = crossings[: 1 - recipe.n_fft], crossings[recipe.n_fft - 1 :]
-    step = recipe.hop_length
-    return (last[::step] - first[::step]) / recipe.n_fft
+    negative = np.pad(y < -AMIN, recipe.n_fft // 2, mode="edge")
+    crossings = (negative[1:] != negative[:-1]).astype(np.float32)  # what NumPy adds up fastest
+    frames = np.lib.stride_tricks.sliding_window_view(crossings, recipe.n_fft - 1)
+    return frames[:: recipe.hop_length].sum(axis=1) / recipe.n_fft
 
 
 # ---------------------------------------------------------------------------- what follows from it
@@ -601,13 +599,13 @@ def _harmonic_share(magnitude):
     ----------
     magnitude : np.ndarray, shape (bins, frames)
     """
-    harmonic = _running_median(magnitude)
-    percussive = _running_median(magnitude.T).T
-    either = np.hypot(harmonic, percussive)
-    share = np.divide(harmonic, either, out=np.full_like(either, 0.5**0.5), where=either > 0) ** 2
-    energies = [np.square(magnitude * mask).sum(axis=0) for mask in (share, 1 - share)]
-    total = energies[0] + energies[1]
-    return energies[0] / np.where(total > 0, total, 1)
+    harmonic = np.square(_running_median(magnitude))
+    percussive = np.square(_running_median(magnitude.T).T)
+    either = harmonic + percussive
+    mask = np.divide(harmonic, either, out=np.full_like(either, 0.5), where=either > 0)
+    sustained, strokes = (np.square(magnitude * m).sum(axis=0) for m in (mask, 1 - mask))
+    total = sustained + strokes
+    return sustained / np.where(total > 0, total, 1)
 
 
 def _running_median(values):

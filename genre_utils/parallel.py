@@ -180,13 +180,22 @@ def _result(client, future, name):
     import distributed
 
     address = client.scheduler.address
+    gone = ClusterError(
+        f"the Dask scheduler at {address} is gone. Start it again, then run the same command "
+        "again; what is done is kept."
+    )
     try:
         while not future.done():
             with contextlib.suppress(TimeoutError):
                 distributed.wait([future], timeout=WATCH_SECONDS)
             if not future.done() and not client.nthreads():
                 raise ClusterError(_without_workers(address))
+    except (CancelledError, OSError) as error:
+        raise gone from error
+    try:
         return future.result()
+    except CancelledError as error:
+        raise gone from error
     except distributed.KilledWorker as error:
         raise ClusterError(
             f"every Dask worker that worked on {name} died. Look into its log for the reason, such "
@@ -196,11 +205,6 @@ def _result(client, future, name):
         raise ClusterError(
             f"a Dask worker cannot import what it needs ({error}): start it in an environment like "
             "this one."
-        ) from error
-    except (CancelledError, OSError) as error:
-        raise ClusterError(
-            f"the Dask scheduler at {address} is gone ({error}). Start it again, then run the same "
-            "command again; what is done is kept."
         ) from error
 
 

@@ -1,6 +1,5 @@
 """The feature store of a study: computed in parallel, cached by content, written as it comes."""
 
-import contextlib
 from dataclasses import asdict
 from itertools import islice, product
 from pathlib import Path
@@ -15,7 +14,7 @@ from tqdm import tqdm
 
 from genre_utils import audio, augmentation, features, files, parallel
 
-ROW_GROUP = 256  # clips whose summaries are held before they are written
+ROW_GROUP = 1024  # clips whose summaries are written at a time; each group costs memory as well
 
 
 class ChangedFileError(RuntimeError):
@@ -215,19 +214,30 @@ def _write_store(study, index, found, frames, mels, described):
 
 def _write_summary(path, index, summaries):
     """Write the summaries of some clips at a time, as row groups of a parquet file."""
-    with files.written_whole(path) as temporary, contextlib.ExitStack() as stack:
-        writer = None
-        for start in range(0, len(index), ROW_GROUP):
-            clips = index.iloc[start : start + ROW_GROUP]
-            parts, columns = zip(*islice(summaries, len(clips)), strict=True)
-            statistics = pd.DataFrame(np.concatenate(parts), columns=columns[0])
-            excerpts = _excerpt_table(clips, [len(part) for part in parts])
-            table = pd.concat([excerpts, statistics], axis=1)
-            table = pyarrow.Table.from_pandas(table, preserve_index=False)
-            if writer is None:
-                writer = pyarrow.parquet.ParquetWriter(temporary, table.schema)
-                stack.enter_context(writer)
-            writer.write_table(table)
+    groups = (
+        _summary_table(index.iloc[start : start + ROW_GROUP], summaries)
+        for start in range(0, len(index), ROW_GROUP)
+    )
+    first = next(groups)
+    with (
+        files.written_whole(path) as temporary,
+        pyarrow.parquet.ParquetWriter(temporary, first.schema) as writer,
+    ):
+        writer.write_table(first)
+        del first  # so that there is one of them in memory
+        for group in groups:
+            writer.write_table(group)
+            del group
+
+
+def _summary_table(clips, summaries):
+    """Take the summaries of some clips from those that come, as a table."""
+    parts, columns = zip(*islice(summaries, len(clips)), strict=True)
+    statistics = pd.DataFrame(np.concatenate(parts), columns=columns[0])
+    excerpts = _excerpt_table(clips, [len(part) for part in parts])
+    return pyarrow.Table.from_pandas(
+        pd.concat([excerpts, statistics], axis=1), preserve_index=False
+    )
 
 
 def _excerpt_table(index, counts):

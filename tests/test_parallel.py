@@ -238,6 +238,15 @@ def test_a_cluster_whose_workers_have_all_gone_is_given_up(in_process):
         list(results)
 
 
+def test_a_cluster_whose_scheduler_has_gone_is_given_up(in_process):
+    cluster = in_process(n_workers=1, threads_per_worker=1)
+    results = over(time.sleep, [(0.05,)] * 200)
+    next(results)
+    cluster.close()
+    with pytest.raises(parallel.ClusterError, match=r"has no workers|scheduler .* is gone"):
+        list(results)
+
+
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense", "http://127.0.0.1:8786"])
 def test_an_address_that_nobody_answers_is_refused_at_once(address, tmp_path):
     started = time.perf_counter()
