@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from genre_utils import evaluation, features
 
-RELIABLE = 0.975  # share of the resamples in which one statistic must lead another
+RELIABLE = 0.95  # chance that an order is right, for all pairs of statistics at once
 PERPLEXITY = 30  # of t-SNE, its authors' upper choice for large sets; fewer tracks get less
 
 
@@ -104,7 +104,8 @@ def drawn_mutual_information(
 
     The estimator counts near neighbours, and in a bootstrap each copy of a track would be its own.
     Half of the artists of each genre, drawn without replacement, vary as much as a bootstrap does
-    (Politis, Romano, Wolf 1999, Subsampling), and hold no copies.
+    (Politis, Romano, Wolf 1999, Subsampling), and hold no copies. Their mean is that of half as
+    many tracks, though: `centred` moves it to the score of all.
     """
     halves = [half_of_artists(genre, groups, seed=(seed, draw)) for draw in range(n_draws)]
     genre = np.asarray(genre)
@@ -126,6 +127,11 @@ def half_of_artists(genre, groups, *, seed) -> np.ndarray:
         for name in rng.permutation(names.index)[: -(-len(names) // 2)]
     ]
     return np.isin(groups, kept)
+
+
+def centred(scores: pd.Series, drawn: pd.DataFrame) -> pd.DataFrame:
+    """Draws, each statistic moved so that its mean is its score: (draws, statistics)."""
+    return drawn - drawn.mean() + scores[drawn.columns]
 
 
 def ranking(scores: pd.Series, drawn: pd.DataFrame) -> pd.DataFrame:
@@ -151,25 +157,48 @@ def ranking(scores: pd.Series, drawn: pd.DataFrame) -> pd.DataFrame:
     return table.assign(rank=range(1, len(table) + 1), rank_low=ranks[0], rank_high=ranks[1])
 
 
-def reliably_above(drawn: pd.DataFrame, names) -> pd.DataFrame:
-    """Whether the row's statistic leads the column's in at least 97.5 % of the resamples."""
-    values = drawn[list(names)].dropna().to_numpy()
-    share = np.array([(values[:, [k]] > values).mean(axis=0) for k in range(values.shape[1])])
-    return pd.DataFrame(share >= RELIABLE, index=list(names), columns=list(names))
+def reliably_above(scores: pd.Series, drawn: pd.DataFrame, names) -> pd.DataFrame:
+    """Whether the row's statistic is above the column's, all pairs of `names` tested at once.
+
+    Differences of the logarithms of positive scores are compared with their spread over the
+    resamples. What counts as far is the largest such difference of any pair, which 95 % of the
+    resamples stay below when all are centred on nothing, so that one wrong order among all pairs
+    has a chance of 5 % at most (Romano, Wolf 2005, the max-t method).
+
+    Parameters
+    ----------
+    scores : pd.Series, shape (statistics,)
+    drawn : pd.DataFrame, shape (resamples, statistics)
+    names : sequence of str
+
+    Returns
+    -------
+    pd.DataFrame of bool, shape (names, names)
+    """
+    names = list(names)
+    values, score = np.log(drawn[names].dropna().to_numpy()), np.log(scores[names].to_numpy())
+    change = values[:, :, np.newaxis] - values[:, np.newaxis, :]
+    spread = change.std(axis=0)
+    spread[spread == 0] = np.inf  # a statistic and itself
+    furthest = abs((change - change.mean(axis=0)) / spread).max(axis=(1, 2))
+    apart = (score[:, np.newaxis] - score) / spread
+    return pd.DataFrame(apart > np.quantile(furthest, RELIABLE), index=names, columns=names)
 
 
-def ranking_in_words(drawn: pd.DataFrame, names) -> str:
+def ranking_in_words(scores: pd.Series, drawn: pd.DataFrame, names) -> str:
     """Say which of the statistics `names`, the highest first, are reliably above which."""
-    above, called = reliably_above(drawn, names), labels(drawn.columns)
-    first, beaten = called[names[0]], [called[name] for name in names if above.loc[names[0], name]]
+    above, called = reliably_above(scores, drawn, names), labels(drawn.columns)
+    beaten = [called[name] for name in names if above.loc[names[0], name]]
+    equal = [called[name] for name in names[1:] if not above.loc[names[0], name]]
     pairs, total = int(above.to_numpy().sum()), len(names) * (len(names) - 1) // 2
-    text = f"Of the {total} pairs among the {len(names)} highest, {pairs} are reliably ordered"
-    if len(beaten) == len(names) - 1:
-        return f"{text}. The first, {first}, is reliably above all others."
+    count = f"{pairs or 'none'} {'are' if pairs > 1 else 'is'}"
+    text = f"Of the {total} pairs among the {len(names)} highest, {count} reliably ordered. "
+    text += f"The first ({called[names[0]]}) is "
     if not beaten:
-        return f"{text}. The first, {first}, is not reliably above any of them."
-    rest = f"{len(beaten)} of the others, the highest of them {beaten[0]}"
-    return f"{text}. The first, {first}, is reliably above {rest}."
+        return f"{text}not reliably above any of them."
+    if len(beaten) > len(equal):
+        return f"{text}reliably above all others{' except ' * bool(equal)}{'; '.join(equal)}."
+    return f"{text}reliably above {'; '.join(beaten)}, and above no other."
 
 
 def labels(columns) -> dict[str, str]:
@@ -384,20 +413,77 @@ def ablation_table(answers: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
 
 
 def ablation_in_words(table: pd.DataFrame) -> str:
-    """Say which group is best alone, and which is missed, from `ablation_table`."""
+    """Say what `ablation_table` tells apart from all features, when left out and alone."""
     sentences = []
     for model, rows in table.groupby("model", sort=False):
-        rows = rows.set_index("features")
-        alone = rows[rows.index.str.startswith("only ")]
-        if alone.empty:
+        without, only = (
+            rows[rows["features"].str.startswith(kind)] for kind in ("without ", "only ")
+        )
+        if only.empty:
             continue
-        best = alone["accuracy"].idxmax()
-        text = f"{model}: alone, {best.removeprefix('only ')} does best "
-        text += f"({alone['accuracy'].max():.2f}, all together {rows.loc['all', 'accuracy']:.2f})"
-        lost = rows[rows.index.str.startswith("without ") & rows["separable"].eq(True)]
-        missed = [name.removeprefix("without ") for name in lost.index[lost["difference"] < 0]]
-        said = "whichever is left out, it is not worse"
-        if missed:
-            said = f"it is worse without {' or '.join(missed)}"
-        sentences.append(f"{text}; {said}, beyond what chance explains.")
+        text = f"{model}: leaving one out changes nothing separable ({_lowest(without)}). "
+        if missed := _separable(without, ""):
+            text = f"{model}: {missed}; leaving out any other changes nothing separable. "
+        if weak := _separable(only, "with "):
+            every = only["separable"].eq(True).all()
+            rest = "" if every else "; the others are not separable from all"
+            text += f"Alone: {weak}{rest}."
+        else:
+            text += f"Alone, none is separable from all ({_lowest(only)})."
+        sentences.append(text)
     return " ".join(sentences) or "There is one family of features, and nothing to leave out."
+
+
+def _separable(rows, how):
+    """Name the separable differences from all features, the largest first; empty if none."""
+    rows = rows[rows["separable"].eq(True)].sort_values("difference", key=abs, ascending=False)
+    parts = []
+    for word, part in (("worse", rows["difference"] < 0), ("better", rows["difference"] > 0)):
+        told = [
+            f"{row.features} ({row.difference:+.2f}, p {_p_value(row.p_holm)})"
+            for row in rows[part].itertuples()
+        ]
+        if told:
+            parts.append(f"{word} {how}{', '.join(told)}")
+    return "; ".join(parts)
+
+
+def _p_value(p):
+    return f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def _lowest(rows):
+    return f"the lowest p is {rows['p_holm'].min():.2g}"
+
+
+def leakage_in_words(price: dict) -> str:
+    """Say what having heard the same recording, or the same artist, is worth.
+
+    Parameters
+    ----------
+    price : dict
+        From `evaluation.leakage`, with all three splits.
+    """
+    pairs = {(pair["a"], pair["b"]): pair for pair in price["pairwise"]}
+    whole, recording, artist = (
+        _points(pairs[pair])
+        for pair in (("segment", "artist"), ("segment", "track"), ("track", "artist"))
+    )
+    return (
+        f"Dealt out at random, excerpts are recognised {price['segment']:.0%} of the time; with "
+        f"artists apart, {price['artist']:.0%}: a difference of {whole} points. Having heard other "
+        f"excerpts of the same recording accounts for {recording} of them, having heard other "
+        f"recordings of the same artist for {artist}."
+    )
+
+
+def _points(pair):
+    """Write a difference in percentage points, with a note where it may be chance."""
+    note = "" if pair["separable"] else " (not separable from none)"
+    return f"{round(100 * pair['difference'])}{note}"
+
+
+def in_brackets(low, high) -> list[str]:
+    """Write intervals for a table: ``[0.10, 0.32]``, and ``-`` where there is none."""
+    limits = zip(low, high, strict=True)
+    return ["-" if np.isnan(a) else f"[{a:.2f}, {b:.2f}]" for a, b in limits]

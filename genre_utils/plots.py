@@ -3,12 +3,14 @@
 import base64
 import html
 from pathlib import Path
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
+from matplotlib.colors import to_rgb
 from scipy.cluster.hierarchy import dendrogram
 
 from genre_utils import audio, files
@@ -27,7 +29,7 @@ def style() -> None:
     sns.set_theme(style="whitegrid", palette="colorblind", context="notebook")
     plt.rcParams.update(
         {
-            "figure.figsize": (9, 4),
+            "figure.figsize": (7.2, 3.6),
             "figure.dpi": 90,
             "figure.constrained_layout.use": True,
             "axes.titlesize": "medium",
@@ -70,8 +72,8 @@ def genre_counts(tracks: pd.DataFrame, genres):
     """Bars of tracks and artists per genre."""
     used = tracks[tracks["status"] == "used"]
     counts = used.groupby("genre").agg(tracks=("track_id", "size"), artists=("artist", "nunique"))
-    figure, axes = plt.subplots(figsize=(9, 3.2))
-    counts.reindex(genres).plot.bar(ax=axes, rot=0, width=0.7)
+    figure, axes = plt.subplots(figsize=(7.2, 3.2))
+    counts.reindex(genres).plot.bar(ax=axes, rot=0 if len(genres) < 7 else 45, width=0.7)
     for bars in axes.containers:
         axes.bar_label(bars)
     axes.set(title="Tracks and artists per genre", xlabel="", ylabel="count")
@@ -81,14 +83,31 @@ def genre_counts(tracks: pd.DataFrame, genres):
     return figure
 
 
-def fold_map(folds: pd.DataFrame, tracks: pd.DataFrame):
-    """Share of each genre in each test fold, as a table of counts in colour."""
-    tested = folds[folds["part"] == "test"].merge(tracks[["track_id", "genre"]], on="track_id")
-    counts = pd.crosstab(tested["genre"], tested["fold"])
-    figure, axes = plt.subplots(figsize=(9, 0.45 * len(counts) + 1.4))
-    sns.heatmap(counts, annot=True, fmt="d", cmap="Blues", cbar=False, ax=axes)
-    axes.set(title="Tracks in the test part of each fold", xlabel="fold", ylabel="")
-    axes.tick_params(axis="y", rotation=0)
+def fold_map(folds: pd.DataFrame, tracks: pd.DataFrame, genres=None):
+    """Tracks of each genre in the parts of each fold that are tested and validated on.
+
+    Parameters
+    ----------
+    folds : pd.DataFrame
+        track_id, fold and part.
+    tracks : pd.DataFrame
+        track_id and genre.
+    genres : list of str, optional
+        Their order; that of the alphabet where it is not given.
+    """
+    genres = sorted(tracks["genre"].unique()) if genres is None else genres
+    rows = folds.merge(tracks[["track_id", "genre"]], on="track_id")
+    counts = pd.crosstab([rows["part"], rows["genre"]], rows["fold"])
+    darkest = 1.6 * counts.to_numpy().max()
+    shown = {"test": "test part", "validation": "inner validation part"}
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 0.4 * len(genres) + 1.4), sharey=True)
+    for axis, (part, title) in zip(axes, shown.items(), strict=True):
+        table = counts.loc[part].reindex(genres, fill_value=0)
+        options = {"annot": True, "fmt": "d", "cmap": "Blues", "cbar": False}
+        sns.heatmap(table, ax=axis, vmin=0, vmax=darkest, **options)
+        axis.set(title=title, xlabel="fold", ylabel="")
+        axis.tick_params(axis="y", rotation=0)
+    figure.suptitle("Tracks of each genre in each fold", fontsize="medium")
     return figure
 
 
@@ -104,8 +123,9 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float, col
     """
     rows = -(-len(images) // columns)
     figure, axes = plt.subplots(
-        rows, columns, figsize=(9, 2.3 * rows + 0.3), squeeze=False, sharex=True, sharey=True
+        rows, columns, figsize=(7.2, 2.1 * rows + 0.9), squeeze=False, sharex=True, sharey=True
     )
+    figure.get_layout_engine().set(wspace=0.06)  # so that labels of neighbours do not touch
     for axis in axes.flat[len(images) :]:
         axis.set_visible(False)
     for axis, (title, image) in zip(axes.flat, images.items(), strict=False):
@@ -115,32 +135,72 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float, col
         )
         axis.set_title(plain(title))
         axis.grid(visible=False)
-    figure.supxlabel("time (s)", fontsize="medium")
+    for axis in axes[-1]:
+        axis.set_xlabel("time (s)")
     figure.supylabel("mel band", fontsize="medium")
-    figure.colorbar(drawn, ax=axes, label="level (0 to 1)", shrink=0.8)
+    figure.colorbar(
+        drawn, ax=axes, location="bottom", shrink=0.6, aspect=40,
+        label="level (0: 80 dB below the loudest point, 1: the loudest point)",
+    )  # fmt: skip
     return figure
 
 
-def feature_images(images: dict[str, np.ndarray], *, frames_per_second: float):
+class Rows(NamedTuple):
+    """What the rows of an image are: its axis label, and names of some places, first row = 1."""
+
+    label: str
+    places: tuple = ()
+    names: tuple = ()
+
+
+PITCHES = Rows("pitch class", (1, 3, 5, 7, 9, 11), ("C", "D", "E", "F♯", "G♯", "A♯"))
+CIRCLES = Rows("circle", (1.5, 3.5, 5.5), ("fifths", "minor\nthirds", "major\nthirds"))
+COEFFICIENTS = Rows("coefficient", (1, 5, 10, 15, 20), (1, 5, 10, 15, 20))
+BANDS = Rows("mel band")
+
+
+def kilohertz(count: int, nyquist: float) -> Rows:
+    """Rows of a spectrum whose `count` frequencies run from 0 to `nyquist`, in Hz."""
+    marks = np.arange(0, nyquist, 2500)
+    return Rows("kHz", tuple(1 + marks / nyquist * (count - 1)), tuple(marks / 1000))
+
+
+def octaves(edges) -> Rows:
+    """Rows of bands that lie side by side; each edge is that between two bands, in Hz."""
+    return Rows("Hz", tuple(np.arange(len(edges)) + 0.5), tuple(f"{edge:,.0f}" for edge in edges))
+
+
+def feature_images(images: dict, *, frames_per_second: float, around_zero: bool = False):
     """Features with many dimensions, one below the other.
 
     Parameters
     ----------
-    images : dict of str to np.ndarray, shape (frames, dimensions)
-        By title, scaled to 0..1.
+    images : dict of str to (np.ndarray, Rows)
+        By title: an array of shape (frames, dimensions), and what its dimensions are.
     frames_per_second : float
+    around_zero : bool
+        Values are positive and negative, drawn in two colours with a bar; else they are scaled to
+        0..1.
     """
     figure, axes = plt.subplots(
         len(images), figsize=(7.2, 1.8 * len(images) + 0.3), squeeze=False, sharex=True
     )
-    for axis, (title, image) in zip(axes[:, 0], images.items(), strict=True):
+    for axis, (title, (image, rows)) in zip(axes[:, 0], images.items(), strict=True):
         extent = (0, len(image) / frames_per_second, 0.5, image.shape[1] + 0.5)
-        options = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "magma"}
         few = image.shape[1] < 200  # dimensions: each is a row of even colour, and the file small
+        options = {"origin": "lower", "aspect": "auto", "extent": extent}
         options["interpolation"] = "nearest" if few else "auto"
-        axis.imshow(image.T, vmin=0, vmax=1, **options)
+        options |= {"cmap": "magma", "vmin": 0, "vmax": 1}
+        if around_zero:
+            reach = abs(image).max()
+            options |= {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        drawn = axis.imshow(image.T, **options)
+        if around_zero:
+            figure.colorbar(drawn, ax=axis)
         axis.set_title(plain(title))
-        axis.set_ylabel("dimension")
+        axis.set_ylabel(rows.label)
+        if rows.places:
+            axis.set_yticks(rows.places, rows.names, fontsize="small")
         axis.grid(visible=False)
     axes[-1, 0].set_xlabel("time (s)")
     return figure
@@ -152,7 +212,7 @@ def plain(text: str) -> str:
 
 
 def piano_roll(score, title: str, *, seconds: float = 10.0):
-    """Notes of a score against time, one colour per instrument.
+    """Notes of a score against time, one colour per instrument; drum strokes in a strip below.
 
     Parameters
     ----------
@@ -161,26 +221,28 @@ def piano_roll(score, title: str, *, seconds: float = 10.0):
     seconds : float
         How much of it to show, from the start.
     """
-    figure, axes = plt.subplots(figsize=(9, 3.6))
+    figure, (axes, strip) = plt.subplots(
+        2, figsize=(7.2, 4.2), sharex=True, height_ratios=(9, 1), gridspec_kw={"hspace": 0}
+    )
     colours = sns.color_palette("colorblind", len(score.instruments))
     for instrument, colour in zip(score.instruments, colours, strict=True):
-        notes = [n for n in instrument.notes if n.start < seconds and not instrument.is_drum]
-        notes = notes or [n for n in instrument.notes if n.start < seconds]
-        axes.hlines(
-            [n.pitch for n in notes],
-            [n.start for n in notes],
-            [min(n.end, seconds) for n in notes],
-            colors=[colour],
-            linewidth=3,
-            label=plain(instrument.name),
-        )
-    axes.set(title=plain(title), xlabel="time (s)", ylabel="MIDI pitch", xlim=(0, seconds))
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize="small", frameon=False)
+        notes = [note for note in instrument.notes if note.start < seconds]
+        starts = [note.start for note in notes]
+        if instrument.is_drum:
+            strip.vlines(starts, 0, 1, colors="0.3", linewidth=1)
+            continue
+        pitches, ends = [n.pitch for n in notes], [min(n.end, seconds) for n in notes]
+        name = plain(instrument.name)
+        axes.hlines(pitches, starts, ends, colors=[colour], linewidth=3, label=name)
+    axes.set(title=plain(title), ylabel="MIDI pitch", xlim=(0, seconds))
+    strip.set(xlabel="time (s)", ylim=(0, 1), yticks=[])
+    strip.set_ylabel("drums", rotation=0, ha="right", va="center")
+    figure.legend(loc="outside lower center", ncols=4, fontsize="small", frameon=False)
     return figure
 
 
 def frame_curves(families: dict[str, np.ndarray], frames_per_second: float, units: dict):
-    """Draw one-dimensional features against time, each on an axis of its own, with its unit."""
+    """Draw one-dimensional features against time, each on an axis of its own, named with unit."""
     figure, axes = plt.subplots(
         len(families), figsize=(7.2, 1.2 * len(families) + 0.4), sharex=True, squeeze=False
     )
@@ -188,17 +250,15 @@ def frame_curves(families: dict[str, np.ndarray], frames_per_second: float, unit
         axes[:, 0], families.items(), sns.color_palette("colorblind"), strict=False
     ):
         axis.plot(np.arange(values.shape[1]) / frames_per_second, values[0], lw=1, color=colour)
-        axis.set_title(family.replace("_", " "), loc="left")
-        axis.set_ylabel(units[family], fontsize="small")
+        axis.set_title(f"{family.replace('_', ' ')} ({units[family]})", loc="left")
         axis.margins(x=0)
-    figure.align_ylabels()
     axes[-1, 0].set_xlabel("time (s)")
     return figure
 
 
 def learning_curves(run: dict):
     """Loss and accuracy of every fold against the epoch, training and inner validation."""
-    figure, axes = plt.subplots(1, 2, figsize=(9, 3.6))
+    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.6))
     for axis, measure in zip(axes, ("loss", "accuracy"), strict=True):
         for key, colour, label in (
             (measure, "C0", "training"),
@@ -211,8 +271,11 @@ def learning_curves(run: dict):
             median = table.median()[table.count() > len(curves) / 2]  # while most folds go on
             axis.plot(median.index + 1, median, color=colour, lw=2.5, label=label)
         axis.set(title=f"{measure} per epoch", xlabel="epoch", ylabel=measure)
-    axes[0].legend(frameon=False)
-    figure.suptitle(f"{run['model']}: {len(run['folds'])} folds (thin) and their median (thick)")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+    handles, labels = axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower center", ncols=2, frameon=False)
+    title = f"{run['model']}: {len(run['folds'])} folds (thin) and their median (thick)"
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 
@@ -249,9 +312,10 @@ def confusion(matrices: dict[str, np.ndarray], genres):
             yticklabels=genres,
             ax=axis,
         )
-        axis.set(title=name, xlabel="predicted", ylabel="true")
+        axis.set(title=plain(name), xlabel="predicted", ylabel="true")
         axis.tick_params(axis="x", rotation=45)
         axis.tick_params(axis="y", rotation=0)
+    figure.suptitle("Numbers: tracks; colour: share of the row", fontsize="medium")
     return figure
 
 
@@ -313,18 +377,19 @@ def leakage(price: dict):
         "track": "tracks at random",
         "artist": "artists apart\n(this study)",
     }
-    figure, axes = plt.subplots(figsize=(9, 3.2))
+    figure, axes = plt.subplots(figsize=(7.2, 3))
     values = np.array([price[split] for split in labels])
     low, high = np.array([price["ci95"][split] for split in labels]).T
-    axes.barh(list(labels.values()), values, color=["C3", "C1", "C2"], height=0.6)
+    colours = [_dark(to_rgb(colour)) for colour in ("C3", "C1", "C2")]
+    axes.barh(list(labels.values()), values, color=colours, height=0.6)
     axes.errorbar(
-        values, range(3), xerr=[values - low, high - values], fmt="none", color="0.2", capsize=4
+        values, range(3), xerr=[values - low, high - values], fmt="none", color="k", capsize=4
     )
     for y, value in enumerate(values):
         axes.text(0.02, y, f"{value:.2f}", color="white", weight="bold", va="center")
     axes.invert_yaxis()
     axes.set(
-        title="The price of leakage: one SVM, the same excerpts, three splits",
+        title="The price of leakage: one SVM, three splits",
         xlabel="accuracy of single excerpts, with 95 % intervals over artists",
         xlim=(0, 1.05),
     )
@@ -376,7 +441,7 @@ def correlation_map(table: pd.DataFrame, names):
     figure, axes = plt.subplots(figsize=(7.2, 0.21 * size + 1.5))
     drawn = axes.imshow(table.to_numpy(), cmap="magma", vmin=0, vmax=1, aspect="auto")
     axes.set(
-        title="Rank correlation between families (absolute)",
+        title="Which families rise and fall together",
         xticks=range(size),
         yticks=range(size),
         yticklabels=[f"{name}  {k}" for k, name in enumerate(names, 1)],
@@ -384,7 +449,10 @@ def correlation_map(table: pd.DataFrame, names):
     axes.set_xticks(range(size), [k if k % 2 else "" for k in range(1, size + 1)])
     axes.tick_params(labelsize="small")
     axes.grid(visible=False)
-    figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=30, pad=0.02)
+    figure.colorbar(
+        drawn, ax=axes, orientation="horizontal", shrink=0.7, aspect=30, pad=0.02,
+        label="absolute rank correlation over tracks",
+    )  # fmt: skip
     return figure
 
 
@@ -421,7 +489,14 @@ def ranking(tables: dict[str, pd.DataFrame], names):
     return figure
 
 
-def track_maps(places: dict[str, np.ndarray], names, order, *, title: str, rest: str = ""):
+def _dark(colour):
+    """A colour dark enough for a thin mark on white, and for white text on it."""
+    return tuple(0.7 * part for part in colour)
+
+
+def track_maps(
+    places: dict[str, np.ndarray], names, order, *, title: str, axes_of: dict, rest: str = ""
+):
     """Tracks as points on several maps, coloured by what they belong to.
 
     Parameters
@@ -433,15 +508,19 @@ def track_maps(places: dict[str, np.ndarray], names, order, *, title: str, rest:
     order : list of str
         The names to colour.
     title : str
+    axes_of : dict of str to (str, str)
+        Names of the two axes of a map, for those whose axes mean something.
     rest : str
         Legend of the tracks with other names, drawn in grey beneath.
     """
-    figure, axes = plt.subplots(1, len(places), figsize=(7.2, 4.2), squeeze=False)
+    columns = 2 if max(map(len, [*order, rest])) > 18 else 4
+    height = 3.8 + 0.22 * -(-(len(order) + bool(rest)) // columns)
+    figure, axes = plt.subplots(1, len(places), figsize=(7.2, height), squeeze=False)
     names = np.asarray(names)
-    marks = dict(zip(order, "osD^vPX<>hdp8" * (len(order) // 13 + 1), strict=False))
+    marks = dict(zip(order, "osD^v<>hdp8PX" * (len(order) // 13 + 1), strict=False))
     palette = sns.color_palette("colorblind", 10)
-    colours = palette[:7] + palette[8:] if rest else palette  # the eighth is the grey of the rest
-    colours = {name: colours[k % len(colours)] for k, name in enumerate(order)}
+    palette = palette[:7] + palette[8:] if rest else palette  # the eighth is the grey of the rest
+    colours = {name: _dark(palette[k % len(palette)]) for k, name in enumerate(order)}
     for axis, (what, place) in zip(axes[0], places.items(), strict=True):
         other = ~np.isin(names, order)
         if other.any():
@@ -449,11 +528,12 @@ def track_maps(places: dict[str, np.ndarray], names, order, *, title: str, rest:
         for name in order:
             here = place[names == name]
             style = {"marker": marks[name], "color": colours[name], "label": plain(name)}
-            axis.scatter(*here.T, s=40, edgecolor="white", linewidth=0.4, **style)
-        axis.set(title=what, xticklabels=[], yticklabels=[])
+            axis.scatter(*here.T, s=42, edgecolor="white", linewidth=0.3, **style)
+        across, up = axes_of.get(what, ("", ""))
+        axis.set(title=what, xticklabels=[], yticklabels=[], xlabel=across, ylabel=up)
+        axis.set_aspect("equal", adjustable="datalim")  # a distance is the same in any direction
     figure.suptitle(plain(title), fontsize="medium")
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    columns = 2 if max(map(len, labels)) > 18 else 4
     options = {"frameon": False, "fontsize": "small", "ncols": columns}
     figure.legend(handles, labels, loc="outside lower center", **options)
     return figure
@@ -509,13 +589,15 @@ def artist_tree(tree: np.ndarray, artists, genre_of: dict[str, str], genres):
     return figure
 
 
-def family_ablation(table: pd.DataFrame):
+def family_ablation(table: pd.DataFrame, chance: float):
     """Accuracy of whole tracks with each set of features, one axis for each model.
 
     Parameters
     ----------
     table : pd.DataFrame
         From `analysis.ablation_table`.
+    chance : float
+        Accuracy of guessing.
     """
     models = list(dict.fromkeys(table["model"]))
     sets = table["features"].nunique()
@@ -527,35 +609,38 @@ def family_ablation(table: pd.DataFrame):
         kinds = rows["features"].str.split().str[0].map({"all": "0.2", "without": "C1"})
         _forest(axis, rows, rows["features"], kinds.fillna("C0"), centre="accuracy")
         axis.axvline(rows["accuracy"].iloc[0], color="0.6", ls="--", lw=1)
+        axis.axvline(chance, color="0.4", ls=":", lw=1.5)
         axis.set_title(f"{model}: features left out, and alone")
+    options = {"rotation": 90, "color": "0.4", "va": "bottom", "ha": "right", "fontsize": "small"}
+    axes[0, 0].text(chance, sets - 0.5, "guessing ", **options)
     axes[-1, 0].set_xlabel("accuracy of whole tracks, with 95 % intervals")
     return figure
 
 
 def image_with_curves(
-    image: np.ndarray, curves: dict[str, np.ndarray], *, frames_per_second, top, unit, title
+    image: np.ndarray, curves: dict[str, np.ndarray], *, frames_per_second, step, unit, title
 ):
     """Draw curves over the image that they are computed from, on one axis of one unit.
 
     Parameters
     ----------
     image : np.ndarray, shape (dimensions, frames)
-        Scaled to 0..1; its dimensions are spaced evenly from 0 to `top`.
+        Scaled to 0..1; dimension k stands for k times `step`, in `unit`.
     curves : dict of str to np.ndarray, shape (frames,)
         By what to call them, in `unit`.
-    frames_per_second : float
-    top : float
+    frames_per_second, step : float
     unit, title : str
     """
     figure, axes = plt.subplots(figsize=(7.2, 3.2))
     seconds = np.arange(image.shape[1]) / frames_per_second
-    extent = (0, image.shape[1] / frames_per_second, 0, top)
+    half = 0.5 / frames_per_second  # a pixel has its centre where the curve has its point
+    extent = (-half, seconds[-1] + half, -step / 2, (len(image) - 0.5) * step)
     options = {"origin": "lower", "aspect": "auto", "extent": extent, "cmap": "gray_r"}
     options["interpolation"] = "nearest" if len(image) < 200 else "auto"
     axes.imshow(image, vmin=0, vmax=1.3, **options)  # never quite black: curves stay visible
     for colour, (name, curve) in zip(sns.color_palette("colorblind"), curves.items(), strict=False):
         axes.plot(seconds, curve, lw=1.6, color=colour, label=name)
-    axes.set(title=title, xlabel="time (s)", ylabel=unit, ylim=(0, top))
+    axes.set(title=title, xlabel="time (s)", ylabel=unit, ylim=(0, (len(image) - 1) * step))
     axes.grid(visible=False)
     figure.legend(loc="outside lower center", ncols=4, frameon=False)
     return figure
@@ -572,7 +657,7 @@ def loudness(levels: pd.DataFrame, genres):
     """
     ways = list(levels["normalisation"].unique())
     figure, axes = plt.subplots(
-        1, len(ways), figsize=(9, 0.4 * len(genres) + 1.5), sharex=True, sharey=True
+        1, len(ways), figsize=(7.2, 0.4 * len(genres) + 1.5), sharex=True, sharey=True
     )
     for axis, way in zip(axes, ways, strict=True):
         rows = levels[levels["normalisation"] == way]
@@ -595,7 +680,7 @@ def variants(table: pd.DataFrame):
     """
     questions = list(table["question"].unique())
     colours = dict(zip(questions, sns.color_palette("colorblind"), strict=False))
-    figure, axes = plt.subplots(figsize=(9, 0.33 * len(table) + 1.3))
+    figure, axes = plt.subplots(figsize=(7.2, 0.33 * len(table) + 1.8))
     points = table.assign(**{name: 100 * table[name] for name in ("difference", "low", "high")})
     _forest(axes, points, table["title"], list(table["question"].map(colours)), "difference")
     for question in questions:
@@ -603,7 +688,7 @@ def variants(table: pd.DataFrame):
     axes.axvline(0, color="0.4", ls="--", lw=1)
     axes.set(
         title="What each change is worth",
-        xlabel="difference in the accuracy of whole tracks from the baseline (points), 95 %",
+        xlabel="change of track accuracy (points), 95 %",
     )
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize="small")
+    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return figure

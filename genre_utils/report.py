@@ -35,9 +35,14 @@ MIME_TYPES = [
     "text/latex",
     "text/plain",
 ]
+MATH_FONT = Path(__file__).parent / "report_template" / "math.woff"  # roots and sums need one
 DROPPED_TYPES = {"application/javascript", "application/vnd.jupyter.widget-view+json"}
 PLOT_REPR = re.compile(r"\s*(array\()?\[*\(?<(Figure|Axes|matplotlib|seaborn|BarContainer)|Text\(")
-SKIPPED_LINE = re.compile(r"%|import |from [\w.]+ import|[)\]}]")
+IMPORT_LIST = re.compile(r"^from [\w.]+ import \([^)]*\)", re.MULTILINE)
+SKIPPED_LINE = re.compile(
+    r"%|import |from [\w.]+ import|[)\]}]|# NBVAL_|((print|display|Markdown)\()+$|(if|with) .*:$"
+)
+LONG_TEXT = 32  # characters of a table's cell that may be broken into lines
 NUMBER = re.compile(r"([-+−–—±\d.,:%×()\[\]\s]|to|e(?=[-+\d])|nan|inf|none|<na>)*", re.I)
 
 
@@ -139,6 +144,7 @@ def _exporter() -> HTMLExporter:
     environment.filters.update(tables=aligned_tables, csp_hash=_csp_hash)
     environment.globals.update(
         study_title=STUDY_TITLE,
+        math_font=base64.b64encode(MATH_FONT.read_bytes()).decode(),
         light_code=HtmlFormatter(style="default").get_style_defs(".highlight"),
         dark_code=HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
     )
@@ -150,7 +156,7 @@ def _csp_hash(script: str) -> str:
 
 
 def aligned_tables(html: str) -> str:
-    """Mark the columns of numbers in the tables of an output, and drop pandas' own style."""
+    """Mark columns of numbers and long texts in an output's tables, and drop pandas' own style."""
     if "<table" not in html:
         return html
     soup = BeautifulSoup(html, "html.parser")
@@ -158,6 +164,9 @@ def aligned_tables(html: str) -> str:
         style.decompose()
     for table in soup.find_all("table"):
         _mark_numbers(table)
+        for cell in table.find_all("td"):
+            if len(cell.get_text(strip=True)) > LONG_TEXT:
+                cell["class"] = [*cell.get("class", []), "long"]
     return str(soup)
 
 
@@ -193,7 +202,8 @@ def _label(cell) -> tuple[str, str]:
         return "Parameters", "set for this run"
     if "parameters" in tags:
         return "Parameters", "defaults"
-    lines = [line.strip() for line in cell.source.splitlines() if line.strip()]
+    source = IMPORT_LIST.sub("", cell.source)
+    lines = [line.strip() for line in source.splitlines() if line.strip()]
     telling = [line for line in lines if not SKIPPED_LINE.match(line)]
     first = telling[0].lstrip("# ") if telling else "imports"
     return "Code", first if len(first) <= 60 else first[:59].rstrip() + "…"

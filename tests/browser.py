@@ -57,6 +57,7 @@ def check_page(page, path: Path, *, synthetic: bool) -> None:
         page.goto(path.resolve().as_uri())
         spill = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert spill <= 0, f"{path.name} is {spill} px too wide at {width} px"
+        _check_formulas_fit(page, path, width)
     assert page.locator("h1").count() == 1, f"{path.name} needs exactly one h1"
     _check_banner(page, path, synthetic)
     _check_code(page)
@@ -96,6 +97,21 @@ def _check_formulas(page):
     prose = page.locator("main :is(p, li, td, h1, h2, h3)").all_inner_texts()
     raw = [text for text in prose if "$$" in text or "\\frac" in text or text.count("$") > 1]
     assert not raw, f"formulas left as LaTeX: {raw}"
+
+
+def _check_formulas_fit(page, path, width):
+    """Each formula is as wide as its place at most, or scrolls there from its first sign on."""
+    script = """all => all.filter(formula => {
+        const place = formula.closest(".math") ?? formula.closest("p, li, td, th, h2, h3, main");
+        const scrolls = getComputedStyle(place).overflowX === "auto" || place.closest(".wide");
+        const bounds = place.getBoundingClientRect();
+        const parts = [...formula.querySelectorAll("*")].map(part => part.getBoundingClientRect());
+        const left = Math.min(...parts.map(part => part.left));
+        const right = Math.max(...parts.map(part => part.right));
+        return left < bounds.left - 2 || (right > bounds.right + 2 && !scrolls);
+    }).map(formula => formula.textContent)"""
+    cut = page.locator("main math").evaluate_all(script)
+    assert not cut, f"{path.name}: formulas are cut at {width} px: {cut}"
 
 
 def _check_figures(page):

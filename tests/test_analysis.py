@@ -110,7 +110,8 @@ def test_halves_of_the_artists_give_other_values_each_time_and_the_same_again():
 def test_the_ranking_gives_scores_and_ranks_their_intervals():
     rng = np.random.default_rng(0)
     true = pd.Series({"a_01_mean": 1.0, "b_01_mean": 9.0, "c_01_std": 8.9, "d_01_mean": 5.0})
-    drawn = pd.DataFrame(true.to_numpy() + rng.normal(size=(500, 4)), columns=true.index)
+    noise = np.exp(0.1 * rng.normal(size=(500, 4)))
+    drawn = pd.DataFrame(true.to_numpy() * noise, columns=true.index)
     found = analysis.ranking(true, drawn)
     assert list(found.index) == ["b_01_mean", "c_01_std", "d_01_mean", "a_01_mean"]
     assert found["rank"].tolist() == [1, 2, 3, 4]
@@ -118,15 +119,36 @@ def test_the_ranking_gives_scores_and_ranks_their_intervals():
     assert found["rank_high"].tolist() == [2, 2, 3, 4]
     low, high = np.percentile(drawn["b_01_mean"], [2.5, 97.5])
     assert found.loc["b_01_mean", ["low", "high"]].tolist() == [low, high]
-    above = analysis.reliably_above(drawn, found.index).to_numpy()
+    above = analysis.reliably_above(true, drawn, found.index).to_numpy()
     assert (above == np.array([[0, 0, 1, 1], [0, 0, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]])).all()
-    said = analysis.ranking_in_words(drawn, found.index)
+    said = analysis.ranking_in_words(true, drawn, found.index)
     assert said == (
-        "Of the 6 pairs among the 4 highest, 5 are reliably ordered. The first, b, mean, is "
-        "reliably above 2 of the others, the highest of them d, mean."
+        "Of the 6 pairs among the 4 highest, 5 are reliably ordered. The first (b, mean) is "
+        "reliably above all others except c, spread."
     )
-    assert "above all others" in analysis.ranking_in_words(drawn, found.index[1:])
-    assert "not reliably above any" in analysis.ranking_in_words(drawn, found.index[:2])
+    assert "above d, mean, and above no other" in analysis.ranking_in_words(
+        true, drawn.assign(a_01_mean=noise[:, 0] ** 20), found.index
+    )
+    assert said.endswith("c, spread.") and "above all others." in analysis.ranking_in_words(
+        true, drawn, found.index[1:]
+    )
+    assert "not reliably above any" in analysis.ranking_in_words(true, drawn, found.index[:2])
+
+
+def test_no_order_is_called_reliable_more_often_than_promised():
+    rng, wrong = np.random.default_rng(0), 0
+    for _ in range(100):  # fifteen equal statistics: whatever order is found is chance
+        score = pd.Series(rng.normal(size=15), [f"a_{k:02d}_mean" for k in range(15)])
+        drawn = score.to_numpy() + rng.normal(size=(300, 15))
+        drawn = pd.DataFrame(np.exp(drawn), columns=score.index)
+        wrong += analysis.reliably_above(np.exp(score), drawn, score.index).to_numpy().any()
+    assert wrong <= 10
+
+
+def test_draws_of_half_the_tracks_are_centred_on_the_score_of_all():
+    drawn = pd.DataFrame({"a": [1.0, 3.0], "b": [5.0, 5.0]})
+    found = analysis.centred(pd.Series({"b": 0.0, "a": 9.0}), drawn)
+    assert found.to_dict("list") == {"a": [8.0, 10.0], "b": [0.0, 0.0]}
 
 
 def test_statistics_have_names_for_readers():
@@ -277,8 +299,8 @@ def test_the_ablation_is_compared_with_all_features_over_artists():
     assert rest.loc["only b", "p_value"] == expected
     assert rest["separable"].tolist() == [True, False, False, True]
     assert analysis.ablation_in_words(found.reset_index()) == (
-        "svm: alone, a does best (0.80, all together 0.90); it is worse without a, beyond what "
-        "chance explains."
+        "svm: worse without a (-0.60, p < 0.001); leaving out any other changes nothing separable. "
+        "Alone: worse with only b (-0.70, p < 0.001); the others are not separable from all."
     )
 
 
@@ -290,3 +312,30 @@ def test_an_ablation_with_nothing_to_leave_out():
         found = analysis.ablation_table(said, groups)
     assert len(found) == 1
     assert "nothing to leave out" in analysis.ablation_in_words(found)
+
+
+def test_what_is_not_separable_is_not_called_a_difference():
+    said = answers({"all": 0.8, "without a": 0.8, "without b": 0.75, "only a": 0.75, "only b": 0.8})
+    groups = pd.Series(said["track_id"].to_numpy(), index=said["track_id"]).drop_duplicates()
+    told = analysis.ablation_in_words(analysis.ablation_table(said, groups))
+    assert told == (
+        "svm: leaving one out changes nothing separable (the lowest p is 1). "
+        "Alone, none is separable from all (the lowest p is 1)."
+    )
+
+
+def test_the_price_of_leakage_is_split_between_recording_and_artist():
+    pairs = {("segment", "track"): 1 / 3, ("segment", "artist"): 0.3125, ("track", "artist"): -0.02}
+    pairwise = [
+        {"a": a, "b": b, "difference": value, "separable": value > 0}
+        for (a, b), value in pairs.items()
+    ]
+    told = analysis.leakage_in_words({"segment": 0.95, "artist": 0.6375, "pairwise": pairwise})
+    assert "a difference of 31 points." in told
+    assert "the same recording accounts for 33 of them" in told
+    assert told.endswith("the same artist for -2 (not separable from none).")
+
+
+def test_intervals_are_written_in_brackets():
+    found = analysis.in_brackets([0.104, np.nan], [-0.5, np.nan])
+    assert found == ["[0.10, -0.50]", "-"]

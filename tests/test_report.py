@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import re
 import shutil
 
 import nbformat
@@ -16,6 +17,9 @@ from browser import check_page
 from genre_utils import report
 
 EVIL = "<script>alert(1)</script>"
+CUT_FORMULA = (
+    f"<span class='math' style='overflow:hidden'><math><mtext>{'x' * 500}</mtext></math></span>"
+)
 CORPUS = {
     **{"name": "synthetic", "synthetic": True, "tracks": 396, "artists": 88, "version": "1"},
     **{"genres": ["rock", "pop", "classical", "jazz"], "sha256": "0123456789abcdef" * 4},
@@ -178,6 +182,32 @@ def test_code_is_labelled(rich):
     ]
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("from a import (\n    b,\n    c,\n)\n\nstart()", "start()"),
+        ("# NBVAL_CHECK_OUTPUT\nassert good\nprint(1)", "assert good"),
+        ("if ready:\n    go()\nelse:\n    stop()", "go()"),
+        ("print(\n    f'{count} tracks'\n)", "f'{count} tracks'"),
+        ("import a\n\nfrom a import b", "imports"),
+    ],
+)
+def test_the_hint_of_folded_code_is_its_first_telling_line(source, hint):
+    assert report._label(code(source)) == ("Code", hint)
+
+
+def test_long_texts_in_tables_may_be_broken():
+    table = pd.DataFrame({"family": ["mfcc"], "meaning": ["the shape of the spectrum " * 4]})
+    soup = BeautifulSoup(report.aligned_tables(table.to_html()), "html.parser")
+    assert [cell.get_text()[:9] for cell in soup.select(".long")] == ["the shape"]
+
+
+def test_formulas_bring_their_font(rendered):
+    style = soup_of(rendered / "02_two.html").style.get_text()
+    font = re.search(r"data:font/woff;base64,([\w+/=]+)", style).group(1)
+    assert base64.b64decode(font)[:4] == b"wOFF"
+
+
 def test_headings_and_links(rich):
     assert [a["href"] for a in rich.select(".toc a")][:2] == ["#Training", "#Training~1"]
     assert rich.find("a", string="03")["href"] == "03_three.html#Why"
@@ -256,6 +286,7 @@ def test_pages_without_javascript(rendered, browser):
         ("<img alt='x' src='https://example.org/x.png'>", "drawn"),
         ("<div style='width:2000px'>x</div>", "too wide"),
         ("<p>$$x$$</p>", "LaTeX"),
+        (CUT_FORMULA, "formulas are cut"),
         ("<a href='nowhere.html'>x</a>", "missing"),
         ("<script>x = 1</script>", "console"),
         ("<!--" + "x" * 1_000_000 + "-->", "bytes"),
