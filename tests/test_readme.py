@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from genre_utils import files, paper, study
+from genre_utils import ablation, files, paper, study
 from study_runs import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -41,6 +41,15 @@ def test_the_corpus_is_that_of_the_reference_run(results):
 def test_the_prices_of_leakage_are_those_of_the_reference_run(results):
     for split in ("segment", "artist"):
         assert f"{results['leakage'][split]:.0%}".replace("%", " %") in README
+
+
+def test_what_augmentation_is_worth_is_that_of_the_reference_run():
+    table = ablation.compare(ROOT / "reports" / "gtzan-mel")
+    table = table[table["question"] == ablation.TRAINING].set_index("label")
+    row = 100 * table.loc["in_training", ["difference", "low", "high"]].astype(float)
+    said = f"{row['difference']:+.1f} points [{row['low']:+.1f}, {row['high']:+.1f}]"
+    assert said in " ".join(README.split())
+    assert (table["verdict"] == "not separable").all() and len(table) == 4
 
 
 def test_its_links_lead_somewhere():
