@@ -210,7 +210,7 @@ def _label(cell) -> tuple[str, str]:
 
 
 def webp(png: str) -> str:
-    """Write a figure as WebP: lossless, or at quality 90 where that is smaller (spectrograms).
+    """Write a figure as WebP: lossless, or at quality 85 where that is smaller (spectrograms).
 
     Parameters
     ----------
@@ -223,8 +223,8 @@ def webp(png: str) -> str:
         The WebP file in base64.
     """
     image, written = Image.open(io.BytesIO(base64.b64decode(png))), []
-    for options in ({"lossless": True}, {"quality": 90}):
-        image.save(content := io.BytesIO(), format="WEBP", **options)
+    for options in ({"lossless": True}, {"quality": 85}):
+        image.save(content := io.BytesIO(), format="WEBP", method=6, **options)
         written.append(content.getvalue())
     return base64.b64encode(min(written, key=len)).decode()
 
