@@ -239,7 +239,7 @@ def find_files(root: Path, folder: Path) -> pd.DataFrame:
     if not rows:
         raise CorpusError(
             f"no music found: {root} should hold one folder per genre, GENRE/clip.wav (or FLAC, "
-            "OGG, MP3, AU, AIFF)."
+            "OGG, MP3, M4A: what libsndfile or ffmpeg decodes)."
         )
     return pd.DataFrame(rows, columns=["track_id", "path", "genre"])
 
@@ -352,8 +352,10 @@ def _row(examination, *, md5="", tagged="", fingerprint=None):
 def _fingerprint(heard, sr, md5):
     """Fingerprint of a file, computed once."""
     path = files.cache_folder() / "fingerprints" / fingerprint.VERSION / md5[:2] / f"{md5}.npy"
-    if path.exists():
+    try:
         return np.load(path)
+    except (OSError, ValueError, EOFError):
+        pass  # not there, or not whole: computed below
     made = fingerprint.of_audio(np.concatenate(heard), sr)
     with files.written_whole(path) as temporary:
         np.save(temporary, made)

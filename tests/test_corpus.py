@@ -641,3 +641,19 @@ def test_the_real_log_mel_store_is_all_used(gtzan_mel):
     arrays = corpus.load_arrays(gtzan_mel, some["track_id"])
     assert arrays.shape[1:] == (334, 128)
     assert set(corpus.audit_store(some, arrays, clip_seconds=30.0)["status"]) == {"used"}
+
+
+@pytest.mark.parametrize("damage", [b"", b"hi", b"\x93NUMPY"])
+def test_a_damaged_fingerprint_in_the_cache_is_made_again(
+    genre_folder, tmp_path, monkeypatch, damage
+):
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "cache"))
+    found = corpus.find_tracks("folder", genre_folder)[:2]
+    first = corpus.audit(found, genre_folder, min_seconds=0.5, n_jobs=1)
+    kept = {path: path.read_bytes() for path in (tmp_path / "cache").rglob("*.npy")}
+    assert len(kept) == 2
+    for path in kept:
+        path.write_bytes(damage)
+    again = corpus.audit(found, genre_folder, min_seconds=0.5, n_jobs=1)
+    pd.testing.assert_frame_equal(again, first)
+    assert {path: path.read_bytes() for path in kept} == kept
