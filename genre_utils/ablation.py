@@ -196,9 +196,13 @@ def _inputs(study):
     """Hashes of all that decides a variant's predictions, beside the variant itself."""
     return {
         "features": files.read_json(study / "features.json")["sha256"],
-        "folds": files.sha256(pd.read_parquet(study / "folds.parquet").to_csv(index=False)),
+        "folds": _hash_of_folds(study),
         "code": files.source_hash(*SOURCES),
     }
+
+
+def _hash_of_folds(study):
+    return files.sha256(pd.read_parquet(study / "folds.parquet").to_csv(index=False))
 
 
 def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
@@ -213,12 +217,12 @@ def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
     """
     genres = files.read_json(study / "corpus.json")["genres"]
     folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
-    inputs, found = _inputs(study), {}
+    on_these, found = _hash_of_folds(study), {}
     for path in sorted((study / "predictions" / "ablation").glob("*.json")):
         record = files.read_json(path)
         baseline = _place(study, record["variant"].get("against") or path.stem)
         alike = baseline.exists() and files.read_json(baseline)["inputs"] == record["inputs"]
-        if record["inputs"]["folds"] != inputs["folds"] or not alike:
+        if record["inputs"]["folds"] != on_these or not alike:
             continue
         table = path.with_suffix(".parquet")
         predictions = pd.read_parquet(table)
