@@ -20,14 +20,15 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
 
 import librosa
 import numpy as np
+import scipy.fft
 import scipy.ndimage
 
 from genre_utils import audio, corpus, evaluation, features, files
 
-COSTLY = ("harmonic_share", "chroma_cqt")
+COSTLY = ("harmonic_share", "chroma_cqt", "modulation")
 #: Families that share a call of librosa with one before them, or that librosa does not have.
 SECOND = ("mfcc_delta2", "autocorrelation_period", "spectral_mean", "spectral_variance")
-SECOND += ("beat_regularity", "key_clarity", "mode", "dynamics", "arousal")
+SECOND += ("beat_regularity", "key_clarity", "mode", "dynamics", "arousal", "modulation")
 
 #: What the expressions of `features.FAMILIES` refer to beside each other, `y` and the recipe.
 NAMES = {
@@ -57,14 +58,39 @@ def key_correlation_of(chroma, length):
     return np.nan_to_num(values).reshape(2, 12, -1)
 
 
+def modulation_of(log_mel, frames_per_second):
+    """Magnitude of 2-D Gabor filters in eight regions, filter by filter, by circular convolution.
+
+    Written for frame rates of 11 to 33 Hz and a multiple of eight bands.
+    """
+    step, grain = max(1, round(frames_per_second / 11)), -(-len(log_mel) // 64)
+    coarse = np.array([log_mel[i : i + grain].mean(axis=0) for i in range(0, len(log_mel), grain)])
+    times = range(0, coarse.shape[1], step)
+    coarse = np.array([coarse[:, t : t + step].mean(axis=1) for t in times]).T
+    bands, frames = coarse.shape
+    padded = np.zeros([scipy.fft.next_fast_len(size) for size in coarse.shape])
+    padded[:bands, :frames] = coarse - coarse.mean()
+    cycles, hertz = np.meshgrid(*map(np.fft.fftfreq, padded.shape), indexing="ij")
+    cycles, hertz = cycles * bands, hertz * frames_per_second / step
+    signs = {0: (1,), 4: (1, -1), 8: (1, -1), 16: (1, -1)}
+    places = [(r, s * c) for r in (0.4, 0.8, 1.6, 3.2, 5.5) for c in signs for s in signs[c]]
+    rows = []
+    for rate, scale in [*places, (0, 4), (0, 8), (0, 16)]:
+        along = np.exp(-2 * ((hertz - rate) / max(rate, 0.35)) ** 2)
+        across = np.exp(-2 * ((cycles - scale) / max(abs(scale), 2)) ** 2)
+        out = np.abs(np.fft.ifft2(np.fft.fft2(padded) * along * across))[:bands, :frames]
+        rows += [part.mean(axis=0) for part in np.split(out, 8)]
+    return np.repeat(rows, step, axis=1)[:, : log_mel.shape[1]]
+
+
 class OneAtATime(dict):
     """Values of the expressions of `features.FAMILIES`, each computed when it is asked for."""
 
     def __init__(self, y: np.ndarray, recipe: features.Recipe):
         super().__init__(
-            np=np, librosa=librosa, key_correlation_of=key_correlation_of, y=y, sr=recipe.sr,
-            n_fft=recipe.n_fft, hop_length=recipe.hop_length, n_mels=recipe.n_mels,
-            n_mfcc=recipe.n_mfcc,
+            np=np, librosa=librosa, key_correlation_of=key_correlation_of,
+            modulation_of=modulation_of, y=y, sr=recipe.sr, n_fft=recipe.n_fft,
+            hop_length=recipe.hop_length, n_mels=recipe.n_mels, n_mfcc=recipe.n_mfcc,
         )  # fmt: skip
 
     def __missing__(self, name):

@@ -26,6 +26,10 @@ SHORTEST_PERIOD, LONGEST_PERIOD = 0.002, 0.025  # seconds: periods of 500 to 40 
 TEMPO_SECONDS = 8.0  # of music that a tempo is estimated from
 KEY_SECONDS = 3.0  # of music that a key is estimated from
 MEDIAN = 31  # frames, and bins, over which music is split into harmonic and percussive
+MODULATION_FRAMES, MODULATION_BANDS = 11.0, 64  # frames a second and bands that it is read from
+MODULATION_RATES = (0.4, 0.8, 1.6, 3.2, 5.5)  # Hz: how fast a pattern comes and goes
+MODULATION_SCALES = (4.0, 8.0, 16.0)  # cycles over all mel bands: how fine a pattern is in pitch
+MODULATION_REGIONS = 8  # parts of the mel axis in which its strength is averaged
 AMIN = 1e-10  # least power that has a logarithm
 BLOCK = 64  # frames computed at a time: few enough to stay in a core's own cache
 
@@ -256,6 +260,15 @@ FAMILIES = {
         "Krumhansl 1990",
         "key_correlation[0].max(axis=0) - key_correlation[1].max(axis=0)",
     ),
+    "modulation": Family(
+        "modulation",
+        "strength of patterns in the log-mel spectrogram, by how fast they come and go (0.4 to 5.5 "
+        "Hz), how fine they are in pitch, whether they rise or fall, and where on the mel axis",
+        "of the log-mel range",
+        "Chi, Ru and Shamma 2005; Andén and Mallat 2014",
+        "modulation_of(log_mel, sr / hop_length)",
+        from_log_mel=True,
+    ),
     "dynamics": Family(
         "emotional and semantic",
         "level of a frame over that of the whole clip; its deviation is the dynamic range",
@@ -335,8 +348,8 @@ def frame_features(y: np.ndarray, recipe: Recipe, families=tuple(FAMILIES)) -> d
         Mono samples at ``recipe.sr``.
     recipe : Recipe
     families : sequence of str
-        Names in `FAMILIES`; all of them by default. What costs most, ``chroma_cqt`` and
-        ``harmonic_share``, is computed only when asked for.
+        Names in `FAMILIES`; all of them by default. What costs most, ``chroma_cqt``,
+        ``harmonic_share`` and ``modulation``, is computed only when asked for.
 
     Returns
     -------
@@ -357,6 +370,8 @@ def frame_features(y: np.ndarray, recipe: Recipe, families=tuple(FAMILIES)) -> d
         computed["harmonic_share"] = _harmonic_share(computed["stft_magnitude"])
     if "chroma_cqt" in families:
         computed["chroma_cqt"] = _chroma_cqt(y, recipe)
+    if "modulation" in families:
+        computed["modulation"] = modulation(computed["log_mel"], recipe.frames_per_second)
     return {name: np.atleast_2d(computed[name]).astype(np.float32, copy=False) for name in families}
 
 
@@ -544,6 +559,75 @@ def from_decibels(decibels: np.ndarray, n_mfcc: int = 20, delay: int = 1) -> dic
         "mfcc_delta2": librosa.feature.delta(mfcc, width=ROLLING_DELTA, order=2),
         "onset_strength": np.pad(rise, (1 + delay, 0))[np.newaxis, : decibels.shape[1]],
     }
+
+
+def modulation(log_mel: np.ndarray, frames_per_second: float) -> np.ndarray:
+    """Strength of spectro-temporal patterns: the picture filtered by 2-D Gabor functions.
+
+    The magnitude of each filter's output is averaged in `MODULATION_REGIONS` parts of the mel
+    axis. The cortical model of Chi, Ru and Shamma (2005, JASA 118(2)) and the joint scattering of
+    Andén and Mallat (2014, IEEE TSP 62(16)) describe sound in this way.
+
+    Parameters
+    ----------
+    log_mel : np.ndarray, shape (mels, frames)
+    frames_per_second : float
+        Frames are averaged to about `MODULATION_FRAMES` a second first, and bands to at most
+        `MODULATION_BANDS`.
+
+    Returns
+    -------
+    np.ndarray, shape (filters * regions, frames), float32
+    """
+    mels, frames = log_mel.shape
+    step = max(1, round(frames_per_second / MODULATION_FRAMES))
+    image = _averaged(log_mel.astype(np.float32), -(-mels // MODULATION_BANDS), 0)
+    image = _averaged(image, step, 1)
+    shape = tuple(scipy.fft.next_fast_len(size) for size in image.shape)
+    bank = _gabor_bank(shape, frames_per_second / step, shape[0] / image.shape[0])
+    spectrum = scipy.fft.fft2(image - image.mean(), shape)
+    strength = np.abs(scipy.fft.ifft2(spectrum * bank))[:, : image.shape[0], : image.shape[1]]
+    edges = np.linspace(0, len(image), min(MODULATION_REGIONS, len(image)), endpoint=False)
+    edges = edges.astype(int)
+    sizes = np.diff(np.append(edges, len(image)))
+    regions = np.add.reduceat(strength, edges, axis=1) / sizes[:, np.newaxis]
+    steps = regions.reshape(-1, image.shape[1]).astype(np.float32)
+    return np.repeat(steps, step, axis=1)[:, :frames]
+
+
+def _averaged(image, step, axis):
+    """Mean of every `step` neighbours along an axis, and of what is left over at its end."""
+    if step == 1:
+        return image
+    starts = np.arange(0, image.shape[axis], step)
+    sizes = np.diff(np.append(starts, image.shape[axis]))
+    return np.add.reduceat(image, starts, axis=axis) / np.expand_dims(sizes, 1 - axis)
+
+
+@lru_cache
+def _gabor_bank(shape, frames_per_second, stretch):
+    """Transfer functions of the filters, float32 (filters, bands, frames): Gaussians.
+
+    Each is as wide (standard deviation) as half its centre frequency, and one side of the
+    frequency plane only, so that the output has a magnitude and a phase. `stretch` is by how much
+    the mel axis is longer than its bands.
+    """
+    scale, rate = (scipy.fft.fftfreq(size) for size in shape)
+    scale = scale[:, np.newaxis] * shape[0] / stretch  # cycles over the bands
+    rate = rate * frames_per_second
+    centres = [
+        (hertz, sign * cycles)
+        for hertz in MODULATION_RATES
+        for cycles in (0.0, *MODULATION_SCALES)
+        for sign in ((1, -1) if cycles else (1,))
+    ]
+    centres += [(0.0, cycles) for cycles in MODULATION_SCALES]  # what stays as it is
+    widths = [(max(hertz, 0.35) / 2, max(abs(cycles), 2.0) / 2) for hertz, cycles in centres]
+    filters = [
+        np.exp(-(((rate - hertz) / width) ** 2 + ((scale - cycles) / height) ** 2) / 2)
+        for (hertz, cycles), (width, height) in zip(centres, widths, strict=True)
+    ]
+    return np.array(filters, dtype=np.float32)
 
 
 def _rhythm(onset_strength, recipe):

@@ -135,6 +135,7 @@ def extract_from_store(
     def computed(array):
         image = np.asarray(array, dtype=np.float32)
         families = {"log_mel": image.T, **features.from_decibels(image.T)}
+        families["modulation"] = features.modulation(image.T, rate)
         return image, features.summarise(families, length), features.summary_columns(families)
 
     found = map(computed, tqdm(log_mel, desc="features", unit="clip", mininterval=0.5))
@@ -268,3 +269,11 @@ def load_excerpts(study: Path) -> tuple[np.ndarray, pd.DataFrame]:
         ]
     )
     return excerpts, _excerpt_table(index, counts)
+
+
+def clip(study: Path, track_id: str) -> np.ndarray:
+    """Samples of one of a study's tracks, (n,) at `audio.SAMPLE_RATE`, to be listened to."""
+    tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
+    folder = Path(files.read_json(study / "source.json")["folder"])
+    seconds = files.read_json(study / "features.json")["recipe"]["clip_seconds"]
+    return audio.load_clip(folder / tracks.loc[track_id, "path"], seconds=seconds)[0]

@@ -57,7 +57,7 @@ def test_families_are_documented_and_grouped():
 def test_only_what_is_asked_for_is_computed(monkeypatch):
     y = sound(1).astype(np.float32)
     everything = features.frame_features(y, RECIPE)
-    for costly in ("_harmonic_share", "_chroma_cqt"):
+    for costly in ("_harmonic_share", "_chroma_cqt", "modulation"):
         monkeypatch.delattr(features, costly)
     found = features.frame_features(y, RECIPE, ("mfcc", "chroma"))
     assert list(found) == ["mfcc", "chroma"]
@@ -127,6 +127,29 @@ def test_tones_are_harmonic_strokes_are_not_and_a_tone_repeats_after_its_period(
     assert tone["harmonic_share"].mean() > 0.9 > 0.5 > strokes["harmonic_share"].mean()
     assert np.median(tone["autocorrelation_period"]) == pytest.approx(1000 / 220, rel=0.02)
     assert np.median(tone["autocorrelation_peak"]) > 0.8
+
+
+@pytest.mark.parametrize("direction", [1, -1])
+@pytest.mark.parametrize("rate", [0.8, 3.2])
+def test_a_moving_grating_answers_to_its_own_rate_scale_and_direction(rate, direction):
+    time, band = np.arange(330) / 11, np.arange(64)[:, np.newaxis] / 64
+    grating = 0.5 + 0.5 * np.cos(2 * np.pi * (rate * time + direction * 8 * band))
+    strength = features.modulation(grating, 11.0).reshape(-1, 8, 330)[:, :, 100:200].mean(axis=2)
+    signed = [(s, c) for c in (0.0, *features.MODULATION_SCALES) for s in ((1, -1) if c else (1,))]
+    places = [(r, s * c) for r in features.MODULATION_RATES for s, c in signed]
+    places += [(0.0, c) for c in features.MODULATION_SCALES]
+    assert len(places) == len(strength)
+    for region in strength.T[1:-1]:  # not where the grating ends
+        assert places[region.argmax()] == (rate, direction * 8.0)
+
+
+@given(st.integers(3, 140), st.integers(2, 60), st.sampled_from([11.1, 21.5, 43.1]))
+def test_modulation_fits_any_picture_and_a_flat_one_has_none(mels, frames, rate):
+    picture = np.random.default_rng(mels).random((mels, frames), dtype=np.float32)
+    found = features.modulation(picture, rate)
+    assert found.shape == (38 * min(8, -(-mels // -(-mels // 64))), frames)
+    assert found.dtype == np.float32 and np.isfinite(found).all() and found.max() > 0
+    assert np.abs(features.modulation(np.full((mels, frames), 0.7), rate)).max() < 1e-5
 
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(0, 99))
