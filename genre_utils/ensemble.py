@@ -1,0 +1,63 @@
+"""Several models asked together: the mean of their probabilities, excerpt by excerpt."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from genre_utils import evaluation, files
+
+#: Chosen by cross-validation on the ``train`` part of GTZAN's ten genres: see the README.
+MEMBERS = ("logistic", "mlp")
+
+
+def cross_validate(study: Path, members=MEMBERS) -> tuple[pd.DataFrame, dict]:
+    """Average the stored predictions of some models, as a model called ``ensemble``.
+
+    Every member predicted an excerpt without having met its track's artist, so their mean is out
+    of fold as well: nothing is learned here.
+
+    Parameters
+    ----------
+    study : Path
+        Holds ``predictions/MEMBER.parquet`` and ``runs/MEMBER.json`` of each member;
+        ``predictions/ensemble.parquet`` and ``runs/ensemble.json`` are written.
+    members : sequence of str
+
+    Returns
+    -------
+    predictions : pd.DataFrame
+    run : dict
+        See `training.cross_validate`; its times are those of all members together.
+
+    Raises
+    ------
+    ValueError
+        If the members did not predict the same excerpts in the same folds.
+    """
+    key = ["track_id", "excerpt", "fold", "y_true"]
+    tables = {
+        name: pd.read_parquet(study / "predictions" / f"{name}.parquet").set_index(key).sort_index()
+        for name in members
+    }
+    first, *others = tables.values()
+    for name, table in tables.items():
+        if not table.index.equals(first.index):
+            raise ValueError(
+                f"{name} did not predict the same excerpts as {members[0]}: run notebooks 02 and "
+                "05 again."
+            )
+    columns = evaluation.probability_columns(first.reset_index())
+    mean = sum((table[columns] for table in others), first[columns]) / len(tables)
+    runs = [files.read_json(study / "runs" / f"{name}.json") for name in members]
+    run = {
+        "model": "ensemble",
+        "hyperparameters": {"members": list(members)},
+        **{
+            key: sum(one[key] for one in runs)
+            for key in ("training_seconds", "training_cpu_seconds")
+        },
+    }
+    predictions = mean.reset_index()
+    files.write_table(study / "predictions" / "ensemble.parquet", predictions)
+    files.write_json(study / "runs" / "ensemble.json", run)
+    return predictions, run
