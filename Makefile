@@ -9,7 +9,7 @@ study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 
 test: .venv/ready  ## lint, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
 	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb

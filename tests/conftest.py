@@ -8,10 +8,18 @@ from hypothesis import settings
 
 from browser import browser_fixture, page_fixture  # noqa: F401  fixtures of several files
 from genre_utils import files
-from study_runs import places_fixture, quick_fixture  # noqa: F401
+from study_runs import places_fixture  # noqa: F401
 
 settings.register_profile("study", deadline=None, max_examples=25)
 settings.load_profile("study")
+
+LONGEST = ["test_study.py", "test_own_music.py", "test_real_music.py"]  # minutes; others: seconds
+
+
+def pytest_collection_modifyitems(items):
+    """Whole studies first: two workers that take file by file then end at about the same time."""
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,13 +1,15 @@
-"""Whole studies that several test files share: each runs once per test session."""
+"""What the tests of whole studies share: the command line, its folders, and what it leaves."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
+SMALL = ["--set", "EPOCHS=2", "--set", "FOLDS=3", "--set", "MODELS=[rnn]"]
 
 
 def command(*arguments, env):
@@ -16,6 +18,11 @@ def command(*arguments, env):
         [sys.executable, "-m", "genre_utils", *map(str, arguments)],
         env=os.environ | env, capture_output=True, text=True, timeout=900, cwd=env["CWD"],
     )  # fmt: skip
+
+
+def predictions(study):
+    """Predictions of a study's models, by their names."""
+    return {path.stem: pd.read_parquet(path) for path in (study / "predictions").glob("*.parquet")}
 
 
 @pytest.fixture(scope="session", name="places")
@@ -27,13 +34,3 @@ def places_fixture(tmp_path_factory):
         "GENRE_CACHE_DIR": str(base / "cache"),
         "CWD": str(base),  # not the clone: nothing may depend on the folder one is in
     }
-
-
-@pytest.fixture(scope="session", name="quick")
-def quick_fixture(places):
-    """Folder of the finished quick study; its standard output is in ``said``."""
-    done = command("study", "--profile", "quick", env=places)
-    assert done.returncode == 0, done.stdout + done.stderr
-    study = Path(places["GENRE_REPORTS_DIR"]) / "quick"
-    (study / "said").write_text(done.stdout)
-    return study

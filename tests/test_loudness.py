@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from genre_utils import audio, corpus, features, store
 
 SR = audio.SAMPLE_RATE
+pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 
 
 def rms(y):

@@ -1,4 +1,4 @@
-"""The notebooks: house style, stored without outputs, and each one run from top to bottom."""
+"""The notebooks: house style, and stored without outputs (test_study.py runs them)."""
 
 import os
 import statistics
@@ -84,20 +84,3 @@ def test_the_first_notebook_needed_is_named_when_one_is_opened_out_of_order(tmp_
     )  # fmt: skip
     assert done.returncode != 0
     assert "run the notebook 02_feature_extraction first" in done.stderr
-
-
-def test_every_notebook_runs_as_it_is_stored(quick, places):
-    """Stepping through, by nbval: stored outputs are compared, every cell must run.
-
-    In the folder of the quick study, so that folds that were trained there are read.
-    """
-    done = subprocess.run(
-        [
-            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax",
-            "--nbval-current-env", *map(str, NOTEBOOKS),
-        ],
-        env=os.environ | places, capture_output=True, text=True, cwd=ROOT,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:]
-    count = sum(len(cells(path, "code")) for path in NOTEBOOKS)
-    assert f"{count} passed" in done.stdout

@@ -21,6 +21,7 @@ from genre_utils import corpus, features, files, parallel, store
 from study_runs import command
 
 RECIPE = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 
 
 def threads_used():

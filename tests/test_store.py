@@ -16,6 +16,7 @@ from conftest import write_sound
 from genre_utils import audio, corpus, features, files, store
 
 RECIPE = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 
 
 @pytest.fixture

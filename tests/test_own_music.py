@@ -1,0 +1,113 @@
+"""A study of the user's own folder: odd files, file names, and a run that is killed and resumed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+import yaml
+
+from browser import check_page
+from genre_utils import files, synthetic
+from study_runs import SMALL, command, predictions
+
+
+@pytest.fixture(scope="module")
+def own_music(tmp_path_factory):
+    """A user's folder: two genres by four artists each, and files as people have them."""
+    base = tmp_path_factory.mktemp("own")
+    synthetic.compose_corpus(
+        base, genres=["rock", "jazz"], artists_per_genre=4, tracks_per_artist=2
+    )
+    (base / "corpus.json").unlink()  # nothing tells that it was composed
+    rock = base / "rock"
+    (rock / "notes.wav").write_text("this is a shopping list")
+    (rock / "empty.wav").write_bytes(b"")
+    noise = np.random.default_rng(0).normal(0, 0.1, (192_000 * 7, 8))
+    soundfile.write(rock / "eight channels.wav", noise, 192_000, subtype="PCM_24")
+    soundfile.write(
+        rock / "<script>alert(1)</script>.wav".replace("/", "∕"), noise[:100, 0], 22_050
+    )
+    return base
+
+
+def run_own(own_music, places, study):
+    profile = Path(places["CWD"]) / "own.yaml"
+    settings = {"CORPUS": "folder", "CORPUS_DIR": str(own_music), "GENRES": []}
+    profile.write_text(yaml.safe_dump(settings))
+    arguments = ["study", "--profile", profile, "--set", f"STUDY_DIR={study}"]
+    return [sys.executable, "-m", "genre_utils", *map(str, arguments), *SMALL]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(own_music, places):
+    environment = os.environ | places
+    done = subprocess.run(
+        run_own(own_music, places, "undisturbed"), env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return Path(places["GENRE_REPORTS_DIR"]) / "undisturbed"
+
+
+def test_odd_files_are_set_aside_with_a_reason_and_the_study_goes_on(undisturbed):
+    tracks = pd.read_parquet(undisturbed / "tracks.parquet").set_index("track_id")
+    aside = tracks.loc[tracks["status"] == "set aside", "reason"]
+    assert "not audio" in aside["rock/notes.wav"]
+    assert "empty file" in aside["rock/empty.wav"]
+    assert len(aside) == 3 and "too short" in aside.filter(like="script").iloc[0]
+    assert tracks.loc["rock/eight channels.wav", "status"] == "used"
+    results = files.read_json(undisturbed / "results.json")
+    assert results["profile"] == "own"
+    assert set(results["models"]) == {"rnn"} and results["corpus"]["set_aside"] == 3
+
+
+def test_no_file_name_becomes_a_script(undisturbed, page):
+    for name in ("index", "01_data_preparation", "06_comparison"):
+        check_page(page, undisturbed / f"{name}.html", synthetic=False)
+    assert "<script>alert" not in (undisturbed / "01_data_preparation.html").read_text()
+    assert not (undisturbed / "03_cnn.html").exists()  # MODELS names the rnn alone
+
+
+def test_a_study_killed_in_the_middle_of_a_fold_goes_on_and_ends_the_same(
+    own_music, places, undisturbed
+):
+    study = Path(places["GENRE_REPORTS_DIR"]) / "killed"
+    child = subprocess.Popen(
+        run_own(own_music, places, "killed"), env=os.environ | places, stdout=subprocess.PIPE
+    )
+    deadline = time.time() + 300
+    while not list((study / "folds_done" / "rnn").glob("*.parquet")) and time.time() < deadline:
+        assert child.poll() is None, child.stdout.read()
+        time.sleep(0.1)
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    time.sleep(3)  # the notebook's kernel notices and ends too
+    done = len(list((study / "folds_done" / "rnn").glob("*.parquet")))
+    assert 1 <= done < 3 and not (study / "results.json").exists()
+    time.sleep(2)
+    assert len(list((study / "folds_done" / "rnn").glob("*.parquet"))) == done, (
+        "an orphan trains on"
+    )
+    again = subprocess.run(
+        run_own(own_music, places, "killed"),
+        env=os.environ | places,
+        capture_output=True,
+        text=True,
+    )
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert "02_feature_extraction: unchanged" in again.stdout
+    for name, table in predictions(undisturbed).items():
+        pd.testing.assert_frame_equal(table, predictions(study)[name], check_exact=True)
+
+
+def test_audit_lists_what_would_be_used_and_what_not(own_music, places):
+    done = command("audit", own_music, env=places)
+    assert done.returncode == 0
+    assert "rock/empty.wav': empty file (0 bytes)" in done.stdout
+    assert "files would be used, 3 set aside" in done.stdout
