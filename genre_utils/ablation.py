@@ -10,16 +10,31 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import scipy.fft
 
-from genre_utils import augmentation, classical, evaluation, features, files, splits, store
+from genre_utils import (
+    audio,
+    augmentation,
+    classical,
+    evaluation,
+    features,
+    files,
+    parallel,
+    splits,
+    store,
+)
 
 KEPT = 6  # one in so many training tracks of a genre that is made rare
 SOURCES = ("audio", "augmentation", "batches", "classical", "features", "models", "splits")
 SOURCES += ("store", "training")  # modules that decide the predictions
+MFCC = 20  # coefficients that a network sees in place of the spectrogram
 WAVEFORM = "augmentation of the recording"
 TRAINING = "augmentation in training"
 NORMALISATION = "normalisation"
 BALANCE = "balance, where genres are rare"
+INPUT = "what the network sees"
+REGULARISATION = "regularisation of the hybrid"
+RATE = "learning rate of the RNN"
 
 
 @dataclass(frozen=True)
@@ -34,9 +49,12 @@ class Variant:
         How it is shown, and what it is about.
     against : str
         Label of its baseline; empty for a baseline.
-    model : {"cnn", "svm"}
+    model : str
+        A network, or ``svm``.
     settings : dict
         Fields of `models.Hyperparameters` that differ from the paper's.
+    sees : tuple of str
+        What the network reads, from log_mel, mfcc and chroma, side by side.
     effects : tuple of str
         What changes the recording of one more copy of each training track, from
         `augmentation.EFFECTS`.
@@ -54,6 +72,7 @@ class Variant:
     against: str = ""
     model: str = "cnn"
     settings: dict = field(default_factory=dict)
+    sees: tuple[str, ...] = ("log_mel",)
     effects: tuple[str, ...] = ()
     p: float = 1.0
     loudness: str = "none"
@@ -99,12 +118,47 @@ def plan(*, has_audio: bool) -> list[Variant]:
     ]  # fmt: skip
 
 
+def claims(*, has_audio: bool) -> list[Variant]:
+    """Variants that test what Guo (2024) says of networks, baselines first.
+
+    Section 4 of the paper: spectrogram and chroma tell more than MFCC alone, L2 and dropout help
+    the hybrid, and a learning rate of 0.005 suits the RNN.
+
+    Parameters
+    ----------
+    has_audio : bool
+        Whether there are recordings; chroma is left out where there are none.
+    """
+    chroma = [
+        Variant("cnn_chroma", "CNN, chroma alone", INPUT, "cnn_mfcc", sees=("chroma",)),
+        Variant("cnn_mfcc_chroma", "CNN, MFCC and chroma", INPUT, "cnn_mfcc",
+                sees=("mfcc", "chroma")),
+        Variant("cnn_log_mel_chroma", "CNN, spectrogram and chroma", INPUT, "cnn_mfcc",
+                sees=("log_mel", "chroma")),
+    ]  # fmt: skip
+    return [
+        Variant("cnn_mfcc", "CNN, MFCC alone", sees=("mfcc",)),
+        Variant("cnn_log_mel", "CNN, spectrogram", INPUT, "cnn_mfcc"),
+        *(chroma if has_audio else []),
+        Variant("hybrid", "hybrid as it is", model="hybrid"),
+        Variant("hybrid_no_l2", "hybrid without L2", REGULARISATION, "hybrid", "hybrid",
+                settings={"l2": 0.0}),
+        Variant("hybrid_no_dropout", "hybrid without dropout", REGULARISATION, "hybrid", "hybrid",
+                settings={"dropout": 0.0}),
+        Variant("hybrid_neither", "hybrid without both", REGULARISATION, "hybrid", "hybrid",
+                settings={"l2": 0.0, "dropout": 0.0}),
+        Variant("rnn", "RNN at 0.005", model="rnn"),
+        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn",
+                  settings={"learning_rate": rate}) for rate in (0.0005, 0.001, 0.02)),
+    ]  # fmt: skip
+
+
 def rare_genres(genres: list[str]) -> list[str]:
     """Genres that are made rare to see what balancing does: the first, and of four the last too."""
     return [genres[0], genres[-1]] if len(genres) > 3 else genres[:1]
 
 
-def measure(study: Path, *, epochs: int, seed: int = 0) -> None:
+def measure(study: Path, variants=plan, *, epochs: int, seed: int = 0) -> None:
     """Train and test every variant, and store its predictions; resumable at the fold.
 
     A variant with a second copy of each track trains for half as many epochs, so that it takes as
@@ -115,12 +169,14 @@ def measure(study: Path, *, epochs: int, seed: int = 0) -> None:
     study : Path
         A study whose notebooks 01 and 02 are done. ``predictions/ablation/LABEL.parquet`` and
         ``.json`` are written.
+    variants : callable
+        `plan` or `claims`.
     epochs : int
         At most, of each fold of a variant without copies.
     seed : int
     """
     hashes = _inputs(study)
-    variants = plan(has_audio=_recipe(study) is not None)
+    variants = variants(has_audio=_recipe(study) is not None)
     for number, variant in enumerate(variants, 1):
         key = files.sha256(asdict(variant), epochs, seed, hashes)
         place = _place(study, variant.label)
@@ -158,12 +214,49 @@ def _deep(folder, variant, label, epochs, seed):
     data = training.load(folder, folds)
     if not variant.effects:
         data.keep(data.table["copy"] == 0)
+    if variant.sees != ("log_mel",):
+        data.show(_seen(folder, data.excerpts, variant.sees))
     settings = replace(models.PAPER[variant.model], **variant.settings)
     epochs = max(1, epochs // 2) if variant.effects else epochs
     predictions, run = training.out_of_fold(
         folder, variant.model, data, settings, epochs=epochs, seed=seed, label=label
     )
     return predictions, run["training_seconds"]
+
+
+def _seen(study, log_mel, sees):
+    """Other views of the excerpts, (excerpts, frames, values), side by side."""
+    views = {
+        "log_mel": lambda: log_mel,
+        "mfcc": lambda: scipy.fft.dct(log_mel, norm="ortho")[..., :MFCC],
+        "chroma": lambda: _chroma(study, log_mel.shape[1]),
+    }
+    return np.concatenate([views[name]() for name in sees], axis=-1, dtype=np.float32)
+
+
+def _chroma(study, length):
+    """Chroma of every excerpt of the originals, (excerpts, frames, 12), as the store cuts them."""
+    index = pd.read_parquet(study / "features.parquet")
+    tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
+    folder = Path(files.read_json(study / "source.json")["folder"])
+    recipe = features.Recipe(**_recipe(study))
+    index = index[index["copy"] == 0]
+    jobs = [(name, folder / tracks.loc[name, "path"], recipe) for name in index["track_id"]]
+    found = parallel.over(_chroma_of, jobs, len(jobs), desc="chroma", unit="clip", folder=folder)
+    counts = index["frames"] // length
+    return np.concatenate(
+        [
+            frames[: count * length].reshape(count, length, -1)
+            for frames, count in zip(found, counts, strict=True)
+        ]
+    )
+
+
+def _chroma_of(_, path, recipe):
+    """Chroma of each frame of a clip, (frames, 12)."""
+    y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
+    y = audio.normalise_loudness(y, sr, recipe.loudness)
+    return features.frame_features(y, recipe, ("chroma",))["chroma"].T
 
 
 def _derive(study, variant, seed):
@@ -234,8 +327,14 @@ def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
     return found
 
 
-def compare(study: Path) -> pd.DataFrame:
+def compare(study: Path, variants=plan) -> pd.DataFrame:
     """Difference in accuracy of each stored variant from its baseline, on the same tracks.
+
+    Parameters
+    ----------
+    study : Path
+    variants : callable
+        `plan` or `claims`.
 
     Returns
     -------
@@ -247,7 +346,8 @@ def compare(study: Path) -> pd.DataFrame:
     groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
     found, rows = stored(study), []
     correct = pd.DataFrame({label: _correct(table) for label, (_, table) in found.items()})
-    for label in _paired(found):
+    order = [variant.label for variant in variants(has_audio=True)]
+    for label in [label for label in order if label in found and found[label][0].against in found]:
         variant = found[label][0]
         pair = correct[[label, variant.against]]
         group = pair.index.map(groups)
@@ -271,16 +371,43 @@ def compare(study: Path) -> pd.DataFrame:
     return table.assign(verdict=np.where(separable, direction, "not separable"))
 
 
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """`compare` as a table to be read, differences in points."""
+    points = 100 * table[["difference", "low", "high"]]
+    readable = table[["question", "title", "baseline", "accuracy", "p_holm", "verdict"]].assign(
+        points=[f"{d:+.0f} [{low:+.0f}, {high:+.0f}]" for d, low, high in points.to_numpy()]
+    )
+    names = {"title": "change", "p_holm": "p (Holm)", "points": "points [95 %]"}
+    return readable.rename(columns=names)
+
+
+def recall_by_rate(study: Path, genre: str) -> pd.DataFrame:
+    """Recall of a genre by the RNN at each learning rate of `claims`; empty if none was measured.
+
+    Returns
+    -------
+    pd.DataFrame
+        title, recall, low, high (95 %, bootstrap over artists), accuracy.
+    """
+    genres = files.read_json(study / "corpus.json")["genres"]
+    groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
+    rows = []
+    for label, (variant, predictions) in stored(study).items():
+        if genre in genres and (label == "rnn" or variant.question == RATE):
+            tracks = evaluation.track_probabilities(predictions)
+            confusions = evaluation.group_confusions(tracks, groups, genres)
+            whole = evaluation.metrics_from_confusion(confusions.sum(axis=0))
+            drawn = evaluation.bootstrap_intervals(confusions)["genre_recall"]
+            k = genres.index(genre)
+            low, high = drawn[:, k]
+            row = (variant.title, whole["genre_recall"][k], low, high, whole["accuracy"])
+            rows.append(row)
+    return pd.DataFrame(rows, columns=["training", "recall", "low", "high", "accuracy"])
+
+
 def _correct(predictions):
     tracks = evaluation.track_probabilities(predictions).set_index("track_id")
     return tracks["y_true"] == tracks["y_pred"]
-
-
-def _paired(found):
-    """Labels of what is stored together with its baseline, in the order of the plan."""
-    order = [variant.label for variant in plan(has_audio=True)]
-    kept = [label for label in order if label in found]
-    return [label for label in kept if found[label][0].against in found]
 
 
 def balance_by_genre(study: Path) -> pd.DataFrame:

@@ -6,20 +6,26 @@ runs see the same, in whatever order or thread Keras asks for it.
 
 import keras
 import numpy as np
+import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
-from genre_utils import augmentation
+from genre_utils import augmentation, models
 
 MIXUP_ALPHA = 0.2  # shape of the Beta distribution of mixing weights: most lie near 0 or 1
 
 
-class Batches(keras.utils.PyDataset):
+class Batches:
     """Training batches of one fold: excerpts, soft labels and weights.
+
+    Each iteration is a new epoch.
 
     Parameters
     ----------
-    excerpts : np.ndarray, shape (excerpts, frames, mels)
-        Of all parts of the fold; only `rows` are ever read.
+    parts : dict of str to np.ndarray
+        What the model reads: ``log_mel``, shape (excerpts, frames, mels), ``features``, shape
+        (excerpts, columns), or both. Of all parts of the fold; only `rows` are ever read.
+        Features stay those of the excerpt on the grid, wherever a random one starts; masks are
+        for the spectrogram alone; mixup blends both alike.
     table : pd.DataFrame
         track_id and copy of each excerpt; those of a clip follow one another.
     y : np.ndarray of int, shape (excerpts,)
@@ -33,52 +39,74 @@ class Batches(keras.utils.PyDataset):
     seed : int
     """
 
-    def __init__(self, excerpts, table, y, rows, genres, settings, *, seed):
-        super().__init__()
-        self.excerpts, self.y, self.rows = excerpts, y, rows
+    def __init__(self, parts, table, y, rows, genres, settings, *, seed):
+        self.parts, self.y, self.rows = parts, y, rows
         self.labels = np.eye(genres, dtype=np.float32)
         self.settings, self.seed, self.epoch = settings, seed, -1
-        self.fill = excerpts[rows].mean(axis=(0, 1), dtype=np.float64)
+        if "log_mel" in parts:
+            self.fill = parts["log_mel"][rows].mean(axis=(0, 1), dtype=np.float64)
         self.first, self.last = clip_bounds(table, rows)
         self.weights = np.ones(genres, dtype=np.float32)
         if settings.balance == "weights":
             self.weights = genre_weights(y[rows], genres)
         self.mixup = keras.layers.MixUp(alpha=MIXUP_ALPHA, data_format="channels_last")
-        self.on_epoch_begin()
 
     def __len__(self):
         return -(-len(self.rows) // self.settings.batch_size)
 
-    def on_epoch_begin(self):
-        """Deal the rows of the next epoch; Keras calls this before it asks for any."""
+    def __iter__(self):
+        """Deal the rows of the next epoch, and give its batches one by one."""
         self.epoch += 1
         rng = np.random.default_rng([self.seed, self.epoch])
         if self.settings.balance == "sampling":
-            self.order = balanced(self.rows, self.y[self.rows], rng)
+            order = balanced(self.rows, self.y[self.rows], rng)
         else:
-            self.order = rng.permutation(self.rows)
-
-    def __getitem__(self, number):
-        """Batch `number` of this epoch: excerpts, labels and weights."""
+            order = rng.permutation(self.rows)
         size = self.settings.batch_size
-        rows = self.order[number * size : (number + 1) * size]
-        rng = np.random.default_rng([self.seed, self.epoch, number])
-        x, labels = self.excerpts[rows], self.labels[self.y[rows]]
-        if "random excerpts" in self.settings.augmentation:
-            x = random_excerpts(self.excerpts, self.first[rows], self.last[rows], rng)
-        if "mixup" in self.settings.augmentation:
-            x, labels = self._mixed(x, labels, int(rng.integers(2**31)))
-        if "masks" in self.settings.augmentation:
-            x = augmentation.mask(x, rng, fill=self.fill)
-        return x, labels, labels @ self.weights
+        for number in range(len(self)):
+            yield self._batch(number, order[number * size : (number + 1) * size])
 
-    def _mixed(self, x, labels, seed):
+    def _batch(self, number, rows):
+        rng = np.random.default_rng([self.seed, self.epoch, number])
+        parts = {key: values[rows] for key, values in self.parts.items()}
+        labels, changes = self.labels[self.y[rows]], self.settings.augmentation
+        if "random excerpts" in changes and "log_mel" in parts:
+            bounds = self.first[rows], self.last[rows]
+            parts["log_mel"] = random_excerpts(self.parts["log_mel"], *bounds, rng)
+        if "mixup" in changes:
+            parts, labels = self._mixed(parts, labels, int(rng.integers(2**31)))
+        if "masks" in changes and "log_mel" in parts:
+            parts["log_mel"] = augmentation.mask(parts["log_mel"], rng, fill=self.fill)
+        return models.alone(parts), labels, labels @ self.weights
+
+    def _mixed(self, parts, labels, seed):
         """Each excerpt blended with another of its batch, and its label likewise."""
-        given = {"images": x[..., np.newaxis], "labels": labels}
-        change = self.mixup.get_random_transformation(given, seed=seed)
-        x = self.mixup.transform_images(given["images"], change)
-        labels = self.mixup.transform_labels(labels, change)
-        return np.asarray(x)[..., 0], np.asarray(labels)
+        images = np.zeros((len(labels), 1, 1, 1), dtype=np.float32)  # its size decides nothing
+        change = self.mixup.get_random_transformation({"images": images}, seed=seed)
+        mixed = {
+            key: np.asarray(self.mixup.transform_images(_as_images(values), change))
+            for key, values in parts.items()
+        }
+        parts = {key: mixed[key].reshape(values.shape) for key, values in parts.items()}
+        return parts, np.asarray(self.mixup.transform_labels(labels, change))
+
+
+def _as_images(values):
+    """Any (n, ...) as (n, height, width, channels), which Keras mixes."""
+    return values.reshape(len(values), -1, 1, 1)
+
+
+def stream(batches: Batches) -> tf.data.Dataset:
+    """Batches as a dataset that makes the next ones while the network learns from the last.
+
+    One thread makes them in order, so that two runs see the same.
+    """
+    free = lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32)  # noqa: E731
+    inputs = models.alone({key: free(values) for key, values in batches.parts.items()})
+    signature = inputs, free(batches.labels), tf.TensorSpec((None,), tf.float32)
+    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
+    return dataset.prefetch(tf.data.AUTOTUNE)
 
 
 def clip_bounds(table, rows) -> tuple[np.ndarray, np.ndarray]:

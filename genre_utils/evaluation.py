@@ -18,9 +18,17 @@ import pandas as pd
 from genre_utils import files
 
 METRICS = ("accuracy", "precision", "recall", "f1")
-MODEL_ORDER = ("cnn", "cnn1d", "rnn", "lstm", "gru", "hybrid", "dbn", "fusion", "svm", "knn")
+FAMILIES = ("cnn", "cnn1d", "rnn", "gru", "lstm", "hybrid", "hybrid_parallel")
+FAMILIES += ("mlp", "fusion", "dbn")
+MODEL_ORDER = (
+    *(name + end for name in FAMILIES for end in ("", "_tuned")),
+    "svm",
+    "logistic",
+    "knn",
+)
 PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
-FROM_RUN = ("hyperparameters", "parameters", "epochs", "training_seconds", "training_cpu_seconds")
+FROM_RUN = ("hyperparameters", "parameters", "multiply_adds_per_second", "epochs")
+FROM_RUN += ("training_seconds", "training_cpu_seconds", "inference_seconds")
 TRAIN_AGAIN = "Delete this file and train the model again."
 SPLIT_AGAIN = "Run notebook 01 again, then train every model again."
 
@@ -91,6 +99,17 @@ def track_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
     rows = predictions.astype(dict.fromkeys(columns, float))
     how = {"fold": "first", "y_true": "first"} | dict.fromkeys(columns, "mean")
     return most_probable(rows.groupby("track_id", as_index=False).agg(how))
+
+
+def plain_accuracy(predictions: pd.DataFrame) -> dict[str, float]:
+    """Share of right answers over whole tracks and over excerpts, without asking how sure."""
+    tables = {
+        "whole tracks": track_probabilities(predictions),
+        "excerpts": most_probable(predictions),
+    }
+    return {
+        name: float((table["y_true"] == table["y_pred"]).mean()) for name, table in tables.items()
+    }
 
 
 def group_confusions(predicted, groups: pd.Series, genres: list[str]) -> np.ndarray:

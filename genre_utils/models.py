@@ -5,15 +5,24 @@ hidden layers is, here, the number of convolutional, recurrent and dense layers 
 the paper does not say what it counts.
 """
 
-from dataclasses import asdict, dataclass
+from collections import Counter
+from dataclasses import asdict, dataclass, replace
+from typing import get_type_hints
 
 import keras
 import numpy as np
 from keras import layers
 
-#: What training may change anew in every epoch (see `batches`), and how it may balance genres.
-AUGMENTATIONS = ("masks", "random excerpts", "mixup")
-BALANCES = ("none", "weights", "sampling")
+#: What a setting may be, where it is a name; `augmentation` may be several (see `batches`).
+CHOICES = {
+    "activation": ("relu", "leaky_relu", "tanh"),
+    "optimizer": ("adam", "adamw", "sgd"),
+    "schedule": ("constant", "cosine"),
+    "balance": ("none", "weights", "sampling"),
+    "augmentation": ("masks", "random excerpts", "mixup"),
+}
+AUGMENTATIONS, BALANCES = CHOICES["augmentation"], CHOICES["balance"]
+TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 
 
 @dataclass(frozen=True)
@@ -23,22 +32,32 @@ class Hyperparameters:
     Attributes
     ----------
     learning_rate : float
+        At the start, if the schedule lowers it.
     batch_size : int
         Excerpts per step.
     hidden_layers : int
         Convolutional, recurrent and dense layers before the output.
-    activation, optimizer : str
-        Names that Keras knows.
+    activation, optimizer, schedule : str
+        From `CHOICES`. sgd has a momentum of 0.9; cosine lowers the rate to zero over all epochs
+        (Loshchilov and Hutter 2017).
     l2 : float
         Weight of the squared weights in the loss.
     dropout : float
         Share of units left out in training, before each dense layer.
+    label_smoothing : float
+        Share of each label that is spread evenly over the genres (Szegedy et al. 2016).
     augmentation : tuple of str
         From `AUGMENTATIONS`: what each epoch changes in the training excerpts.
     balance : str
         From `BALANCES`: whether rare genres weigh more in the loss, or are drawn more often.
     normalise : bool
         Whether mel bands are scaled by their statistics over the training excerpts.
+    fixed_epochs : int
+        Train for so many epochs, on the training and the inner validation part together; 0 to let
+        the validation part decide when to stop.
+    tuned_on : str
+        `splits.learning_hash` of the tracks that the settings were searched on; empty if they
+        were not searched.
     """
 
     learning_rate: float
@@ -46,24 +65,33 @@ class Hyperparameters:
     hidden_layers: int
     activation: str = "relu"
     optimizer: str = "adam"
+    schedule: str = "constant"
     l2: float = 1e-4
     dropout: float = 0.3
+    label_smoothing: float = 0.0
     augmentation: tuple[str, ...] = ()
     balance: str = "none"
     normalise: bool = True
+    fixed_epochs: int = 0
+    tuned_on: str = ""
 
     def __post_init__(self):
-        unknown = set(self.augmentation) - set(AUGMENTATIONS)
-        if unknown:
-            raise ValueError(
-                f"AUGMENTATION names {min(unknown)!r}; choose from {', '.join(AUGMENTATIONS)}."
-            )
-        if self.balance not in BALANCES:
-            raise ValueError(f"BALANCE is {self.balance!r}; choose one of {', '.join(BALANCES)}.")
+        for name, choices in CHOICES.items():
+            value = getattr(self, name)
+            unknown = set(value if isinstance(value, tuple) else [value]) - set(choices)
+            if unknown:
+                raise ValueError(
+                    f"{name.upper()} is {min(unknown)!r}; choose from {', '.join(choices)}."
+                )
 
     def as_json(self) -> dict:
         """All settings, as a JSON file gives them back."""
         return asdict(self) | {"augmentation": list(self.augmentation)}
+
+    @classmethod
+    def from_json(cls, settings: dict) -> "Hyperparameters":
+        """Undo `as_json`."""
+        return cls(**settings | {"augmentation": tuple(settings["augmentation"])})
 
 
 #: The starting profile: learning rate, batch size and hidden layers of Guo (2024), Table 2.
@@ -73,33 +101,101 @@ PAPER = {
     "hybrid": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=5),
 }
 
+#: A dense network on many features for few tracks: much dropout, a rate that falls to zero, and
+#: every track that may be learned from.
+MLP = Hyperparameters(
+    learning_rate=0.001,
+    batch_size=32,
+    hidden_layers=1,
+    optimizer="adamw",
+    schedule="cosine",
+    dropout=0.5,
+    augmentation=("mixup",),
+    fixed_epochs=10,
+)
 
-def build(name: str, shape: tuple[int, int], n_genres: int, hyperparameters, *, mean, variance):
+#: Settings of every model: the paper's, and for those that it lacks the ones of the same kind.
+DEFAULTS = PAPER | {
+    "cnn1d": PAPER["cnn"],
+    "lstm": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
+    "gru": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
+    "hybrid_parallel": PAPER["hybrid"],
+    "mlp": MLP,
+    "fusion": replace(MLP, hidden_layers=5),
+    "dbn": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
+}
+
+PRETRAINED = {"dbn"}  # models whose layers first learn without labels (see `training`)
+
+
+def family(name: str) -> str:
+    """Model that a name stands for: ``cnn`` for both ``cnn`` and ``cnn_tuned``.
+
+    Raises
+    ------
+    ValueError
+        If there is no such model.
+    """
+    known = name.removesuffix(TUNED)
+    if known not in BUILDERS:
+        raise ValueError(f"unknown model {name!r}; there are {', '.join(BUILDERS)}.")
+    return known
+
+
+def typical(settings: list[Hyperparameters]) -> Hyperparameters:
+    """One setting for several: the median of what is a quantity, the most frequent of the rest."""
+    if len(settings) == 1:
+        return settings[0]
+    chosen = {}
+    for name, kind in get_type_hints(Hyperparameters).items():
+        values = [getattr(one, name) for one in settings]
+        if kind is float:
+            chosen[name] = float(np.median(values))
+        else:
+            chosen[name] = Counter(values).most_common(1)[0][0]
+    return Hyperparameters(**chosen | {"tuned_on": ""})
+
+
+def reads(name: str) -> tuple[str, ...]:
+    """Inputs that a model reads, of ``log_mel`` and ``features``."""
+    return tuple(BUILDERS[family(name)])
+
+
+def alone(parts: dict):
+    """The only value of a dict, or the dict if it has several: as Keras takes inputs."""
+    return parts if len(parts) > 1 else next(iter(parts.values()))
+
+
+def build(name: str, shapes: dict, n_genres: int, settings: Hyperparameters, statistics: dict):
     """Build one of the models in `BUILDERS`, not yet compiled.
 
     Parameters
     ----------
     name : str
-    shape : tuple of int
-        Frames and mel bands of an excerpt.
+    shapes : dict of str to tuple of int
+        By input: frames and mel bands of ``log_mel``, and the number of handcrafted ``features``
+        of an excerpt. More than the model reads may be given.
     n_genres : int
-    hyperparameters : Hyperparameters
-    mean, variance : np.ndarray, shape (mels,)
-        Statistics of each mel band over the training tracks; the model holds them, so that what
-        is trained and what is used later are normalised alike.
+    settings : Hyperparameters
+    statistics : dict of str to pair of np.ndarray
+        By input: mean and variance of each mel band, or feature, over the training tracks. The
+        model holds them, so that what is trained and what is used later are normalised alike.
 
     Returns
     -------
     keras.Model
-        From log-mel excerpts (batch, frames, mels) to genre probabilities (batch, genres).
+        From log-mel excerpts (batch, frames, mels), features (batch, columns), or a dict of both,
+        to genre probabilities (batch, genres).
     """
-    inputs = keras.Input(shape, name="log_mel")
-    normalised = layers.Normalization(
-        axis=-1, mean=np.asarray(mean).tolist(), variance=np.asarray(variance).tolist()
-    )(inputs)
-    hidden = BUILDERS[name](normalised, hyperparameters)
-    outputs = layers.Dense(n_genres, activation="softmax", name="genre")(hidden)
-    return keras.Model(inputs, outputs, name=name)
+    inputs, hidden = {}, []
+    for key, builder in BUILDERS[family(name)].items():
+        inputs[key] = keras.Input(shapes[key], name=key)
+        mean, variance = (np.asarray(values).tolist() for values in statistics[key])
+        x = layers.Normalization(axis=-1, mean=mean, variance=variance)(inputs[key])
+        hidden.append(builder(x, settings))
+    joined = layers.Concatenate()(hidden) if len(hidden) > 1 else hidden[0]
+    outputs = layers.Dense(n_genres, activation="softmax", name="genre")(joined)
+    return keras.Model(alone(inputs), outputs, name=name)
 
 
 def build_cnn(x, settings: Hyperparameters):
@@ -109,24 +205,40 @@ def build_cnn(x, settings: Hyperparameters):
     return _dense(x, settings)
 
 
+def build_cnn1d(x, settings: Hyperparameters):
+    """One-dimensional convolutions over time, each seeing all mel bands, then one dense layer."""
+    for depth in range(1, settings.hidden_layers):
+        x = layers.Conv1D(
+            64 * depth,
+            5,
+            padding="same",
+            activation=settings.activation,
+            kernel_regularizer=keras.regularizers.L2(settings.l2),
+            name=f"convolution_{depth}",
+        )(x)
+        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.MaxPooling1D(min(2, x.shape[1]))(x)
+    x = layers.GlobalAveragePooling1D()(x)
+    return _dense(x, settings)
+
+
 def build_rnn(x, settings: Hyperparameters):
     """Simple recurrent layers (Elman 1990) over time, then one dense layer.
 
     Frames are averaged to about five a second first: a simple recurrent network forgets within
     tens of steps.
     """
-    x = layers.AveragePooling1D(_at_most(x.shape[1], 32))(x)
-    for depth in range(1, settings.hidden_layers):
-        x = layers.SimpleRNN(
-            64,
-            activation=settings.activation,
-            kernel_regularizer=keras.regularizers.L2(settings.l2),
-            return_sequences=True,
-            unroll=True,
-            name=f"recurrent_{depth}",
-        )(x)
-    x = layers.GlobalAveragePooling1D()(x)
-    return _dense(x, settings)
+    return _recurrent(x, settings, layers.SimpleRNN, activation=settings.activation, unroll=True)
+
+
+def build_lstm(x, settings: Hyperparameters):
+    """Bidirectional LSTM layers (Hochreiter and Schmidhuber 1997) in place of the rnn's."""
+    return _recurrent(x, settings, layers.LSTM)
+
+
+def build_gru(x, settings: Hyperparameters):
+    """Bidirectional GRU layers (Cho et al. 2014) in place of the rnn's."""
+    return _recurrent(x, settings, layers.GRU)
 
 
 def build_hybrid(x, settings: Hyperparameters):
@@ -135,6 +247,73 @@ def build_hybrid(x, settings: Hyperparameters):
     frames, bands, filters = x.shape[1:]
     x = layers.Reshape((frames, bands * filters))(x)
     x = layers.Bidirectional(layers.GRU(32), name="recurrent")(x)
+    return _dense(x, settings)
+
+
+def build_hybrid_parallel(x, settings: Hyperparameters):
+    """Convolutions and a bidirectional GRU side by side on the same spectrogram, then joined."""
+    local = _convolutions(x, settings, settings.hidden_layers - 2)
+    local = layers.GlobalAveragePooling2D()(local)
+    steps = layers.AveragePooling1D(_at_most(x.shape[1], 32))(x)
+    order = layers.Bidirectional(layers.GRU(32), name="recurrent")(steps)
+    return _dense(layers.Concatenate()([local, order]), settings)
+
+
+def build_dbn(x, settings: Hyperparameters):
+    """Deep belief network (Hinton, Osindero, Teh 2006): a stack of sigmoid layers.
+
+    Each is the hidden half of a restricted Boltzmann machine, whose weights training learns
+    without labels before it fine-tunes the stack (see `belief`). The excerpt is averaged to 8
+    frames of 32 bands first, since every unit sees all of it.
+    """
+    frames, bands = x.shape[1:]
+    x = layers.Reshape((frames, bands, 1))(x)
+    x = layers.AveragePooling2D((_at_most(frames, 8), _at_most(bands, 32)))(x)
+    x = layers.Flatten()(x)
+    for depth in range(1, settings.hidden_layers + 1):
+        x = layers.Dense(
+            128,
+            activation="sigmoid",
+            kernel_regularizer=keras.regularizers.L2(settings.l2),
+            name=f"belief_{depth}",
+        )(x)
+    return layers.Dropout(settings.dropout)(x)
+
+
+def build_mlp(x, settings: Hyperparameters):
+    """Dense layers on the handcrafted features of an excerpt."""
+    x = layers.Dropout(settings.dropout / 2)(x)
+    for depth in range(1, settings.hidden_layers + 1):
+        x = layers.Dense(
+            128,
+            activation=settings.activation,
+            kernel_regularizer=keras.regularizers.L2(settings.l2),
+            name=f"dense_features_{depth}",
+        )(x)
+        x = layers.Dropout(settings.dropout)(x)
+    return x
+
+
+def _fused_cnn(x, settings):
+    return build_cnn(x, replace(settings, hidden_layers=settings.hidden_layers - 1))
+
+
+def _fused_mlp(x, settings):
+    return build_mlp(x, replace(settings, hidden_layers=1))
+
+
+def _recurrent(x, settings, kind, **options):
+    """Recurrent layers over some 30 averaged frames, their mean over time, one dense layer."""
+    x = layers.AveragePooling1D(_at_most(x.shape[1], 32))(x)
+    for depth in range(1, settings.hidden_layers):
+        regularizer = keras.regularizers.L2(settings.l2)
+        options |= {"kernel_regularizer": regularizer, "return_sequences": True}
+        name = f"recurrent_{depth}"
+        if kind is layers.SimpleRNN:
+            x = kind(64, name=name, **options)(x)
+        else:
+            x = layers.Bidirectional(kind(32, **options), name=name)(x)
+    x = layers.GlobalAveragePooling1D()(x)
     return _dense(x, settings)
 
 
@@ -177,4 +356,16 @@ def _at_most(size, limit):
     return -(-size // limit)
 
 
-BUILDERS = {"cnn": build_cnn, "rnn": build_rnn, "hybrid": build_hybrid}
+#: What builds the part of each model that reads an input.
+BUILDERS = {
+    "cnn": {"log_mel": build_cnn},
+    "cnn1d": {"log_mel": build_cnn1d},
+    "rnn": {"log_mel": build_rnn},
+    "lstm": {"log_mel": build_lstm},
+    "gru": {"log_mel": build_gru},
+    "hybrid": {"log_mel": build_hybrid},
+    "hybrid_parallel": {"log_mel": build_hybrid_parallel},
+    "mlp": {"features": build_mlp},
+    "fusion": {"log_mel": _fused_cnn, "features": _fused_mlp},
+    "dbn": {"log_mel": build_dbn},
+}

@@ -25,6 +25,7 @@ AHEAD = 4  # jobs handed out per worker, so that none waits while a slow one is 
 #: Environment variables with which numerical libraries are told to compute on one thread.
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 THREADS += ("VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS")
+THREADS += ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 #: What decides a result: this package as this process has loaded it, and the libraries below it.
 CODE = files.sha256(
     files.source_hash(*sorted(path.stem for path in Path(__file__).parent.glob("*.py"))),

@@ -15,13 +15,15 @@ from scipy.cluster.hierarchy import dendrogram
 
 from genre_utils import audio, files
 
-MODEL_COLOURS = dict(
-    zip(
-        ("cnn", "rnn", "hybrid", "svm", "knn", "paper"),
-        (*sns.color_palette("colorblind", 5), (0.45, 0.45, 0.45)),
-        strict=True,
-    )
-)
+#: Models of one kind are near one another: blues, oranges, greens; tuned ones are darker.
+MODEL_COLOURS = {
+    "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
+    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "lstm": "#ece133", "gru": "#ca9161",
+    "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_parallel": "#7fcfb5",
+    "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
+    "logistic": "#8c3c00",
+    "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
+}  # fmt: skip
 
 
 def style() -> None:
@@ -264,7 +266,7 @@ def learning_curves(run: dict):
             (measure, "C0", "training"),
             (f"val_{measure}", "C1", "inner validation"),
         ):
-            curves = [fold["history"][key] for fold in run["folds"]]
+            curves = [fold["history"].get(key, []) for fold in run["folds"]]
             for curve in curves:
                 axis.plot(range(1, len(curve) + 1), curve, color=colour, alpha=0.25, lw=1)
             table = pd.DataFrame(curves)
@@ -692,3 +694,116 @@ def variants(table: pd.DataFrame):
     )
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return figure
+
+
+def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
+    """Score of every trial against each setting, the most important one first.
+
+    Parameters
+    ----------
+    trials : pd.DataFrame
+        What ``tuning/NAME.parquet`` holds: fold, state, value, and a column for each setting.
+    shares : dict of str to float
+        Importance of each setting, see `tuning.importance`.
+    usual : dict
+        The untuned value of each setting, which is marked.
+    """
+    finished = trials[trials["state"] == "COMPLETE"].copy()
+    finished["value"] -= finished.groupby("fold")["value"].transform("median")
+    names = sorted(shares, key=shares.get, reverse=True)
+    rows = -(-len(names) // 4)
+    figure, axes = plt.subplots(rows, 4, figsize=(8.4, 2.4 * rows), sharey=True, squeeze=False)
+    for axis, name in zip(axes.flat, names, strict=False):
+        column = finished[name]
+        if column.nunique() > 5 and name in ("learning_rate", "l2", "dropout"):
+            place, mark = column, usual[name]
+            if name != "dropout":
+                axis.set_xscale("log")
+        else:
+            values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
+            place = column.map(values.index) + np.linspace(-0.15, 0.15, len(column))
+            mark = values.index(usual[name]) if usual[name] in values else np.nan
+            axis.set_xticks(range(len(values)), [str(v) for v in values], fontsize="x-small")
+        axis.plot(place, finished["value"], ".", ms=4, alpha=0.5)
+        axis.axvline(mark, color="C1", lw=1.5, ls="--")
+        axis.set_title(f"{name.replace('_', ' ')} ({shares[name]:.0%})", fontsize="small")
+        axis.tick_params(labelsize="x-small")
+    for axis in axes.flat[len(names) :]:
+        axis.set_axis_off()
+    figure.supylabel("cross-entropy against the fold's median", fontsize="small")
+    figure.suptitle(
+        "Every finished trial; dashed: the untuned setting; in brackets: importance",
+        fontsize="medium",
+    )
+    return figure
+
+
+#: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
+UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
+
+
+def architecture(model, table: pd.DataFrame):
+    """Layers of a network from its inputs (top) to the genres (bottom), with what each costs.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A functional model.
+    table : pd.DataFrame
+        From `cost.layer_table`.
+    """
+    rows = table.set_index("layer")
+    feeds = _drawn_feeds(model, rows)
+    depth = {}
+    for name, sources in feeds.items():  # Keras lists a layer after those that feed it
+        depth[name] = 1 + max((depth[source] for source in sources), default=-1)
+    levels = pd.Series(depth)
+    beside = levels.groupby(levels).cumcount()
+    width = beside.max() + 1
+    figure, axes = plt.subplots(figsize=(min(7.2, 3.6 * width + 1.5), 0.52 * (levels.max() + 1)))
+    colours = dict(zip(rows["kind"].unique(), sns.color_palette("pastel", 99), strict=False))
+    for name, sources in feeds.items():
+        row, place = rows.loc[name], (beside[name], -depth[name])
+        shape = " x ".join(map(str, row["output_shape"])) if row["output_shape"] else ""
+        label = f"{name} ({row['kind']})\n{shape}"
+        if row["parameters"]:
+            label += f"; {row['parameters']:,} parameters"
+        axes.annotate(
+            label, place, ha="center", va="center", fontsize=7,
+            bbox={"boxstyle": "round", "fc": colours[row["kind"]], "ec": "0.6"},
+        )  # fmt: skip
+        for source in sources:
+            start = (beside[source], -depth[source])
+            style = {"arrowstyle": "-|>", "color": "0.4", "shrinkA": 11, "shrinkB": 11}
+            axes.annotate("", place, start, arrowprops=style, zorder=0)
+    axes.set(
+        xlim=(-0.6, width - 0.4), ylim=(-levels.max() - 0.6, 0.6), title=f"Layers of {model.name}"
+    )
+    axes.set_axis_off()
+    return figure
+
+
+def _drawn_feeds(model, rows):
+    """Layers that feed each drawn layer, through those that are not drawn."""
+    feeds, drawn = {}, {}
+    for layer in model.get_config()["layers"]:
+        sources = list(dict.fromkeys(_histories(layer["inbound_nodes"])))
+        through = [end for source in sources for end in drawn[source]]
+        if rows.loc[layer["name"], "kind"] in UNDRAWN:
+            drawn[layer["name"]] = through
+        else:
+            drawn[layer["name"]], feeds[layer["name"]] = [layer["name"]], through
+    return feeds
+
+
+def _histories(node):
+    """Names of the layers whose tensors a serialised Keras node takes in."""
+    if isinstance(node, dict):
+        if "keras_history" in node:
+            return [node["keras_history"][0]]
+        node = list(node.values())
+    return (
+        [name for part in node for name in _histories(part)]
+        if isinstance(node, list | tuple)
+        else []
+    )

@@ -10,6 +10,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sklearn.model_selection import StratifiedGroupKFold
 
+from genre_utils import files
+
 INNER_FOLDS = 6  # one of them is the inner validation part
 _JOINTS = re.compile(
     r"\s*(?:[,;&+/()\[\]]|\band\b|\bwith\b|\bfeat(?:uring)?\b\.?|\bft\b\.?|\bvs\b\.?)\s*"
@@ -165,7 +167,13 @@ def _fold_table(tracks, groups, part, fold):
     return pd.DataFrame(columns)
 
 
-def refuse_leakage(folds: pd.DataFrame, fold: int, **learned_from) -> None:
+def learning_hash(folds: pd.DataFrame, fold: int) -> str:
+    """Hash of all that may learn in a fold: the tracks outside its test part."""
+    learning = folds[(folds["fold"] == fold) & (folds["part"] != "test")]
+    return files.sha256(sorted(learning["track_id"]))
+
+
+def refuse_leakage(folds: pd.DataFrame, fold: int, *, tuned_on: str = "", **learned_from) -> None:
     """Refuse a fold in which anything that learns has met a test track or its group.
 
     Parameters
@@ -174,6 +182,8 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, **learned_from) -> None:
         track_id, fold, part, group.
     fold : int
         The fold to check.
+    tuned_on : str
+        `learning_hash` of the tracks on which settings were searched, if they were.
     **learned_from
         What learned or chose, and the track_ids that it learned from, for example
         ``weights=[...], normalisation=[...], early_stopping=[...]``.
@@ -192,6 +202,11 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, **learned_from) -> None:
         shared = groups.get(one, set()) & groups.get(other, set())
         if shared:
             raise LeakageError(f"fold {fold}: {min(shared)!r} is in both {one} and {other}.")
+    if tuned_on not in ("", learning_hash(folds, fold)):
+        raise LeakageError(
+            f"fold {fold}: its settings were tuned on other tracks than those it may learn from. "
+            "Search settings for these folds, or use untuned ones."
+        )
     allowed = set(table.loc[table["part"] != "test", "track_id"])
     for what, track_ids in learned_from.items():
         met = set(track_ids) - allowed

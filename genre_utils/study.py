@@ -17,7 +17,11 @@ from genre_utils import files
 NOTEBOOKS = files.ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 #: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
-MODELS_OF = {"03_cnn": {"cnn"}, "04_rnn": {"rnn"}, "05_hybrid": {"hybrid"}}
+MODELS_OF = {
+    "03_cnn": {"cnn", "cnn1d"},
+    "04_rnn": {"rnn", "gru", "lstm"},
+    "05_hybrid": {"hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"},
+}
 #: What TensorFlow writes when it starts, whatever its log level.
 NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
 #: Modules that decide how results are run and shown, not what they are.

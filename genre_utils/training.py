@@ -1,6 +1,9 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
+import csv
 import time
+from datetime import UTC, datetime
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 
@@ -8,9 +11,10 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
+from scipy.special import expit
 from tqdm import tqdm
 
-from genre_utils import batches, files, models, splits, store
+from genre_utils import batches, belief, cost, evaluation, files, models, splits, store
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -30,9 +34,9 @@ def cross_validate(
     study : Path
         Holds the feature store, ``tracks.parquet``, ``folds.parquet`` and ``corpus.json``.
     name : str
-        A model of `models.BUILDERS`.
-    hyperparameters : models.Hyperparameters, optional
-        By default the paper's.
+        A model of `models.BUILDERS`, or the tuned one of such a family.
+    hyperparameters : models.Hyperparameters or dict, optional
+        One for all folds, or one for each; by default those of `models.DEFAULTS`.
     epochs : int
         At most; the inner validation part decides when to stop.
     seed : int
@@ -44,7 +48,7 @@ def cross_validate(
     run : dict
         What ``runs/NAME.json`` holds.
     """
-    settings = hyperparameters or models.PAPER[name]
+    settings = hyperparameters or models.DEFAULTS[name]
     predictions, run = out_of_fold(study, name, load(study), settings, epochs=epochs, seed=seed)
     files.write_table(study / "predictions" / f"{name}.parquet", predictions)
     files.write_json(study / "runs" / f"{name}.json", run)
@@ -60,7 +64,8 @@ def out_of_fold(study: Path, name: str, data, settings, *, epochs: int, seed: in
         Where the folds that are done are kept.
     name : str
     data : Data
-    settings : models.Hyperparameters
+    settings : models.Hyperparameters or dict
+        One for all folds, or one for each.
     epochs, seed : int
     label : str, optional
         What the progress bar says; by default the model's name.
@@ -72,14 +77,19 @@ def out_of_fold(study: Path, name: str, data, settings, *, epochs: int, seed: in
         See `cross_validate`.
     """
     tables, runs = [], []
-    bar = tqdm(sorted(data.folds["fold"].unique()), desc=f"{label or name}, folds", unit="fold")
+    folds = sorted(data.folds["fold"].unique())
+    per_fold = settings if isinstance(settings, dict) else dict.fromkeys(folds, settings)
+    bar = tqdm(folds, desc=f"{label or name}, folds", unit="fold")
     for fold in bar:
-        table, run = _stored_or_trained(study, name, data, fold, settings, epochs, seed)
+        table, run = _stored_or_trained(study, name, data, fold, per_fold[fold], epochs, seed)
         tables.append(table)
         runs.append(run)
         bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
     predictions = pd.concat(tables, ignore_index=True)
     return predictions, _describe_run(name, settings, runs, data, epochs, seed)
+
+
+ARRAYS = {"log_mel": "excerpts", "features": "features"}  # input of a model, attribute of `Data`
 
 
 class Data:
@@ -88,23 +98,44 @@ class Data:
     def __init__(self, study: Path, folds: pd.DataFrame | None = None):
         self.excerpts, self.table = store.load_excerpts(study)
         self.folds = pd.read_parquet(study / "folds.parquet") if folds is None else folds
-        self.genres = files.read_json(study / "corpus.json")["genres"]
+        self.study = study
+        corpus = files.read_json(study / "corpus.json")
+        self.genres, self.protocol = corpus["genres"], corpus["protocol"]
+        described = files.read_json(study / "features.json")
+        self.excerpt_seconds = self.excerpts.shape[1] / described["frames_per_second"]
         tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
         self.y = self.table["track_id"].map(tracks["genre"]).map(self.genres.index).to_numpy()
         self.labels = np.eye(len(self.genres), dtype=np.float32)[self.y]
         self.hashes = {
-            "features": files.read_json(study / "features.json")["sha256"],
+            "features": described["sha256"],
             "folds": files.sha256(self.folds.to_csv(index=False)),
             "genres": files.sha256(self.genres),
             "code": files.source_hash(
-                "augmentation", "batches", "models", "splits", "store", "training"
+                "augmentation", "batches", "belief", "models", "splits", "store", "training"
             ),
         }
+
+    @cached_property
+    def features(self) -> np.ndarray:
+        """Handcrafted features of each excerpt, float32 (excerpts, columns)."""
+        summary = pd.read_parquet(self.study / "summary.parquet")
+        keys = ["track_id", "copy", "excerpt"]
+        ordered = self.table[keys].merge(summary, on=keys, how="left", validate="one_to_one")
+        return ordered.drop(columns=keys).to_numpy(np.float32)
+
+    def parts(self, name: str) -> dict[str, np.ndarray]:
+        """Each input that a model reads, all rows."""
+        return {key: getattr(self, ARRAYS[key]) for key in models.reads(name)}
+
+    def inputs(self, name: str, rows) -> np.ndarray | dict:
+        """What a model reads of the given rows: one array, or a dict of several."""
+        return models.alone({key: values[rows] for key, values in self.parts(name).items()})
 
     def keep(self, wanted) -> None:
         """Drop all excerpts but those where `wanted`, bool (excerpts,), holds."""
         if not np.all(wanted):
             rows = np.flatnonzero(wanted)
+            self.__dict__.pop("features", None)  # to be read anew, for these rows
             self.excerpts, self.y, self.labels = (
                 self.excerpts[rows],
                 self.y[rows],
@@ -112,6 +143,11 @@ class Data:
             )
             self.table = self.table.iloc[rows].reset_index(drop=True)
             self.hashes["rows"] = files.sha256(rows)
+
+    def show(self, excerpts) -> None:
+        """Put other views, (excerpts, frames, values), in place of the spectrograms."""
+        self.excerpts = excerpts
+        self.hashes["view"] = files.sha256(excerpts)
 
 
 def load(study: Path, folds: pd.DataFrame | None = None) -> Data:
@@ -122,6 +158,11 @@ def load(study: Path, folds: pd.DataFrame | None = None) -> Data:
 def fold_rows(data: Data, fold: int) -> dict[str, np.ndarray]:
     """Rows of the excerpts in each part of a fold; augmented copies serve training alone."""
     part = data.folds[data.folds["fold"] == fold].set_index("track_id")["part"]
+    return part_rows(data, part)
+
+
+def part_rows(data: Data, part: pd.Series) -> dict[str, np.ndarray]:
+    """Like `fold_rows`, for the part of each track_id."""
     parts = data.table["track_id"].map(part)
     original = data.table["copy"] == 0
     return {
@@ -131,7 +172,7 @@ def fold_rows(data: Data, fold: int) -> dict[str, np.ndarray]:
     }
 
 
-def train_fold(data: Data, fold: int, name: str, settings, *, epochs: int, seed: int, verbose=0):
+def train_fold(data: Data, fold: int, name: str, settings, *, epochs: int, seed: int):
     """Train a model on the training part of one fold, stopped by its inner validation part.
 
     Returns
@@ -144,76 +185,131 @@ def train_fold(data: Data, fold: int, name: str, settings, *, epochs: int, seed:
     Raises
     ------
     splits.LeakageError
-        If anything that learns met a track of the test part.
+        If anything that learns, or the search of the settings, met a track of the test part.
     """
     rows = fold_rows(data, fold)
     ids = {part: data.table["track_id"].to_numpy()[rows[part]] for part in rows}
     splits.refuse_leakage(
         data.folds,
         fold,
+        tuned_on=settings.tuned_on,
         weights=ids["train"],
         normalisation=ids["train"],
         early_stopping=ids["validation"],
     )
-    seed = seed * 1000 + int(fold)
-    model = _compiled(data, rows["train"], name, settings, seed=seed)
-    stop = keras.callbacks.EarlyStopping(
-        monitor="val_loss", patience=PATIENCE, restore_best_weights=True
-    )
-    history = _fit(
-        model,
-        data,
-        rows["train"],
-        settings,
-        seed=seed,
-        epochs=epochs,
-        validation_data=(data.excerpts[rows["validation"]], data.labels[rows["validation"]]),
-        callbacks=[stop],
-        verbose=verbose,
-    )
+    return learn(data, rows, name, settings, epochs=epochs, seed=seed * 1000 + int(fold))
+
+
+def learn(data: Data, rows: dict, name: str, settings, *, epochs: int, seed: int):
+    """Train a model on the rows ``train``, stopped by the rows ``validation``.
+
+    Parameters
+    ----------
+    data : Data
+    rows : dict of np.ndarray
+        Rows of the parts. Whoever calls makes sure that no test track is among them.
+    name : str
+    settings : models.Hyperparameters
+    epochs, seed : int
+
+    Returns
+    -------
+    model : keras.Model
+    history : dict
+        See `train_fold`.
+    """
+    train, held, options = rows["train"], rows["validation"], {}
+    if settings.fixed_epochs:
+        train, epochs = np.concatenate([train, held]), settings.fixed_epochs
+    else:
+        stop = keras.callbacks.EarlyStopping(
+            monitor="val_loss", patience=PATIENCE, restore_best_weights=True
+        )
+        given = data.inputs(name, held), data.labels[held]
+        options = {"validation_data": given, "callbacks": [stop]}
+    model = _compiled(data, train, name, settings, seed=seed, epochs=epochs)
+    history = _fit(model, data, train, name, settings, seed=seed, epochs=epochs, **options)
     return model, {key: [float(v) for v in values] for key, values in history.history.items()}
 
 
-def training_batches(data: Data, rows: np.ndarray, settings, *, seed: int) -> batches.Batches:
+def training_batches(data: Data, rows, settings, *, seed: int, name: str = "cnn"):
     """Batches of the given rows, changed and balanced as the settings say."""
-    parts = data.excerpts, data.table, data.y, rows, len(data.genres)
-    return batches.Batches(*parts, settings, seed=seed)
+    parts, genres = data.parts(name), len(data.genres)
+    return batches.Batches(parts, data.table, data.y, rows, genres, settings, seed=seed)
 
 
-def _fit(model, data, rows, settings, *, seed, **options):
+def untrained(data: Data, name: str, settings) -> keras.Model:
+    """Build a model for the data that has learned nothing, not even statistics: to look at."""
+    shapes = {key: values.shape[1:] for key, values in data.parts(name).items()}
+    statistics = {key: (np.zeros(shape[-1]), np.ones(shape[-1])) for key, shape in shapes.items()}
+    return models.build(name, shapes, len(data.genres), settings, statistics)
+
+
+def _fit(model, data, rows, name, settings, *, seed, **options):
     """Fit a model to excerpts as they are, or to what the settings make of them."""
     if settings.augmentation or settings.balance != "none":
-        changed = training_batches(data, rows, settings, seed=seed)
-        return model.fit(changed, shuffle=False, **options)
-    x, labels = data.excerpts[rows], data.labels[rows]
-    return model.fit(x, labels, batch_size=settings.batch_size, **options)
+        changed = training_batches(data, rows, settings, seed=seed, name=name)
+        return model.fit(batches.stream(changed), shuffle=False, verbose=0, **options)
+    x, labels = data.inputs(name, rows), data.labels[rows]
+    return model.fit(x, labels, batch_size=settings.batch_size, verbose=0, **options)
 
 
-def _compiled(data, rows, name, settings, seed):
+def _compiled(data, rows, name, settings, *, seed, epochs):
     """A fresh model, normalised by the given rows, whose every random number the seed decides."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    shape = data.excerpts.shape[1:]
-    statistics = {"mean": np.zeros(shape[1]), "variance": np.ones(shape[1])}  # change nothing
-    if settings.normalise:
-        learned = data.excerpts[rows]
-        statistics["mean"] = learned.mean(axis=(0, 1), dtype=np.float64)
-        statistics["variance"] = learned.var(axis=(0, 1), dtype=np.float64) + 1e-6
-    model = models.build(name, shape, len(data.genres), settings, **statistics)
-    optimizer = keras.optimizers.get(
-        {
-            "class_name": settings.optimizer,
-            "config": {"learning_rate": settings.learning_rate, "clipnorm": 1.0},
-        }
-    )
-    model.compile(optimizer, "categorical_crossentropy", metrics=["accuracy"])
+    parts = data.parts(name)
+    shapes = {key: values.shape[1:] for key, values in parts.items()}
+    statistics = {key: _statistics(values[rows]) for key, values in parts.items()}
+    if not settings.normalise and "log_mel" in parts:
+        bands = shapes["log_mel"][1]
+        statistics["log_mel"] = np.zeros(bands), np.ones(bands)  # which change nothing
+    model = models.build(name, shapes, len(data.genres), settings, statistics)
+    if models.family(name) in models.PRETRAINED:
+        _pretrain(model, data.excerpts[rows], seed)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+    steps = epochs * -(-len(rows) // settings.batch_size)
+    model.compile(_optimizer(settings, steps), loss, metrics=["accuracy"])
+    model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the step twice
     return model
+
+
+def _statistics(values):
+    """Mean and variance of each column of an array, (..., columns)."""
+    axes = tuple(range(values.ndim - 1))
+    mean = values.mean(axis=axes, dtype=np.float64)
+    return mean, values.var(axis=axes, dtype=np.float64) + 1e-6
+
+
+def _optimizer(settings, steps):
+    """The optimizer that the settings name, whose schedule spans `steps` steps."""
+    rate = settings.learning_rate
+    if settings.schedule == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+    momentum = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
+    kinds = {
+        "adam": keras.optimizers.Adam,
+        "adamw": keras.optimizers.AdamW,
+        "sgd": keras.optimizers.SGD,
+    }
+    return kinds[settings.optimizer](rate, clipnorm=1.0, **momentum)
+
+
+def _pretrain(model, x, seed):
+    """Learn the layers of a deep belief network, each from what the last one says."""
+    stack = [layer for layer in model.layers if layer.name.startswith("belief_")]
+    visible = keras.Model(model.input, stack[0].input).predict(x, batch_size=256, verbose=0)
+    for layer in stack:
+        kind = "gaussian" if layer is stack[0] else "binary"
+        weights, bias = belief.boltzmann_machine(visible, layer.units, kind=kind, seed=seed)
+        layer.set_weights([weights, bias])
+        visible = expit(visible @ weights + bias)
 
 
 def predict(model, data: Data, rows: np.ndarray, fold: int) -> pd.DataFrame:
     """Predict excerpts, as ``predictions/NAME.parquet`` keeps them."""
-    probabilities = model.predict(data.excerpts[rows], batch_size=256, verbose=0)
+    probabilities = model.predict(data.inputs(model.name, rows), batch_size=256, verbose=0)
     table = data.table.iloc[rows][["track_id", "excerpt"]].reset_index(drop=True)
     table["fold"] = fold
     table["y_true"] = [data.genres[i] for i in data.y[rows]]
@@ -233,23 +329,74 @@ def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
         "seconds": time.perf_counter() - wall,
         "cpu_seconds": time.process_time() - cpu,
         "epochs": len(history["loss"]),
-        "best_epoch": int(np.argmin(history["val_loss"])) + 1,
+        "best_epoch": _best_epoch(history),
         "parameters": model.count_params(),
+        "multiply_adds": cost.multiply_adds(model),
+        "inference_seconds": _inference_seconds(model, data),
         "history": history,
     }
     predictions = predict(model, data, fold_rows(data, fold)["test"], int(fold))
+    if data.protocol == "fixed":
+        _log_look(study, name, settings, predictions, run)
     files.write_json(place.with_suffix(".json"), run)
     files.write_table(place, predictions)  # last: its presence says that the fold is whole
     return predictions, run
 
 
+def _best_epoch(history):
+    """Epoch whose weights were kept: the best on inner validation, or the last without one."""
+    return (
+        int(np.argmin(history["val_loss"])) + 1 if "val_loss" in history else len(history["loss"])
+    )
+
+
+def _inference_seconds(model, data):
+    """Median of the wall seconds that a model takes for all excerpts of one track."""
+    rows = np.flatnonzero(data.table["track_id"] == data.table["track_id"].iloc[0])
+    x, taken = data.inputs(model.name, rows), []
+    model.predict_on_batch(x)  # the first time it is traced
+    for _ in range(9):
+        start = time.perf_counter()
+        model.predict_on_batch(x)
+        taken.append(time.perf_counter() - start)
+    return float(np.median(taken))
+
+
+def _log_look(study, name, settings, predictions, run):
+    """Add a line to ``looks.csv``: each look at the part that a fixed split reports on counts.
+
+    Whoever chooses by what they see there has tuned on it, so that its accuracy is no longer that
+    of unseen music: the file says how often it was looked at, and what was seen.
+    """
+    tracks = evaluation.track_probabilities(predictions)
+    look = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": name,
+        "tracks": len(tracks),
+        "accuracy": round(float((tracks["y_true"] == tracks["y_pred"]).mean()), 4),
+        "epochs": run["epochs"],
+        "settings": files.sha256(settings.as_json())[:16],
+    }
+    path = study / "looks.csv"
+    first = not path.exists()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, look, lineterminator="\n")
+        if first:
+            writer.writeheader()
+        writer.writerow(look)
+
+
 def _describe_run(name, settings, runs, data, epochs, seed):
+    per_fold = list(settings.values()) if isinstance(settings, dict) else [settings]
     return {
         "model": name,
         "seed": seed,
-        "hyperparameters": settings.as_json(),
+        "hyperparameters": models.typical(per_fold).as_json(),
+        "hyperparameters_per_fold": [one.as_json() for one in per_fold],
         "max_epochs": epochs,
         "parameters": runs[0]["parameters"],
+        "multiply_adds_per_second": runs[0]["multiply_adds"] / data.excerpt_seconds,
+        "inference_seconds": float(np.median([run["inference_seconds"] for run in runs])),
         "epochs": int(np.median([run["best_epoch"] for run in runs])),
         "training_seconds": sum(run["seconds"] for run in runs),
         "training_cpu_seconds": sum(run["cpu_seconds"] for run in runs),
@@ -263,7 +410,7 @@ def _versions():
     return {"tensorflow": tf.__version__, "keras": version("keras"), "numpy": np.__version__}
 
 
-def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, seed: int = 0):
+def fit_final(study: Path, name: str, accuracy: float, *, seed: int = 0):
     """Fit a model once more, on all tracks, for the median best epoch of its folds, and save it.
 
     No track is left to test it on: its accuracy is the cross-validated one, which the sidecar
@@ -276,8 +423,6 @@ def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, 
     name : str
     accuracy : float
         Cross-validated accuracy of whole tracks.
-    hyperparameters : models.Hyperparameters, optional
-        By default the paper's.
     seed : int
 
     Returns
@@ -285,11 +430,11 @@ def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, 
     Path
         ``models/NAME.keras``; ``models/NAME.json`` beside it is the sidecar.
     """
-    settings = hyperparameters or models.PAPER[name]
     data = load(study)
     described = files.read_json(study / "features.json")
     corpus = files.read_json(study / "corpus.json")
-    epochs = files.read_json(study / "runs" / f"{name}.json")["epochs"]
+    run = files.read_json(study / "runs" / f"{name}.json")
+    settings, epochs = models.Hyperparameters.from_json(run["hyperparameters"]), run["epochs"]
     sidecar = {
         "model": name,
         "labels": data.genres,
@@ -312,8 +457,10 @@ def fit_final(study: Path, name: str, accuracy: float, hyperparameters=None, *, 
         if stored | {"accuracy": accuracy, "sha256": None} == sidecar | {"sha256": None}:
             return path
     rows = np.arange(len(data.table))
-    model = _compiled(data, rows, name, settings, seed=seed * 1000 + 999)
-    _fit(model, data, rows, settings, seed=seed * 1000 + 999, epochs=epochs, verbose=0)
+    seed = seed * 1000 + 999
+    planned = settings.fixed_epochs or run["max_epochs"]
+    model = _compiled(data, rows, name, settings, seed=seed, epochs=planned)
+    _fit(model, data, rows, name, settings, seed=seed, epochs=epochs)
     with files.written_whole(path) as temporary:
         model.save(temporary)
     files.write_json(beside, sidecar | {"sha256": files.sha256(path.read_bytes())})

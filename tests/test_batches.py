@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from keras import tree
 from sklearn.utils.class_weight import compute_class_weight
 
 from genre_utils import batches, models
@@ -30,20 +30,17 @@ def music():
 def made(music, rows=None, genres=2, seed=0, **settings):
     rows = np.arange(len(music[2])) if rows is None else rows
     settings = replace(models.PAPER["cnn"], batch_size=8, **settings)
-    return batches.Batches(*music, rows, genres, settings, seed=seed)
+    parts, table, y = {"log_mel": music[0]}, *music[1:]
+    return batches.Batches(parts, table, y, rows, genres, settings, seed=seed)
 
 
 def epoch(made):
-    return [
-        np.concatenate(parts) for parts in zip(*(made[i] for i in range(len(made))), strict=True)
-    ]
+    return [np.concatenate(parts) for parts in zip(*made, strict=True)]
 
 
 def test_without_changes_an_epoch_is_each_excerpt_once_in_another_order(music):
     both = made(music)
-    first = epoch(both)
-    both.on_epoch_begin()
-    second = epoch(both)
+    first, second = epoch(both), epoch(both)
     for x, labels, weights in (first, second):
         order = np.argsort(x[:, 0, 0])
         np.testing.assert_array_equal(x[order], music[0])
@@ -55,12 +52,11 @@ def test_without_changes_an_epoch_is_each_excerpt_once_in_another_order(music):
 @pytest.mark.parametrize("changes", [models.AUGMENTATIONS, ("mixup",), ("masks",)])
 def test_the_seed_the_epoch_and_the_number_decide_a_batch(music, changes):
     one, same, other = (made(music, seed=seed, augmentation=changes) for seed in (1, 1, 2))
-    for a, b in zip(one[2], [same[0], same[2]][1], strict=True):  # whatever was asked for before
+    first, second = epoch(one), epoch(one)
+    for a, b in zip(first, epoch(same), strict=True):
         np.testing.assert_array_equal(a, b)
-    assert not np.array_equal(one[0][0], other[0][0])
-    before = one[0][0]
-    one.on_epoch_begin()
-    assert not np.array_equal(before, one[0][0])
+    assert not np.array_equal(first[0], epoch(other)[0])
+    assert not np.array_equal(first[0], second[0])
 
 
 def test_random_excerpts_stay_inside_their_clip_and_the_training_rows(music):
@@ -69,7 +65,6 @@ def test_random_excerpts_stay_inside_their_clip_and_the_training_rows(music):
     starts = []
     for _ in range(30):
         x, labels, _ = epoch(some)
-        some.on_epoch_begin()
         np.testing.assert_array_equal(np.diff(x[:, :, 0], axis=1), 1)  # frames that follow on
         clip, start = np.divmod(x[:, 0, 0].astype(int), 1000)
         assert set(clip // 2) <= {1, 4}
@@ -89,13 +84,15 @@ def test_a_clip_in_pieces_is_refused(music):
 
 
 def test_mixup_is_convex_and_the_labels_are_mixed_alike(music):
-    for x, labels, _ in (made(music, augmentation=("mixup",))[i] for i in range(4)):
+    for x, labels, _ in made(music, augmentation=("mixup",)):
         assert np.allclose(labels.sum(axis=1), 1) and (labels >= 0).all()
         assert music[0].min() <= x.min() and x.max() <= music[0].max()
     # where the picture says the genre, the blend of pictures says the blend of labels
     telling = np.broadcast_to(music[2][:, None, None], music[0].shape).astype(np.float32)
     blended = [
-        made((telling, *music[1:]), seed=seed, augmentation=("mixup",))[0] for seed in range(5)
+        batch
+        for seed in range(2)
+        for batch in made((telling, *music[1:]), seed=seed, augmentation=("mixup",))
     ]
     for x, labels, _ in blended:
         np.testing.assert_allclose(x[:, 0, 0], labels[:, 1], atol=1e-6)
@@ -135,19 +132,22 @@ def test_sampling_draws_equal_shares_of_each_genre(sizes, seed):
         assert np.ptp(times) <= 1 and len(times) == size
 
 
-def test_keras_asks_for_each_batch_of_an_epoch_in_order(music, monkeypatch):
-    asked, real = [], batches.Batches.__getitem__
-    monkeypatch.setattr(
-        batches.Batches, "__getitem__",
-        lambda self, i: asked.append((self.epoch, i)) or real(self, i),
-    )  # fmt: skip
-    model = keras.Sequential([keras.Input((FRAMES, MELS)), keras.layers.Flatten()])
-    model.add(keras.layers.Dense(2, activation="softmax"))
-    model.compile("sgd", "categorical_crossentropy")
-    some = made(music)
-    model.fit(some, epochs=2, shuffle=False, verbose=0)
-    begun = some.epoch - 1  # Keras begins each epoch once; the first is dealt beforehand
-    assert asked[-10:] == [(begun, i) for i in range(5)] + [(begun + 1, i) for i in range(5)]
+def test_a_stream_gives_the_same_epochs_and_mixes_features_as_it_mixes_excerpts(music):
+    settings = replace(models.PAPER["cnn"], batch_size=8, augmentation=("mixup",))
+    features = np.stack([music[0][:, 0, 0], -music[0][:, 0, 0]], axis=1)
+    parts, rows = {"log_mel": music[0], "features": features}, np.arange(len(music[2]))
+    plain, streamed = (
+        batches.Batches(parts, *music[1:], rows, 2, settings, seed=1) for _ in range(2)
+    )
+    dataset = batches.stream(streamed)
+    assert len(dataset) == len(plain)
+    for _ in range(2):  # epochs
+        for ours, theirs in zip(plain, dataset, strict=True):
+            for a, b in zip(tree.flatten(ours), tree.flatten(theirs), strict=True):
+                np.testing.assert_array_equal(a, b)
+            seen = ours[0]
+            np.testing.assert_allclose(seen["features"][:, 0], seen["log_mel"][:, 0, 0], rtol=1e-5)
+            np.testing.assert_allclose(seen["features"].sum(axis=1), 0, atol=1e-2)
 
 
 @pytest.mark.parametrize("wrong", [{"augmentation": ("mask",)}, {"balance": "sample"}])

@@ -496,7 +496,7 @@ def test_results_grouped_by_track_say_so(tmp_path):
 def test_models_come_in_the_papers_order_then_by_name(tmp_path):
     names = ["zebra", "svm", "cnn_tuned", "hybrid", "rnn", "cnn"]
     study = make_study(tmp_path, models=names)
-    expected = ["cnn", "rnn", "hybrid", "svm", "cnn_tuned", "zebra"]
+    expected = ["cnn", "cnn_tuned", "rnn", "hybrid", "svm", "zebra"]
     assert evaluation.finished_models(study) == expected
 
 

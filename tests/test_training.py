@@ -12,39 +12,11 @@ from genre_utils import evaluation, files, splits
 
 keras = pytest.importorskip("keras")
 
+from small_study import GENRES, small_study_fixture  # noqa: E402, F401
+
 from genre_utils import batches, models, training  # noqa: E402
 
-GENRES = ["jazz", "rock"]
 EPOCHS = 2
-
-
-@pytest.fixture(scope="module")
-def small_study(tmp_path_factory):
-    """A study of made-up spectrograms: two genres that differ in one band, six artists each."""
-    study = tmp_path_factory.mktemp("study")
-    rng = np.random.default_rng(0)
-    rows = [
-        (f"{genre}/{artist}{n}", genre, f"{genre} {artist}")
-        for genre in GENRES
-        for artist in "abcdef"
-        for n in range(2)
-    ]
-    tracks = pd.DataFrame(rows, columns=["track_id", "genre", "artist"]).assign(status="used")
-    sound = rng.random((len(tracks), 40, 16), dtype=np.float32)
-    sound[tracks["genre"] == "rock", :, 3] += 1.0
-    np.save(study / "features.npy", sound)
-    index = tracks[["track_id"]].assign(copy=0, frames=40)
-    files.write_table(study / "features.parquet", index)
-    described = {"recipe": None, "excerpt_seconds": 0.8, "frames_per_second": 10.0, "sha256": "0"}
-    files.write_json(study / "features.json", described)
-    files.write_table(study / "tracks.parquet", tracks)
-    folds = splits.make_folds(tracks, folds=2, group_by="artist", seed=0)
-    files.write_table(study / "folds.parquet", folds)
-    corpus = {"name": "folder", "synthetic": False, "tracks": 24, "artists": 12}
-    files.write_json(
-        study / "corpus.json", corpus | {"genres": GENRES, "sha256": "1", "group_by": "artist"}
-    )
-    return study
 
 
 @pytest.fixture
@@ -57,13 +29,18 @@ def trained(study, name="rnn", **options):
     return training.cross_validate(study, name, **{"epochs": EPOCHS, "seed": 0, **options})
 
 
+def built(name, shapes, settings):
+    """A model for four genres whose statistics change nothing."""
+    statistics = {key: (np.zeros(shape[-1]), np.ones(shape[-1])) for key, shape in shapes.items()}
+    return models.build(name, shapes, 4, settings, statistics)
+
+
 @pytest.mark.parametrize("name", sorted(models.BUILDERS))
 @pytest.mark.parametrize("shape", [(129, 64), (66, 128), (20, 16)])
 def test_every_model_reads_any_frame_rate_and_number_of_bands(name, shape):
-    settings = models.PAPER[name]
-    bands = shape[1]
-    model = models.build(name, shape, 4, settings, mean=np.zeros(bands), variance=np.ones(bands))
-    out = model(np.random.default_rng(0).random((3, *shape), dtype=np.float32))
+    shapes, rng = {"log_mel": shape, "features": (7,)}, np.random.default_rng(0)
+    x = {key: rng.random((3, *shapes[key]), dtype=np.float32) for key in models.reads(name)}
+    out = built(name, shapes, models.DEFAULTS[name])(models.alone(x))
     assert out.shape == (3, 4)
     np.testing.assert_allclose(np.sum(out, axis=1), 1.0, rtol=1e-5)
 
@@ -72,16 +49,17 @@ def test_every_model_reads_any_frame_rate_and_number_of_bands(name, shape):
 @pytest.mark.parametrize("hidden_layers", [3, 4, 5])
 def test_hidden_layers_are_what_the_setting_says(name, hidden_layers):
     settings = models.Hyperparameters(0.001, 32, hidden_layers)
-    model = models.build(name, (66, 64), 4, settings, mean=np.zeros(64), variance=np.ones(64))
+    model = built(name, {"log_mel": (66, 64), "features": (7,)}, settings)
+    kinds = keras.layers
     counted = (
-        keras.layers.Conv2D, keras.layers.SimpleRNN, keras.layers.Bidirectional, keras.layers.Dense
+        kinds.Conv1D, kinds.Conv2D, kinds.SimpleRNN, kinds.Bidirectional, kinds.Dense
     )  # fmt: skip
     assert sum(isinstance(layer, counted) for layer in model.layers) == hidden_layers + 1  # output
 
 
 def test_convolution_parameters_match_a_hand_count():
     settings = models.PAPER["cnn"]
-    model = models.build("cnn", (66, 64), 4, settings, mean=np.zeros(64), variance=np.ones(64))
+    model = built("cnn", {"log_mel": (66, 64)}, settings)
     convolutions = 16 * (9 * 1 + 1) + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1)
     normalised = 4 * (16 + 32 + 64)
     dense = 64 * (64 + 1) + 4 * (64 + 1)
@@ -119,7 +97,7 @@ def test_two_runs_with_every_change_agree_bit_for_bit(study):
 def tiny(monkeypatch):
     """One dense layer in place of the recurrent ones, where the network is not what is tested."""
     tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-    monkeypatch.setitem(models.BUILDERS, "rnn", tiny)
+    monkeypatch.setitem(models.BUILDERS, "rnn", {"log_mel": tiny})
 
 
 def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch):
@@ -244,10 +222,10 @@ def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(study, ti
     assert run["hyperparameters"]["augmentation"] == ["masks"]
     assert json.loads((study / "runs" / "rnn.json").read_text()) == run
     assert len(list((study / "folds_done" / "rnn").glob("*.parquet"))) == 4
-    path = training.fit_final(study, "rnn", 0.75, settings, seed=0)
+    path = training.fit_final(study, "rnn", 0.75, seed=0)
     assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
     before = path.stat().st_mtime_ns
-    assert training.fit_final(study, "rnn", 0.75, settings, seed=0).stat().st_mtime_ns == before
+    assert training.fit_final(study, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
 
 
 def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study):
@@ -263,3 +241,80 @@ def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study):
     np.testing.assert_allclose(np.ravel(layer.mean), data.excerpts.mean(axis=(0, 1)), rtol=1e-4)
     before = path.stat().st_mtime_ns
     assert training.fit_final(study, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
+
+
+@pytest.mark.parametrize("optimizer", models.CHOICES["optimizer"])
+def test_every_optimizer_follows_the_schedule_to_its_end(study, tiny, optimizer):
+    data = training.load(study)
+    settings = replace(models.PAPER["rnn"], optimizer=optimizer, schedule="cosine", batch_size=16)
+    model, history = training.train_fold(data, 0, "rnn", settings, epochs=2, seed=0)
+    assert model.optimizer.name.replace("_", "") == optimizer and len(history["loss"]) == 2
+    assert float(model.optimizer.learning_rate) < 1e-6  # where the cosine ends
+
+
+def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
+    data = training.load(study)
+    settings = replace(models.PAPER["rnn"], label_smoothing=0.2)
+    model, _ = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
+    sure = keras.ops.array([[1.0, 0.0]])
+    assert float(model.loss(sure, sure)) > 1.0
+
+
+def test_each_look_at_a_fixed_split_is_written_down_once(study, tiny):
+    corpus = files.read_json(study / "corpus.json")
+    files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
+    for seed in (0, 0, 1):  # the second time the stored folds are read
+        predictions, _ = trained(study, seed=seed)
+    looks = pd.read_csv(study / "looks.csv")
+    assert list(looks["model"]) == ["rnn"] * 4 and looks["tracks"].sum() == 2 * 24
+    last = evaluation.plain_accuracy(predictions)["whole tracks"]
+    assert looks["accuracy"][2:].mean() == pytest.approx(last, abs=1e-3)
+
+
+def test_a_belief_network_learns_before_it_sees_labels_and_from_training_alone(study):
+    data = training.load(study)
+    rows = training.fold_rows(data, 0)
+    options = {"seed": 0, "epochs": 1}
+    model = training._compiled(data, rows["train"], "dbn", models.DEFAULTS["dbn"], **options)
+    learned = model.get_layer("belief_1").get_weights()[0]
+    keras.utils.set_random_seed(0)
+    fresh = training.untrained(data, "dbn", models.DEFAULTS["dbn"])
+    assert not np.allclose(learned, fresh.get_layer("belief_1").get_weights()[0], atol=0.05)
+    data.excerpts[rows["test"]] = 1000.0
+    data.excerpts[rows["validation"]] = -1000.0
+    again = training._compiled(data, rows["train"], "dbn", models.DEFAULTS["dbn"], **options)
+    np.testing.assert_array_equal(again.get_layer("belief_1").get_weights()[0], learned)
+
+
+def test_the_fusion_reads_the_features_of_each_excerpt_scaled_by_the_training_part(study):
+    summary = pd.read_parquet(study / "summary.parquet").sample(frac=1, random_state=0)
+    files.write_table(study / "summary.parquet", summary)  # in any order
+    data = training.load(study)
+    rows = training.fold_rows(data, 0)
+    key = ["track_id", "copy", "excerpt"]
+    row = data.table.iloc[7]
+    expected = summary.set_index(key).loc[tuple(row[key]), ["tempo", "brightness"]]
+    np.testing.assert_allclose(data.features[7], expected, rtol=1e-6)
+    model, _ = training.train_fold(data, 0, "fusion", models.DEFAULTS["fusion"], epochs=1, seed=0)
+    scale = [layer for layer in model.layers if isinstance(layer, keras.layers.Normalization)]
+    means = [np.ravel(layer.mean) for layer in scale]
+    expected = data.features[rows["train"]].mean(axis=0)
+    assert any(len(m) == 2 and np.allclose(m, expected, rtol=1e-4) for m in means)
+    table = training.predict(model, data, rows["test"], 0)
+    assert len(table) == len(rows["test"]) and np.isfinite(table["p_rock"]).all()
+
+
+def test_typical_settings_take_the_median_and_the_most_frequent():
+    base = models.DEFAULTS["cnn"]
+    several = [
+        replace(base, learning_rate=rate, optimizer=name, tuned_on=name)
+        for rate, name in ((0.1, "sgd"), (0.3, "adam"), (0.2, "sgd"))
+    ]
+    typical = models.typical(several)
+    assert (typical.learning_rate, typical.optimizer, typical.tuned_on) == (0.2, "sgd", "")
+    assert models.typical(several[:1]) == several[0]
+
+
+def test_an_unknown_model_is_refused_with_those_there_are():
+    with pytest.raises(ValueError, match="cnn1d, rnn"):
+        models.family("cnn_tuned_tuned")
