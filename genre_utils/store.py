@@ -128,7 +128,10 @@ def extract_from_store(
         "excerpt_seconds": excerpt_seconds,
         "families": [name for name, family in features.FAMILIES.items() if family.from_log_mel],
         "sha256": files.sha256(
-            list(index["track_id"]), list(tracks["md5"]), [clip_seconds, excerpt_seconds]
+            list(index["track_id"]),
+            list(tracks["md5"]),
+            [clip_seconds, excerpt_seconds],
+            files.source_hash("features"),
         ),
     }
 

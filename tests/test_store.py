@@ -266,6 +266,7 @@ def test_a_store_gives_the_families_that_follow_from_log_mel(tmp_path):
         tracks, log_mel, tmp_path, clip_seconds=3.0, excerpt_seconds=1.0
     )
     mels = ["log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "onset_strength"]
+    mels += ["modulation"]
     assert described["families"] == mels
     assert described["recipe"] is None
     np.testing.assert_array_equal(np.load(tmp_path / "features.npy"), log_mel.astype(np.float32))

@@ -8,9 +8,9 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from small_study import small_study_fixture  # noqa: F401
 
 from genre_utils import files, models, splits, training, tuning
+from small_study import small_study_fixture  # noqa: F401
 
 NAME = "cnn1d"
 
