@@ -193,7 +193,7 @@ def settings_of(run: dict) -> dict:
     """Hyperparameters of a training; those of the peer are as published."""
     if run["network"] == "peer":
         return {"learning_rate": 0.001, "batch_size": BATCH, "optimizer": "adam"}
-    return models.PAPER[run["network"]].as_json()
+    return models.DEFAULTS[run["network"]].as_json()
 
 
 def measure(run: dict, data: training.Data, study: Path) -> dict:
@@ -204,7 +204,7 @@ def measure(run: dict, data: training.Data, study: Path) -> dict:
         model, history = train_peer(data, study, stopping=run["stopping"], **settings)
     else:
         name = run["network"]
-        model, history = training.train_fold(data, 0, name, models.PAPER[name], **settings)
+        model, history = training.train_fold(data, 0, name, models.DEFAULTS[name], **settings)
     took = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     if run["network"] == "peer":
         predictions = predict_peer(model, data, study)
@@ -350,7 +350,7 @@ def main():
     """Measure, show tables, and keep the measurements as JSON if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, help="store (default: gtzan_mel of the data folder)")
-    parser.add_argument("--model", choices=sorted(models.PAPER), default="cnn")
+    parser.add_argument("--model", choices=sorted(models.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
     parser.add_argument("--full", type=int, default=150, help="epochs of the peer in full, or 0")

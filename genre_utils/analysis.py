@@ -487,3 +487,30 @@ def in_brackets(low, high) -> list[str]:
     """Write intervals for a table: ``[0.10, 0.32]``, and ``-`` where there is none."""
     limits = zip(low, high, strict=True)
     return ["-" if np.isnan(a) else f"[{a:.2f}, {b:.2f}]" for a, b in limits]
+
+
+def modulation_strength(by_track: pd.DataFrame, genre_of) -> pd.DataFrame:
+    """Mean strength of modulations in each genre, over the regions of the mel axis.
+
+    Parameters
+    ----------
+    by_track : pd.DataFrame
+        From `track_means`.
+    genre_of : np.ndarray, shape (tracks,)
+
+    Returns
+    -------
+    pd.DataFrame
+        genre, rate, scale, value: in standard deviations over tracks, see `plots.modulations`.
+    """
+    wanted = [c for c in by_track if features.family_of(c) == "modulation" and c.endswith("mean")]
+    strength = by_track[wanted].to_numpy().reshape(len(by_track), len(features.MODULATIONS), -1)
+    strength = strength.mean(axis=2)
+    standard = (strength - strength.mean(axis=0)) / (strength.std(axis=0) + 1e-12)
+    means = pd.DataFrame(standard).groupby(np.asarray(genre_of)).mean()
+    rows = [
+        (genre, *place, value)
+        for genre, row in means.iterrows()
+        for place, value in zip(features.MODULATIONS, row, strict=True)
+    ]
+    return pd.DataFrame(rows, columns=["genre", "rate", "scale", "value"])

@@ -29,6 +29,14 @@ MEDIAN = 31  # frames, and bins, over which music is split into harmonic and per
 MODULATION_FRAMES, MODULATION_BANDS = 11.0, 64  # frames a second and bands that it is read from
 MODULATION_RATES = (0.4, 0.8, 1.6, 3.2, 5.5)  # Hz: how fast a pattern comes and goes
 MODULATION_SCALES = (4.0, 8.0, 16.0)  # cycles over all mel bands: how fine a pattern is in pitch
+#: Rate and scale of each filter; a negative scale is a pattern that falls in pitch, a rate of 0 one
+#: that stays.
+MODULATIONS = [
+    (rate, sign * scale)
+    for rate in MODULATION_RATES
+    for scale in (0.0, *MODULATION_SCALES)
+    for sign in ((1, -1) if scale else (1,))
+] + [(0.0, scale) for scale in MODULATION_SCALES]
 MODULATION_REGIONS = 8  # parts of the mel axis in which its strength is averaged
 AMIN = 1e-10  # least power that has a logarithm
 BLOCK = 64  # frames computed at a time: few enough to stay in a core's own cache
@@ -615,17 +623,10 @@ def _gabor_bank(shape, frames_per_second, stretch):
     scale, rate = (scipy.fft.fftfreq(size) for size in shape)
     scale = scale[:, np.newaxis] * shape[0] / stretch  # cycles over the bands
     rate = rate * frames_per_second
-    centres = [
-        (hertz, sign * cycles)
-        for hertz in MODULATION_RATES
-        for cycles in (0.0, *MODULATION_SCALES)
-        for sign in ((1, -1) if cycles else (1,))
-    ]
-    centres += [(0.0, cycles) for cycles in MODULATION_SCALES]  # what stays as it is
-    widths = [(max(hertz, 0.35) / 2, max(abs(cycles), 2.0) / 2) for hertz, cycles in centres]
+    widths = [(max(hertz, 0.35) / 2, max(abs(cycles), 2.0) / 2) for hertz, cycles in MODULATIONS]
     filters = [
         np.exp(-(((rate - hertz) / width) ** 2 + ((scale - cycles) / height) ** 2) / 2)
-        for (hertz, cycles), (width, height) in zip(centres, widths, strict=True)
+        for (hertz, cycles), (width, height) in zip(MODULATIONS, widths, strict=True)
     ]
     return np.array(filters, dtype=np.float32)
 

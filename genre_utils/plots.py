@@ -429,6 +429,39 @@ def distributions(values: pd.DataFrame, genre, genres, units):
     return figure
 
 
+def modulations(strength: pd.DataFrame, genres):
+    """How much more than usual each genre has of patterns of each rate and scale.
+
+    Parameters
+    ----------
+    strength : pd.DataFrame
+        Columns genre, rate (Hz), scale (cycles over all mel bands; negative: falling) and value,
+        in standard deviations over tracks.
+    genres : sequence of str
+    """
+    rows = -(-len(genres) // 2)
+    figure, axes = plt.subplots(
+        rows, 2, figsize=(7.2, 2.3 * rows + 0.6), squeeze=False, sharex=True, sharey=True
+    )
+    limit = strength["value"].abs().max()
+    for axis in axes.flat[len(genres) :]:
+        axis.set_visible(False)
+    for axis, genre in zip(axes.flat, genres, strict=False):
+        own = strength[strength["genre"] == genre]
+        table = own.pivot_table(index="rate", columns="scale", values="value")
+        drawn = axis.imshow(
+            table, origin="lower", aspect="auto", cmap="vlag", vmin=-limit, vmax=limit
+        )
+        axis.set_xticks(range(table.shape[1]), [f"{scale:.0f}" for scale in table.columns])
+        axis.set_yticks(range(len(table)), [f"{rate:g}" for rate in table.index])
+        axis.set_title(plain(genre))
+        axis.grid(visible=False)
+    figure.supxlabel("scale (cycles over all mel bands; negative: falling)", fontsize="small")
+    figure.supylabel("rate (Hz)", fontsize="small")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="standard deviations over tracks")
+    return figure
+
+
 def correlation_map(table: pd.DataFrame, names):
     """Absolute rank correlations, named down the side and numbered along the foot.
 

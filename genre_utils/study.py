@@ -284,15 +284,16 @@ def headline(study: Path) -> str:
     results = files.read_json(study / "results.json")
     corpus = results["corpus"]
     music = "composed music" if corpus["synthetic"] else f"corpus {corpus['name']}"
+    width = 2 + max(len(name) for name in results["models"])
     lines = [
         f"{corpus['tracks']} tracks, {corpus['artists']} artists, {music}",
-        f"{'model':<10}{'accuracy of tracks':<24}{'F1':<7}{'of excerpts':<13}training",
+        f"{'model':<{width}}{'accuracy of tracks':<24}{'F1':<7}{'of excerpts':<13}training",
     ]
     for name, model in results["models"].items():
         low, high = model["ci95"]["accuracy"]
         accuracy = f"{model['accuracy']:.2f} [{low:.2f} to {high:.2f}]"
         lines.append(
-            f"{name:<10}{accuracy:<24}{model['f1']:<7.2f}{model['excerpt_accuracy']:<13.2f}"
+            f"{name:<{width}}{accuracy:<24}{model['f1']:<7.2f}{model['excerpt_accuracy']:<13.2f}"
             f"{paper.duration(model['training_seconds'])}"
         )
     return "\n".join(lines)

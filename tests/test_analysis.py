@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from sklearn.feature_selection import f_classif, mutual_info_classif
 from sklearn.metrics import adjusted_rand_score
 
-from genre_utils import analysis, evaluation
+from genre_utils import analysis, evaluation, features
 
 GENRES = ["rock", "jazz", "pop"]
 
@@ -339,3 +339,18 @@ def test_the_price_of_leakage_is_split_between_recording_and_artist():
 def test_intervals_are_written_in_brackets():
     found = analysis.in_brackets([0.104, np.nan], [-0.5, np.nan])
     assert found == ["[0.10, -0.50]", "-"]
+
+
+def test_modulation_strength_is_in_deviations_over_tracks_and_finds_what_a_genre_has_more_of():
+    rng, regions = np.random.default_rng(0), 8
+    count = regions * len(features.MODULATIONS)
+    columns = [f"modulation_{k:02d}_mean" for k in range(1, count + 1)]
+    values = rng.normal(size=(40, count))
+    genre = np.array(["rock", "jazz"] * 20)
+    special = features.MODULATIONS.index((3.2, 8.0))
+    values[genre == "rock", special * regions : (special + 1) * regions] += 5
+    table = pd.DataFrame(values, columns=columns).assign(mfcc_01_mean=1.0)
+    found = analysis.modulation_strength(table, genre).set_index(["genre", "rate", "scale"])
+    assert found.loc["rock", "value"].idxmax() == (3.2, 8.0)
+    assert found.loc[("rock", 3.2, 8.0), "value"] == pytest.approx(1, abs=0.1)  # of two groups
+    assert found["value"].groupby(["rate", "scale"]).sum().abs().max() < 1e-6
