@@ -2,6 +2,7 @@
 
 import re
 
+import pandas as pd
 import pytest
 
 from genre_utils import ablation, files, paper, study
@@ -31,6 +32,15 @@ def test_the_table_is_that_of_the_reference_run(results):
     assert table(results) in README
 
 
+def test_the_four_at_the_top_are_ahead_of_the_cnn_and_not_of_one_another(results):
+    accuracy = {name: model["accuracy"] for name, model in results["models"].items()}
+    top = sorted(accuracy, key=accuracy.get, reverse=True)[:4]
+    assert set(top) == {"fusion", "logistic", "ensemble", "mlp"}
+    for pair in results["pairwise"]:
+        if {pair["a"], pair["b"]} <= {*top, "cnn"}:
+            assert pair["separable"] == ("cnn" in (pair["a"], pair["b"]))
+
+
 def test_the_corpus_is_that_of_the_reference_run(results):
     corpus = results["corpus"]
     assert f"{corpus['tracks']} real tracks" in README
@@ -41,6 +51,18 @@ def test_the_corpus_is_that_of_the_reference_run(results):
 def test_the_prices_of_leakage_are_those_of_the_reference_run(results):
     for split in ("segment", "artist"):
         assert f"{results['leakage'][split]:.0%}".replace("%", " %") in README
+
+
+def test_the_first_look_at_the_held_out_part_is_that_of_the_log():
+    results = files.read_json(ROOT / "reports" / "gtzan-mel-valid" / "results.json")
+    looks = pd.read_csv(ROOT / "reports" / "gtzan-mel-valid" / "looks.csv")
+    first = looks.drop_duplicates("model").set_index("model")
+    for name in ("fusion", "logistic", "cnn"):
+        model = results["models"][name]
+        assert paper.as_text(model["accuracy"], model["ci95"]["accuracy"]) in README
+        if name in first.index:  # networks are logged; the others have nothing to choose
+            assert first.loc[name, "accuracy"] == pytest.approx(model["accuracy"], abs=1e-3)
+    assert f"{first['tracks'].iloc[0]} tracks of ten genres" in README
 
 
 def test_what_augmentation_is_worth_is_that_of_the_reference_run():
