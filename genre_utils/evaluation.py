@@ -20,12 +20,8 @@ from genre_utils import files
 METRICS = ("accuracy", "precision", "recall", "f1")
 FAMILIES = ("cnn", "cnn1d", "rnn", "gru", "lstm", "hybrid", "hybrid_parallel")
 FAMILIES += ("mlp", "fusion", "dbn")
-MODEL_ORDER = (
-    *(name + end for name in FAMILIES for end in ("", "_tuned")),
-    "svm",
-    "logistic",
-    "knn",
-)
+MODEL_ORDER = tuple(name + end for name in FAMILIES for end in ("", "_tuned"))
+MODEL_ORDER += ("svm", "logistic", "knn", "ensemble")
 PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
 FROM_RUN = ("hyperparameters", "parameters", "multiply_adds_per_second", "epochs")
 FROM_RUN += ("training_seconds", "training_cpu_seconds", "inference_seconds")
