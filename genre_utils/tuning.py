@@ -170,7 +170,10 @@ def _score(trial, data, name, fold, epochs, seed):
     inner = inner_folds(data.folds, fold, tracks, seed)
     for number, part in inner.groupby("fold"):
         rows = training.part_rows(data, part.set_index("track_id")["part"])
-        model, _ = training.learn(data, rows, name, chosen, epochs=epochs, seed=seed)
+        learning = rows
+        if chosen.fixed_epochs:  # would train on the validation part too, which scores it here
+            learning = rows | {"validation": rows["validation"][:0]}
+        model, _ = training.learn(data, learning, name, chosen, epochs=epochs, seed=seed)
         tested = training.predict(model, data, rows["validation"], fold)
         whole = evaluation.track_probabilities(tested)
         columns = [f"p_{genre}" for genre in data.genres]

@@ -105,6 +105,28 @@ def test_tuned_settings_are_used_fold_by_fold(searched):
     training.fit_final(study, f"{NAME}_tuned", 0.5)
 
 
+def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched, monkeypatch):
+    fixed = replace(models.DEFAULTS[NAME], fixed_epochs=1)
+    monkeypatch.setitem(models.DEFAULTS, NAME, fixed)
+    learned, scored = [], []
+    learn, predict = training.learn, training.predict
+    monkeypatch.setattr(
+        training,
+        "learn",
+        lambda data, rows, *a, **o: learned.append(rows) or learn(data, rows, *a, **o),
+    )
+    monkeypatch.setattr(
+        training,
+        "predict",
+        lambda m, data, rows, fold: scored.append(rows) or predict(m, data, rows, fold),
+    )
+    study = shutil.copytree(searched, searched.parent / "fixed")
+    tuning.search(study, NAME, trials=1, epochs=2, n_jobs=1)
+    assert len(learned) == len(scored) > 0
+    for rows, held in zip(learned, scored, strict=True):
+        assert len(held) and not len(rows["validation"]) and not set(held) & set(rows["train"])
+
+
 def test_importance_finds_the_setting_that_decides_the_scores():
     rng = np.random.default_rng(0)
     sampler = optuna.samplers.RandomSampler(seed=0)
