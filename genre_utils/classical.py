@@ -183,6 +183,7 @@ def cross_validate(study: Path, name: str) -> tuple[pd.DataFrame, dict]:
     }
     files.write_table(study / "predictions" / f"{name}.parquet", predictions)
     files.write_json(study / "runs" / f"{name}.json", run)
+    evaluation.log_look(study, run, predictions)
     return predictions, run
 
 

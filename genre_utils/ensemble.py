@@ -60,4 +60,5 @@ def cross_validate(study: Path, members=MEMBERS) -> tuple[pd.DataFrame, dict]:
     predictions = mean.reset_index()
     files.write_table(study / "predictions" / "ensemble.parquet", predictions)
     files.write_json(study / "runs" / "ensemble.json", run)
+    evaluation.log_look(study, run, predictions)
     return predictions, run

@@ -10,10 +10,12 @@ import itertools
 import math
 import os
 import platform
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from scipy.optimize import minimize_scalar
 
 from genre_utils import files
 
@@ -25,6 +27,7 @@ MODEL_ORDER += ("svm", "logistic", "knn", "ensemble")
 PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
 FROM_RUN = ("hyperparameters", "parameters", "multiply_adds_per_second", "epochs")
 FROM_RUN += ("training_seconds", "training_cpu_seconds", "inference_seconds")
+TINY = 1e-12  # probabilities below count as this, so that their logarithm is finite
 TRAIN_AGAIN = "Delete this file and train the model again."
 SPLIT_AGAIN = "Run notebook 01 again, then train every model again."
 
@@ -106,6 +109,82 @@ def plain_accuracy(predictions: pd.DataFrame) -> dict[str, float]:
     return {
         name: float((table["y_true"] == table["y_pred"]).mean()) for name, table in tables.items()
     }
+
+
+def log_look(study: Path, run: dict, predictions: pd.DataFrame) -> None:
+    """Add a line to ``looks.csv`` where a fixed split was scored, unless it says nothing new.
+
+    Each look at the part that a fixed split reports on counts: whoever chooses by what they see
+    there has tuned on it, so that its accuracy is no longer that of unseen music. The file says
+    how often it was looked at, and what was seen. A study with folds has no such file.
+
+    Parameters
+    ----------
+    study : Path
+    run : dict
+        What ``runs/NAME.json`` holds; its model and hyperparameters are read.
+    predictions : pd.DataFrame
+        What ``predictions/NAME.parquet`` holds.
+    """
+    if files.read_json(study / "corpus.json")["protocol"] != "fixed":
+        return
+    look = {
+        "model": run["model"],
+        "settings": files.sha256(run["hyperparameters"])[:16],
+        "tracks": str(predictions["track_id"].nunique()),
+        "accuracy": f"{plain_accuracy(predictions)['whole tracks']:.4f}",
+    }
+    path = study / "looks.csv"
+    looks = pd.read_csv(path, dtype=str) if path.exists() else pd.DataFrame(columns=list(look))
+    if (looks[list(look)] == pd.Series(look)).all(axis=1).any():
+        return
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    looks = pd.concat([looks, pd.DataFrame([{"time": now, **look}])], ignore_index=True)
+    with files.written_whole(path) as temporary:
+        looks[["time", *look]].to_csv(temporary, index=False, lineterminator="\n")
+
+
+def temperature(tracks: pd.DataFrame) -> float:
+    """Temperature T that makes the probabilities p^(1/T), scaled to sum to 1, most likely.
+
+    Temperature scaling (Guo et al. 2017, On calibration of modern neural networks, ICML) of the
+    mean probabilities of whole tracks: above 1 the model was too sure, below too unsure.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        As `track_probabilities` gives them, of tracks that the model did not learn from.
+
+    Returns
+    -------
+    float
+        Between 0.1 and 10.
+    """
+
+    def cross_entropy(log_temperature):
+        scaled = scale_temperature(tracks, np.exp(log_temperature))
+        right = scaled.to_numpy()[np.arange(len(tracks)), true]
+        return -np.log(np.maximum(right, TINY)).mean()
+
+    columns = probability_columns(tracks)
+    true = pd.Index(columns).get_indexer("p_" + tracks["y_true"])
+    reach = np.log(10)
+    return float(np.exp(minimize_scalar(cross_entropy, bounds=(-reach, reach)).x))
+
+
+def scale_temperature(tracks: pd.DataFrame, temperature) -> pd.DataFrame:
+    """Probabilities p^(1/T) of `tracks`, scaled to sum to 1.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        With columns p_GENRE.
+    temperature : float or array_like, shape (tracks,)
+    """
+    p = tracks[probability_columns(tracks)].astype(float).clip(lower=TINY)
+    powers = np.log(p).div(np.broadcast_to(temperature, len(p)), axis=0)
+    powers = np.exp(powers.sub(powers.max(axis=1), axis=0))
+    return powers.div(powers.sum(axis=1), axis=0)
 
 
 def group_confusions(predicted, groups: pd.Series, genres: list[str]) -> np.ndarray:

@@ -1,8 +1,6 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
-import csv
 import time
-from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -52,6 +50,7 @@ def cross_validate(
     predictions, run = out_of_fold(study, name, load(study), settings, epochs=epochs, seed=seed)
     files.write_table(study / "predictions" / f"{name}.parquet", predictions)
     files.write_json(study / "runs" / f"{name}.json", run)
+    evaluation.log_look(study, run, predictions)
     return predictions, run
 
 
@@ -196,6 +195,7 @@ def train_fold(data: Data, fold: int, name: str, settings, *, epochs: int, seed:
         weights=ids["train"],
         normalisation=ids["train"],
         early_stopping=ids["validation"],
+        temperature=ids["validation"],
     )
     return learn(data, rows, name, settings, epochs=epochs, seed=seed * 1000 + int(fold))
 
@@ -317,9 +317,40 @@ def predict(model, data: Data, rows: np.ndarray, fold: int) -> pd.DataFrame:
     return table
 
 
+def fold_model(study: Path, name: str, fold: int) -> keras.Model:
+    """Load the model that one fold of ``runs/NAME.json`` has trained.
+
+    Unlike ``models/NAME.keras`` it has never met the fold's test tracks, so that it may be asked
+    about them in other ways than `cross_validate` did.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the fold was trained elsewhere, or its model deleted.
+    """
+    run = files.read_json(study / "runs" / f"{name}.json")
+    number = [one["fold"] for one in run["folds"]].index(int(fold))
+    per_fold = run["hyperparameters_per_fold"]
+    settings = per_fold[number if len(per_fold) > 1 else 0]
+    trained = run["max_epochs"], run["seed"], int(fold), run["versions"]
+    path = _place(study, run["hashes"], name, settings, *trained).with_suffix(".keras")
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} is missing: the models of single folds are not part of a stored report. "
+            f"Run the notebook that trains {name}."
+        )
+    return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _place(study, hashes, name, settings, epochs, seed, fold, versions):
+    """Where a fold is kept, named by everything that decides what it is."""
+    key = files.sha256(hashes, name, settings, epochs, seed, fold, versions)
+    return study / "folds_done" / name / f"{fold:02d}-{key[:16]}.parquet"
+
+
 def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
-    key = files.sha256(data.hashes, name, settings.as_json(), epochs, seed, int(fold), _versions())
-    place = study / "folds_done" / name / f"{fold:02d}-{key[:16]}.parquet"
+    trained = settings.as_json(), epochs, seed, int(fold), _versions()
+    place = _place(study, data.hashes, name, *trained)
     if place.exists():
         return pd.read_parquet(place), files.read_json(place.with_suffix(".json"))
     wall, cpu = time.perf_counter(), time.process_time()
@@ -333,14 +364,23 @@ def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
         "parameters": model.count_params(),
         "multiply_adds": cost.multiply_adds(model),
         "inference_seconds": _inference_seconds(model, data),
+        "temperature": _temperature(model, data, fold, settings),
         "history": history,
     }
     predictions = predict(model, data, fold_rows(data, fold)["test"], int(fold))
-    if data.protocol == "fixed":
-        _log_look(study, name, settings, predictions, run)
+    with files.written_whole(place.with_suffix(".keras")) as temporary:
+        model.save(temporary)
     files.write_json(place.with_suffix(".json"), run)
     files.write_table(place, predictions)  # last: its presence says that the fold is whole
     return predictions, run
+
+
+def _temperature(model, data, fold, settings):
+    """Temperature that suits the inner validation part; None where that was trained on too."""
+    if settings.fixed_epochs:
+        return None
+    held = predict(model, data, fold_rows(data, fold)["validation"], fold)
+    return evaluation.temperature(evaluation.track_probabilities(held))
 
 
 def _best_epoch(history):
@@ -360,30 +400,6 @@ def _inference_seconds(model, data):
         model.predict_on_batch(x)
         taken.append(time.perf_counter() - start)
     return float(np.median(taken))
-
-
-def _log_look(study, name, settings, predictions, run):
-    """Add a line to ``looks.csv``: each look at the part that a fixed split reports on counts.
-
-    Whoever chooses by what they see there has tuned on it, so that its accuracy is no longer that
-    of unseen music: the file says how often it was looked at, and what was seen.
-    """
-    tracks = evaluation.track_probabilities(predictions)
-    look = {
-        "time": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": name,
-        "tracks": len(tracks),
-        "accuracy": round(float((tracks["y_true"] == tracks["y_pred"]).mean()), 4),
-        "epochs": run["epochs"],
-        "settings": files.sha256(settings.as_json())[:16],
-    }
-    path = study / "looks.csv"
-    first = not path.exists()
-    with path.open("a", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, look, lineterminator="\n")
-        if first:
-            writer.writeheader()
-        writer.writerow(look)
 
 
 def _describe_run(name, settings, runs, data, epochs, seed):

@@ -140,6 +140,26 @@ def test_absent_genre_is_left_out_of_replicates_and_zero_in_scikit_learn(cells):
         assert np.isnan(left_out[f"genre_{name}"][2])
 
 
+@given(st.floats(0.3, 4.0), st.integers(0, 99))
+@quick
+def test_temperature_undoes_what_made_the_probabilities_too_sure(true_temperature, seed):
+    rng = np.random.default_rng(seed)
+    honest = pd.DataFrame(rng.dirichlet([1, 1, 1], 4000), columns=[f"p_{g}" for g in GENRES])
+    drawn = [rng.choice(GENRES, p=row / row.sum()) for row in honest.to_numpy()]
+    sure = evaluation.scale_temperature(honest, 1 / true_temperature).assign(y_true=drawn)
+    found = evaluation.temperature(sure)
+    assert found == pytest.approx(true_temperature, rel=0.15)
+    back = evaluation.scale_temperature(sure, true_temperature)
+    np.testing.assert_allclose(back, honest, atol=1e-6)
+
+
+def test_temperature_survives_certainty_right_and_wrong():
+    certain = pd.DataFrame({"y_true": ["rock", "pop"], "p_rock": [1.0, 1.0], "p_pop": 0.0})
+    assert evaluation.temperature(certain) == pytest.approx(10, rel=0.01)
+    right = certain.assign(y_true="rock")
+    assert 0.1 <= evaluation.temperature(right) <= 10
+
+
 def test_group_confusions_hold_every_track_once_and_in_its_group():
     table, groups = predicted_table(np.random.default_rng(1))
     found = evaluation.group_confusions(table.sample(frac=1, random_state=0), groups, GENRES)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre_utils import evaluation, files, splits
+from genre_utils import classical, evaluation, files, splits
 
 keras = pytest.importorskip("keras")
 
@@ -262,12 +262,39 @@ def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
 def test_each_look_at_a_fixed_split_is_written_down_once(study, tiny):
     corpus = files.read_json(study / "corpus.json")
     files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
-    for seed in (0, 0, 1):  # the second time the stored folds are read
-        predictions, _ = trained(study, seed=seed)
+    other = replace(models.PAPER["rnn"], dropout=0.1)
+    for settings in (models.PAPER["rnn"], models.PAPER["rnn"], other):  # the second: no new look
+        predictions, _ = trained(study, hyperparameters=settings)
+    classical.cross_validate(study, "knn")
     looks = pd.read_csv(study / "looks.csv")
-    assert list(looks["model"]) == ["rnn"] * 4 and looks["tracks"].sum() == 2 * 24
+    assert list(looks["model"]) == ["rnn", "rnn", "knn"] and set(looks["tracks"]) == {24}
     last = evaluation.plain_accuracy(predictions)["whole tracks"]
-    assert looks["accuracy"][2:].mean() == pytest.approx(last, abs=1e-3)
+    assert looks["accuracy"][1] == pytest.approx(last, abs=1e-4)
+
+
+def test_a_study_with_folds_logs_no_look(study, tiny):
+    trained(study)
+    assert not (study / "looks.csv").exists()
+
+
+def test_the_model_of_a_fold_can_be_asked_again(study):
+    predictions, _ = trained(study)
+    data = training.load(study)
+    model = training.fold_model(study, "rnn", 1)
+    again = training.predict(model, data, training.fold_rows(data, 1)["test"], 1)
+    stored = predictions[predictions["fold"] == 1].reset_index(drop=True)
+    pd.testing.assert_frame_equal(again, stored, rtol=1e-5)
+    for path in (study / "folds_done" / "rnn").glob("*.keras"):
+        path.unlink()
+    with pytest.raises(FileNotFoundError, match="Run the notebook that trains rnn"):
+        training.fold_model(study, "rnn", 1)
+
+
+def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(study, tiny):
+    _, run = trained(study)
+    assert all(0.1 <= fold["temperature"] <= 10 for fold in run["folds"])
+    _, run = trained(study, hyperparameters=replace(models.PAPER["rnn"], fixed_epochs=1))
+    assert [fold["temperature"] for fold in run["folds"]] == [None, None]
 
 
 def test_a_belief_network_learns_before_it_sees_labels_and_from_training_alone(study):
