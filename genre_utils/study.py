@@ -1,6 +1,7 @@
 """Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
 
 import ctypes
+import itertools
 import re
 import signal
 import subprocess
@@ -18,10 +19,11 @@ NOTEBOOKS = files.ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 #: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
 MODELS_OF = {
-    "03_cnn": {"cnn", "cnn1d"},
-    "04_rnn": {"rnn", "gru", "lstm"},
-    "05_hybrid": {"hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"},
+    "03_cnn": ("cnn", "cnn1d"),
+    "04_rnn": ("rnn", "gru", "lstm"),
+    "05_hybrid": ("hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"),
 }
+CLASSICAL = ("svm", "logistic", "knn")  # models of notebook 02, which always runs
 #: What TensorFlow writes when it starts, whatever its log level.
 NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
 #: Modules that decide how results are run and shown, not what they are.
@@ -115,10 +117,11 @@ def choose_notebooks(parameters: dict) -> list[Path]:
             f"unknown parameter(s) {', '.join(unknown)}; there are {', '.join(known)}."
         )
     models = set(parameters.get("MODELS") or known["MODELS"])
-    if models - set(known["MODELS"]):
-        wrong = ", ".join(sorted(models - set(known["MODELS"])))
-        raise StudyError(f"unknown model(s) {wrong}; there are {', '.join(known['MODELS'])}.")
-    return [p for p in notebooks if p.stem not in MODELS_OF or MODELS_OF[p.stem] & models]
+    there_are = [*itertools.chain.from_iterable(MODELS_OF.values()), *CLASSICAL]
+    if models - set(there_are):
+        wrong = ", ".join(sorted(models - set(there_are)))
+        raise StudyError(f"unknown model(s) {wrong}; there are {', '.join(there_are)}.")
+    return [p for p in notebooks if p.stem not in MODELS_OF or models & set(MODELS_OF[p.stem])]
 
 
 def defaults(notebook: Path) -> dict:

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from genre_utils import classical, evaluation, files, splits
+from genre_utils import study as runner
 
 keras = pytest.importorskip("keras")
 
@@ -345,3 +346,9 @@ def test_typical_settings_take_the_median_and_the_most_frequent():
 def test_an_unknown_model_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="cnn1d, rnn"):
         models.family("cnn_tuned_tuned")
+
+
+def test_the_runner_knows_every_model_and_who_trains_it():
+    named = [name for names in runner.MODELS_OF.values() for name in names]
+    assert sorted(named) == sorted(models.BUILDERS)
+    assert set(runner.CLASSICAL) == set(classical.HYPERPARAMETERS)
