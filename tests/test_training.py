@@ -14,7 +14,7 @@ from genre_utils import study as runner
 keras = pytest.importorskip("keras")
 
 from genre_utils import batches, models, training  # noqa: E402
-from small_study import GENRES, small_study_fixture  # noqa: E402, F401
+from small_study import GENRES, small_study_fixture, write_small_study  # noqa: E402, F401
 
 EPOCHS = 2
 
@@ -289,6 +289,14 @@ def test_the_model_of_a_fold_can_be_asked_again(study):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="Run the notebook that trains rnn"):
         training.fold_model(study, "rnn", 1)
+
+
+@pytest.mark.parametrize(("group_by", "low", "high"), [("artist", 0.3, 0.7), ("track", 0.9, 1.0)])
+def test_labels_without_a_reason_are_at_chance_unless_artists_leak(tmp_path, group_by, low, high):
+    study = write_small_study(tmp_path, artists=16, tracks=3, by="artist", group_by=group_by)
+    settings = replace(models.PAPER["cnn"], hidden_layers=3)
+    predictions, _ = trained(study, "cnn1d", hyperparameters=settings, epochs=12)
+    assert low <= evaluation.plain_accuracy(predictions)["whole tracks"] <= high
 
 
 def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(study, tiny):
