@@ -8,6 +8,8 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genre_utils import files, models, splits, training, tuning
 from small_study import small_study_fixture  # noqa: F401
@@ -125,6 +127,18 @@ def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched,
     assert len(learned) == len(scored) > 0
     for rows, held in zip(learned, scored, strict=True):
         assert len(held) and not len(rows["validation"]) and not set(held) & set(rows["train"])
+
+
+@given(st.permutations(["rock", "pop", "classical", "jazz"]), st.integers(0, 99))
+def test_cross_entropy_is_of_the_true_genre_in_whatever_order_genres_come(genres, seed):
+    rng = np.random.default_rng(seed)
+    p = rng.dirichlet(np.ones(4), 8).astype(np.float32)
+    true = rng.integers(4, size=8)
+    tracks = pd.DataFrame(p, columns=[f"p_{g}" for g in genres]).assign(
+        y_true=[genres[k] for k in true]
+    )
+    expected = -np.log(p[np.arange(8), true]).mean()
+    assert tuning.cross_entropy(tracks) == pytest.approx(expected, rel=1e-4)
 
 
 def test_importance_finds_the_setting_that_decides_the_scores():
