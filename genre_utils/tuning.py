@@ -240,7 +240,8 @@ def importance(name: str, trials: pd.DataFrame) -> dict[str, float]:
     """Share of the variance of the scores that each setting explains (fANOVA).
 
     Hutter, Hoos and Leyton-Brown (2014). The trials of all folds are taken together, each relative
-    to the median of its fold; trials that were given up are left out.
+    to the median of its fold; trials that were given up are left out. Where no score differs,
+    every share is 0.
 
     Parameters
     ----------
@@ -250,6 +251,8 @@ def importance(name: str, trials: pd.DataFrame) -> dict[str, float]:
     """
     finished = trials[trials["state"] == "COMPLETE"]
     relative = finished["value"] - finished.groupby("fold")["value"].transform("median")
+    if relative.nunique() < 2:  # as with one trial in each fold
+        return dict.fromkeys(space(name), 0.0)
     pooled = optuna.create_study()
     for row, value in zip(finished.to_dict("records"), relative, strict=True):
         params = {key: row[key] for key in space(name)}

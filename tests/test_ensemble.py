@@ -9,6 +9,7 @@ from genre_utils import ensemble, files
 
 def members(study, shift=0):
     """Two members that saw the same excerpts, in different order."""
+    files.write_json(study / "corpus.json", {"protocol": "cv"})
     rng = np.random.default_rng(0)
     rows = [(f"t{n}", e, n % 3, "rock") for n in range(6) for e in range(2)]
     for name in ensemble.MEMBERS:
