@@ -34,7 +34,17 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from genre_utils import corpus, cost, evaluation, files, models, splits, store, training
+from genre_utils import (
+    corpus,
+    cost,
+    evaluation,
+    files,
+    models,
+    significance,
+    splits,
+    store,
+    training,
+)
 
 CLIP_SECONDS, EXCERPT_SECONDS = 30.0, 6.0
 SIZE = 128  # frames and mel bands of a window of the peer
@@ -241,11 +251,11 @@ def label(run: dict) -> str:
 def scored(runs: list[dict], groups: pd.Series) -> list[dict]:
     """The trainings with their accuracy of whole tracks, and its interval over artists."""
     correct = answers_of(runs, groups)
-    drawn = evaluation.resampled_accuracy(correct, groups)
+    drawn = significance.resampled_accuracy(correct, groups)
     numbers = [
         {
             "accuracy": correct[label(run)].mean(),
-            "ci95": evaluation.interval(drawn[:, number]),
+            "ci95": significance.interval(drawn[:, number]),
             "accuracy_by_mean_probability": 1 - len(run["wrong_by_mean_probability"]) / len(groups),
         }
         for number, run in enumerate(runs)
@@ -276,14 +286,14 @@ def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
 def _difference(correct, groups, a, b):
     """Difference of the mean accuracies of trainings `a` and `b`, on the same tracks."""
     means = np.column_stack([correct[a].mean(axis=1), correct[b].mean(axis=1)])
-    drawn = evaluation.resampled_accuracy(means, groups)
+    drawn = significance.resampled_accuracy(means, groups)
     sums = correct[a].sum(axis=1) * len(b), correct[b].sum(axis=1) * len(a)  # integers, as it asks
     return {
         "a": a,
         "b": b,
         "difference": means[:, 0].mean() - means[:, 1].mean(),
-        "ci95": evaluation.interval(drawn[:, 0] - drawn[:, 1]),
-        "p_value": evaluation.sign_flip_test(*sums, groups),
+        "ci95": significance.interval(drawn[:, 0] - drawn[:, 1]),
+        "p_value": significance.sign_flip_test(*sums, groups),
         "test": "sign-flip permutation over artists",
     }
 

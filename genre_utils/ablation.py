@@ -20,6 +20,7 @@ from genre_utils import (
     features,
     files,
     parallel,
+    significance,
     splits,
     store,
 )
@@ -351,10 +352,10 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
         variant = found[label][0]
         pair = correct[[label, variant.against]]
         group = pair.index.map(groups)
-        drawn = evaluation.resampled_accuracy(pair, group)
-        low, high = evaluation.interval(drawn[:, 0] - drawn[:, 1])
+        drawn = significance.resampled_accuracy(pair, group)
+        low, high = significance.interval(drawn[:, 0] - drawn[:, 1])
         accuracy, baseline = pair.mean()
-        p_value = evaluation.sign_flip_test(pair[label], pair[variant.against], group)
+        p_value = significance.sign_flip_test(pair[label], pair[variant.against], group)
         rows.append(
             {
                 **{"label": label, "question": variant.question, "title": variant.title},
@@ -365,7 +366,7 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if table.empty:
         return table
-    table["p_holm"] = evaluation.holm(table["p_value"])
+    table["p_holm"] = significance.holm(table["p_value"])
     separable = table["p_holm"] < 0.05
     direction = np.where(table["difference"] > 0, "helps", "hurts")
     return table.assign(verdict=np.where(separable, direction, "not separable"))
@@ -387,7 +388,7 @@ def recall_by_rate(study: Path, genre: str) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        title, recall, low, high (95 %, bootstrap over artists), accuracy.
+        title, recall, low, high (95 %, `evaluation.metric_intervals`), accuracy.
     """
     genres = files.read_json(study / "corpus.json")["genres"]
     groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
@@ -397,7 +398,7 @@ def recall_by_rate(study: Path, genre: str) -> pd.DataFrame:
             tracks = evaluation.track_probabilities(predictions)
             confusions = evaluation.group_confusions(tracks, groups, genres)
             whole = evaluation.metrics_from_confusion(confusions.sum(axis=0))
-            drawn = evaluation.bootstrap_intervals(confusions)["genre_recall"]
+            drawn = evaluation.metric_intervals(confusions)["genre_recall"]
             k = genres.index(genre)
             low, high = drawn[:, k]
             row = (variant.title, whole["genre_recall"][k], low, high, whole["accuracy"])
@@ -428,7 +429,7 @@ def balance_by_genre(study: Path) -> pd.DataFrame:
     before, drawn_before = _f1(found["rare"][1], groups, genres)
     for label in [label for label in ("rare", "rare_weights", "rare_sampling") if label in found]:
         f1, drawn = _f1(found[label][1], groups, genres)
-        limits, change = evaluation.interval(drawn), evaluation.interval(drawn - drawn_before)
+        limits, change = significance.interval(drawn), significance.interval(drawn - drawn_before)
         for k, genre in enumerate(genres):
             rows.append(
                 {
@@ -446,7 +447,7 @@ def _f1(predictions, groups, genres):
     """F1 of each genre, shape (genres,), and in each bootstrap replicate, (replicates, genres)."""
     tracks = evaluation.track_probabilities(predictions)
     confusions = evaluation.group_confusions(tracks, groups, genres)
-    weights = evaluation.bootstrap_weights(len(confusions))
+    weights = significance.bootstrap_weights(len(confusions))
     drawn = np.tensordot(weights, confusions, axes=1)
     whole = evaluation.metrics_from_confusion(confusions.sum(axis=0))["genre_f1"]
     return whole, evaluation.metrics_from_confusion(drawn, absent=np.nan)["genre_f1"]

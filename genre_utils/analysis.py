@@ -19,7 +19,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from genre_utils import evaluation, features
+from genre_utils import evaluation, features, significance
 
 RELIABLE = 0.95  # chance that an order is right, for all pairs of statistics at once
 PERPLEXITY = 30  # of t-SNE, its authors' upper choice for large sets; fewer tracks get less
@@ -83,7 +83,7 @@ def drawn_f_ratios(values, genre, groups, *, n_boot: int = 1000, seed: int = 0) 
     somewhat too large, those near 1 above all; the order of statistics is hardly touched.
     """
     codes, names = pd.factorize(np.asarray(groups))
-    weights = evaluation.bootstrap_weights(len(names), n_boot, seed)[:, codes]
+    weights = significance.bootstrap_weights(len(names), n_boot, seed)[:, codes]
     return pd.DataFrame(f_ratios(values, genre, weights), columns=values.columns)
 
 
@@ -151,7 +151,7 @@ def ranking(scores: pd.Series, drawn: pd.DataFrame) -> pd.DataFrame:
     """
     scores = scores[drawn.columns].sort_values(ascending=False, kind="stable")
     drawn = drawn[scores.index].dropna()
-    limits = evaluation.interval(drawn.to_numpy())
+    limits = significance.interval(drawn.to_numpy())
     ranks = np.percentile(drawn.rank(axis=1, ascending=False), [2.5, 97.5], axis=0)
     table = pd.DataFrame({"score": scores, "low": limits[0], "high": limits[1]})
     return table.assign(rank=range(1, len(table) + 1), rank_low=ranks[0], rank_high=ranks[1])
@@ -391,24 +391,24 @@ def ablation_table(answers: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     said = said.assign(correct=said["y_true"] == said["y_pred"])
     wide = said.pivot_table("correct", "track_id", ["model", "features"], aggfunc="first")
     of = wide.index.map(groups)
-    drawn = pd.DataFrame(evaluation.resampled_accuracy(wide, of), columns=wide.columns)
+    drawn = pd.DataFrame(significance.resampled_accuracy(wide, of), columns=wide.columns)
     rows = []
     for model, name in answers[["model", "features"]].drop_duplicates().itertuples(index=False):
         one, every = (model, name), (model, "all")
-        low, high = evaluation.interval(drawn[one].to_numpy())
+        low, high = significance.interval(drawn[one].to_numpy())
         row = {"model": model, "features": name, "accuracy": wide[one].mean()}
         row |= {"low": low, "high": high}
         if name != "all":
             row["difference"] = wide[one].mean() - wide[every].mean()
             change = (drawn[one] - drawn[every]).to_numpy()
-            row["difference_low"], row["difference_high"] = evaluation.interval(change)
-            row["p_value"] = evaluation.sign_flip_test(wide[one], wide[every], of)
+            row["difference_low"], row["difference_high"] = significance.interval(change)
+            row["p_value"] = significance.sign_flip_test(wide[one], wide[every], of)
         rows.append(row)
     table = pd.DataFrame(rows)
     if "p_value" not in table:
         return table
     tested = table["p_value"].notna()
-    table.loc[tested, "p_holm"] = evaluation.holm(table.loc[tested, "p_value"])
+    table.loc[tested, "p_holm"] = significance.holm(table.loc[tested, "p_value"])
     return table.assign(separable=(table["p_holm"] < 0.05).where(tested))
 
 

@@ -1,12 +1,11 @@
 """The numbers: every metric, interval and test, computed only from the predictions.
 
 One array carries the statistics: the confusion matrix of each group of tracks that share artists.
-A metric is a function of their sum; a bootstrap over artists is their sum with random weights.
+A metric is a function of their sum, and how much the groups differ says how sure it is.
 """
 
 import contextlib
 import importlib.metadata
-import itertools
 import math
 import os
 import platform
@@ -17,14 +16,13 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import minimize_scalar
 
-from genre_utils import files
+from genre_utils import calibration, files, power, significance
 
 METRICS = ("accuracy", "precision", "recall", "f1")
 FAMILIES = ("cnn", "cnn1d", "rnn", "gru", "lstm", "hybrid", "hybrid_parallel")
 FAMILIES += ("mlp", "fusion", "dbn")
 MODEL_ORDER = tuple(name + end for name in FAMILIES for end in ("", "_tuned"))
 MODEL_ORDER += ("svm", "logistic", "knn", "ensemble")
-PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
 FROM_RUN = ("hyperparameters", "parameters", "multiply_adds_per_second", "epochs")
 FROM_RUN += ("training_seconds", "training_cpu_seconds", "inference_seconds")
 TINY = 1e-12  # probabilities below count as this, so that their logarithm is finite
@@ -250,105 +248,42 @@ def metrics_from_confusion(confusion: np.ndarray, absent: float = 0.0) -> dict[s
     }
 
 
-def bootstrap_weights(n_groups: int, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
-    """How often each group is drawn in each replicate, shape (n_boot, n_groups).
+def metric_intervals(confusions: np.ndarray) -> dict[str, np.ndarray]:
+    """95 % interval of each metric, from the confusion matrices of the groups.
 
-    Whole groups are drawn, because tracks of an artist are alike (Field, Welsh 2007, J. R. Stat.
-    Soc. B 69, Bootstrapping clustered data). Raises ValueError for fewer than two groups.
+    Every metric is a ratio of counts, or the mean of such ratios over the genres (F1 is 2 hits /
+    (true + predicted)): `significance.combined_ratios` gives its error, and
+    `significance.share_interval` its limits, which are wide where a genre has few artists.
+
+    Parameters
+    ----------
+    confusions : np.ndarray, shape (..., groups, genres, genres)
+
+    Returns
+    -------
+    dict
+        Keys as `metrics_from_confusion`, without support; low and high on the first axis.
     """
-    if n_groups < 2:
-        raise ValueError(f"an interval needs at least 2 groups to resample, found {n_groups}")
-    chances = np.full(n_groups, 1 / n_groups)
-    return np.random.default_rng(seed).multinomial(n_groups, chances, size=n_boot).astype(float)
+    confusions = np.asarray(confusions, dtype=float)
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    true, guessed = confusions.sum(axis=-1), confusions.sum(axis=-2)
+    total = true.sum(axis=-1, keepdims=True)
+    ratios = {"precision": (hits, guessed), "recall": (hits, true)}
+    ratios["f1"] = 2 * hits, true + guessed
+    of_genre = ratios | {"accuracy": (total - true - guessed + 2 * hits, total + 0 * true)}
 
+    def limits(parts, wholes, weights=(1.0,)):
+        return significance.share_interval(significance.combined_ratios(parts, wholes, weights))
 
-def interval(values: np.ndarray) -> np.ndarray:
-    """95 % percentile interval over the first axis; NaN is skipped, nothing but NaN stays NaN.
-
-    Efron, Tibshirani (1993), An Introduction to the Bootstrap, chapter 13.
-    """
-    undefined = np.isnan(values).all(axis=0)
-    limits = np.nanpercentile(np.where(undefined, 0, values), [2.5, 97.5], axis=0)
-    return np.where(undefined, np.nan, limits)
-
-
-def bootstrap_intervals(confusions, n_boot: int = 2000, seed: int = 0) -> dict[str, np.ndarray]:
-    """95 % interval of each metric of `confusions`, shape (groups, genres, genres).
-
-    In a replicate the macro means are over the genres that have a true track in it; a genre's
-    own intervals are over the replicates where it has one. A metric without a single error gets
-    an interval of no width: resampling cannot show errors that never occurred. Keys as
-    `metrics_from_confusion` without support; low and high on the first axis.
-    """
-    weights = bootstrap_weights(len(confusions), n_boot, seed)
-    metrics = metrics_from_confusion(np.tensordot(weights, confusions, axes=1), absent=np.nan)
-    return {name: interval(values) for name, values in metrics.items() if name != "support"}
-
-
-def resampled_accuracy(correct, groups, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
-    """Accuracy of models in the same replicates: (rows, models) bool -> (n_boot, models)."""
-    counts = pd.DataFrame(np.asarray(correct, dtype=float)).assign(rows=1.0)
-    sums = counts.groupby(np.asarray(groups)).sum().to_numpy()
-    drawn = bootstrap_weights(len(sums), n_boot, seed) @ sums
-    return drawn[:, :-1] / drawn[:, -1:]
-
-
-def sign_flip_test(correct_a, correct_b, groups) -> float:
-    """Two-sided p of equal accuracy: exact paired permutation test over groups, all (rows,).
-
-    If two models are interchangeable, so are their answers on all tracks of an artist: the sum of
-    (a correct - b correct) over an artist is as likely as its negative (Winkler et al. 2015,
-    NeuroImage 123, whole-block sign flipping). The sums are integers, so the distribution over
-    all 2^groups flips is a product of polynomials, computed without drawing any (Pagano,
-    Tritchler 1983, J. Am. Stat. Assoc. 78). One track per group: McNemar's exact test.
-    """
-    difference = np.asarray(correct_a, dtype=int) - np.asarray(correct_b, dtype=int)
-    sums = pd.Series(difference).groupby(np.asarray(groups)).sum().to_numpy()
-    steps = abs(sums[sums != 0])
-    reach = steps.sum()
-    chance = np.zeros(2 * reach + 1)  # of each sum from -reach to reach
-    chance[reach] = 1
-    for step in steps:
-        chance = (np.roll(chance, step) + np.roll(chance, -step)) / 2
-    extreme = abs(np.arange(-reach, reach + 1)) >= abs(sums.sum())
-    return min(1.0, float(chance[extreme].sum()))
-
-
-def holm(p_values) -> np.ndarray:
-    """Step-down adjusted p values (Holm 1979, Scand. J. Stat. 6)."""
-    p_values = np.asarray(p_values, dtype=float)
-    order = np.argsort(p_values, kind="stable")
-    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
-
-
-def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
-    """Difference in accuracy of every pair of columns of `correct`, bool (tracks, models).
-
-    Pairs among the paper's three models are primary: Holm's correction over those, separable if
-    p_holm < 0.05. The others are exploratory: p_holm None, separable if p_value < 0.05.
-    `group_by` says what a group is, artist or track.
-    """
-    accuracy, drawn = correct.mean(), resampled_accuracy(correct, groups)
-    drawn = pd.DataFrame(drawn, columns=correct.columns)
-    pairs = [
-        {
-            **{"a": a, "b": b, "difference": accuracy[a] - accuracy[b]},
-            "ci95": interval((drawn[a] - drawn[b]).to_numpy()),
-            "p_value": sign_flip_test(correct[a], correct[b], groups),
-            "test": f"sign-flip permutation over {group_by}s",
-            **{"p_holm": None, "primary": (a, b) in PRIMARY_PAIRS},
-        }
-        for a, b in itertools.combinations(correct.columns, 2)
-    ]
-    primary = [pair for pair in pairs if pair["primary"]]
-    for pair, p_holm in zip(primary, holm([pair["p_value"] for pair in primary]), strict=True):
-        pair["p_holm"] = p_holm
-    for pair in pairs:
-        pair["separable"] = pair["p_holm" if pair["primary"] else "p_value"] < 0.05
-    return plain(pairs)
+    even = np.full(hits.shape[-1], 1 / hits.shape[-1])
+    return {
+        "accuracy": limits(hits.sum(axis=-1, keepdims=True), total),
+        **{name: limits(*both, even) for name, both in ratios.items()},
+        **{
+            f"genre_{name}": limits(*(np.swapaxes(x, -1, -2)[..., np.newaxis] for x in both))
+            for name, both in of_genre.items()
+        },
+    }
 
 
 def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
@@ -361,11 +296,11 @@ def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
     groups, predicted = groups_of(folds), track_probabilities(predictions)
     confusions = group_confusions(predicted, groups, genres)
     excerpts = group_confusions(most_probable(predictions), groups, genres)
-    values, ci95 = metrics_from_confusion(confusions.sum(axis=0)), bootstrap_intervals(confusions)
+    values, ci95 = metrics_from_confusion(confusions.sum(axis=0)), metric_intervals(confusions)
     share = values["support"] / len(predicted)
     content = {name: values[name] for name in METRICS}
     content["ci95"] = {name: ci95[name] for name in METRICS}
-    content["ci95"]["excerpt_accuracy"] = bootstrap_intervals(excerpts)["accuracy"]
+    content["ci95"]["excerpt_accuracy"] = metric_intervals(excerpts)["accuracy"]
     content["per_genre"] = {
         genre: {
             **{name: values[f"genre_{name}"][k] for name in METRICS},
@@ -381,6 +316,24 @@ def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
     return plain(content | {"scored_tracks": len(predicted), "scored_groups": len(confusions)})
 
 
+def _calibration(tracks, groups, run) -> dict:
+    """Calibration of one model (see `calibration.describe`), scaled by its run's temperatures."""
+    columns = probability_columns(tracks)
+    true = pd.Index(columns).get_indexer("p_" + tracks["y_true"])
+    of_fold = {fold["fold"]: fold.get("temperature") for fold in run.get("folds", [])}
+    per_track = tracks["fold"].map(of_fold).astype(float)
+    after, why = None, None
+    if per_track.notna().all():
+        after = scale_temperature(tracks, per_track).to_numpy()
+    elif any("temperature" in fold for fold in run.get("folds", [])):
+        why = "it was trained on the inner validation part too, so no track is left to fit on"
+    else:
+        why = "no temperature was fitted when it was trained"
+    found = calibration.describe(tracks[columns].to_numpy(), true, groups, after)
+    temperatures = None if after is None else list(of_fold.values())
+    return {"temperatures": temperatures, "not_scaled": why} | found
+
+
 def _known_artists(predicted, groups, tracks) -> dict | None:
     """Accuracy on the tracks whose artist is known; None if all are."""
     artist = predicted["track_id"].map(tracks.set_index("track_id")["artist"])
@@ -388,8 +341,7 @@ def _known_artists(predicted, groups, tracks) -> dict | None:
     if len(known) == len(predicted):
         return None
     correct, group = known["y_true"] == known["y_pred"], known["track_id"].map(groups)
-    several = len(group.unique()) > 1
-    ci95 = interval(resampled_accuracy(correct.to_frame(), group)[:, 0]) if several else None
+    ci95 = significance.accuracy_interval(correct, group) if len(known) else None
     return {"accuracy": correct.mean(), "ci95": ci95, "tracks": len(known)}
 
 
@@ -413,10 +365,12 @@ def leakage(study: Path) -> dict | None:
     correct = pd.DataFrame(answers)
     _refuse(correct.index[correct.isna().any(axis=1)], "excerpts missing in a leakage split")
     groups = correct.index.get_level_values(0).map(groups_of(pd.read_parquet(folds)))
-    limits = interval(resampled_accuracy(correct, groups)).T
     content = {"segment": None, "track": None, "artist": None, **correct.mean()}
-    content["ci95"] = dict(zip(correct, limits, strict=True))
-    return plain(content | {"pairwise": compare_models(correct, groups, corpus["group_by"])})
+    content["ci95"] = {
+        split: significance.accuracy_interval(correct[split], groups) for split in correct
+    }
+    pairs = significance.compare_models(correct, groups, corpus["group_by"])
+    return plain(content | {"pairwise": pairs})
 
 
 @contextlib.contextmanager
@@ -455,7 +409,7 @@ def results(study: Path, profile: str) -> dict:
     corpus = files.read_json(study / "corpus.json")
     folds = pd.read_parquet(study / "folds.parquet")
     tracks = pd.read_parquet(study / "tracks.parquet")
-    models, correct = {}, {}
+    models, correct, group = {}, {}, groups_of(folds)
     for name in finished_models(study):
         path = study / "predictions" / f"{name}.parquet"
         predictions = pd.read_parquet(path)
@@ -463,17 +417,21 @@ def results(study: Path, profile: str) -> dict:
             models[name] = evaluate(predictions, folds, tracks, corpus["genres"])
         run = files.read_json(study / "runs" / f"{name}.json")
         models[name] |= {key: run.get(key) for key in FROM_RUN}
-        predicted = track_probabilities(predictions).set_index("track_id")
-        correct[name] = predicted["y_true"] == predicted["y_pred"]
-    correct = pd.DataFrame(correct)
-    groups = correct.index.map(groups_of(folds))
+        predicted = track_probabilities(predictions)
+        groups = predicted["track_id"].map(group).to_numpy()
+        models[name]["calibration"] = _calibration(predicted, groups, run)
+        correct[name] = (predicted["y_true"] == predicted["y_pred"]).to_numpy()
+    correct, models = pd.DataFrame(correct), plain(models)
+    tested_in = predicted["fold"].to_numpy()
+    pairwise = significance.compare_models(correct, groups, corpus["group_by"], tested_in)
     return {
         "profile": profile,
         "corpus": {key: corpus[key] for key in corpus if key != "protocol"},
         "protocol": corpus["protocol"],
         "environment": environment(),
-        "models": plain(models),
-        "pairwise": compare_models(correct, groups, corpus["group_by"]),
+        "models": models,
+        "pairwise": pairwise,
+        "power": power.of_pairs(correct, groups, significance.main_pairs(models, pairwise)),
         "leakage": leakage(study),
     }
 

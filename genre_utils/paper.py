@@ -3,7 +3,13 @@
 Guo (2024), doi 10.62617/mcb.v21i1.373. Its numbers are reference lines, never a goal.
 """
 
+from html import escape
+from pathlib import Path
+
+import numpy as np
 import pandas as pd
+
+from genre_utils import evaluation, files, significance
 
 MODELS = ("cnn", "rnn", "hybrid")
 GENRES = ("rock", "pop", "classical", "jazz")
@@ -23,66 +29,217 @@ PAPER = pd.DataFrame(
     columns=[*METRICS.values(), *GENRES, "hours", *SETTINGS.values()],
 )
 ROUNDING = 0.005  # half a unit of the last digit that the paper prints
+CALLED = {"cnn": "CNN", "rnn": "RNN", "hybrid": "hybrid"}
+TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 LEVELS = ((0.85, "Excellent"), (0.75, "Good"), (0.60, "Average"), (0.0, "Poor"))
 UNSURE = " (not separable)"
+STORED = " (stored)"  # beside a model whose predictions are from an earlier run
+NOT_RUN = "not run"
+NETWORK_CODE = ("augmentation", "batches", "belief", "models", "splits", "store", "training")
+CLASSICAL_CODE = ("classical", "features", "splits")
 
 
-def _their_row(name: str, genres: list[str], cell) -> dict:
-    """Row of Table 2 as printed; a genre that the paper does not have stays empty."""
-    claimed = PAPER.loc[name]
-    row = {label: cell(claimed[label], None) for label in METRICS.values()}
-    row |= {genre: cell(claimed.get(genre.lower()), None) for genre in genres}
-    row["training"] = f"{claimed['hours']} h"
-    return row | {label: claimed[label] for label in SETTINGS.values()}
+def stored_before(study: Path, names, chosen) -> dict[str, str]:
+    """Say which models' predictions are from an earlier run than the study's present one.
+
+    Parameters
+    ----------
+    study : Path
+    names : iterable of str
+        Models with predictions.
+    chosen : collection of str
+        MODELS of the present run: the families that it trains.
+
+    Returns
+    -------
+    dict of str to str
+        By model, why: it was not asked for now, or was trained on other features or folds, or by
+        other code. Features are not compared in a report that is stored without them.
+    """
+    present = {"folds": files.sha256(_folds(study).to_csv(index=False))}
+    if (study / "features.json").exists():
+        present["features"] = files.read_json(study / "features.json")["sha256"]
+    networks, classical = (files.source_hash(*code) for code in (NETWORK_CODE, CLASSICAL_CODE))
+    reasons = {}
+    for name in names:
+        run = files.read_json(study / "runs" / f"{name}.json")
+        parts = run["hyperparameters"].get("members", [name])
+        hashes = [files.read_json(study / "runs" / f"{part}.json")["hashes"] for part in parts]
+        asked = {part.removesuffix(TUNED) for part in parts} <= {*chosen}
+        why = [] if asked or name not in evaluation.MODEL_ORDER else ["not among MODELS now"]
+        for key, value in present.items():
+            if any(one[key] != value for one in hashes):
+                why.append(f"trained on other {key}")
+        # the record of a network has a hash of the genres beside that of its code
+        if any(one["code"] != (networks if "genres" in one else classical) for one in hashes):
+            why.append("trained by other code")
+        if why:
+            reasons[name] = ", ".join(why)
+    return reasons
 
 
-def _our_row(model: dict, genres: list[str], cell, per_genre: str) -> dict:
-    """Row of Table 2 from one of results["models"]."""
-    row = {label: cell(model[key], model["ci95"][key]) for key, label in METRICS.items()}
-    for genre in genres:
-        numbers = model["per_genre"][genre]
-        row[genre] = cell(numbers[per_genre], numbers["ci95"][per_genre])
-    seconds = model["training_seconds"]
-    row["training"] = "" if seconds is None else duration(seconds)
-    return row | {label: model["hyperparameters"].get(key) for key, label in SETTINGS.items()}
+def stored_in_words(reasons: dict[str, str]) -> str:
+    """Say what `stored_before` found."""
+    if not reasons:
+        return "All models are of this run: same features, folds and code."
+    names = pd.Series(reasons).groupby(pd.Series(reasons), sort=False)
+    listed = "; ".join(
+        f"{why}: {', '.join(f'`{name}`' for name in group.index)}" for why, group in names
+    )
+    return f"From an earlier run, and marked *stored* below: {listed}."
 
 
-def table_2(results: dict, per_genre: str = "recall", cell=lambda value, _: value) -> pd.DataFrame:
-    """Put each row of the paper's Table 2 below ours, and our further models below them.
+def _folds(study):
+    return pd.read_parquet(study / "folds.parquet")
 
-    A model with the settings that the paper names comes first, with searched ones second.
+
+def confusions(study: Path, names) -> dict[str, np.ndarray]:
+    """Confusion matrix of every group of tracks, by model: (groups, genres, genres)."""
+    genres = files.read_json(study / "corpus.json")["genres"]
+    groups, found = evaluation.groups_of(_folds(study)), {}
+    for name in names:
+        predictions = pd.read_parquet(study / "predictions" / f"{name}.parquet")
+        tracks = evaluation.track_probabilities(predictions)
+        found[name] = evaluation.group_confusions(tracks, groups, genres)
+    return found
+
+
+def weighted_intervals(study: Path, names) -> dict[str, dict]:
+    """95 % intervals of precision, recall and F1 as means weighted by the tracks of each genre.
+
+    Returns
+    -------
+    dict of dict of list
+        By model and measure: low and high, by the method of `evaluation.metric_intervals`.
+    """
+    limits = {}
+    for name, counts in confusions(study, names).items():
+        hits = np.diagonal(counts, axis1=1, axis2=2)
+        true, guessed = counts.sum(axis=2), counts.sum(axis=1)
+        share = true.sum(axis=0) / true.sum()
+        ratios = {"precision": (hits, guessed), "recall": (hits, true)}
+        ratios["f1"] = 2 * hits, true + guessed
+        limits[name] = {
+            measure: significance.share_interval(
+                significance.combined_ratios(*both, share)
+            ).tolist()
+            for measure, both in ratios.items()
+        }
+    return limits
+
+
+def _variants(results, stored):
+    """Label, numbers (None if not run) and claim of the paper's models, tuned ones below each."""
+    for name in MODELS:
+        for variant in (name, name + TUNED):
+            if variant in results["models"] or variant == name:
+                label = variant + (STORED if variant in stored else "")
+                yield label, results["models"].get(variant), PAPER.loc[name]
+
+
+def _by_label(rows):
+    return pd.DataFrame(rows).T.rename_axis("model")
+
+
+def side_by_side(results: dict, measure: str, weighted: dict, stored=()) -> pd.DataFrame:
+    """One measure of the paper's models: ours with 95 % intervals, and the paper's.
 
     Parameters
     ----------
     results : dict
         Content of results.json.
-    per_genre : {"recall", "accuracy", "precision", "f1"}
-        What our genre columns hold. The paper does not say what its own are.
-    cell : callable
-        (value, [low, high] or None) -> what the table shows; by default the number.
+    measure : {"accuracy", "precision", "recall", "f1"}
+    weighted : dict
+        From `weighted_intervals`.
+    stored : collection of str
+        Models to mark as stored from before.
 
     Returns
     -------
-    DataFrame
-        Index model, source ("this study", "this study, tuned" or "paper"). Training is minutes for
-        ours, hours for the paper, on hardware that it does not name: not comparable.
+    DataFrame of str
+        Index model, a tuned one below its family. Columns this study (precision, recall and F1 as
+        mean over genres), weighted (mean weighted by tracks; not for accuracy), paper.
     """
-    ours, genres, rows = results["models"], results["corpus"]["genres"], {}
-    own = {name.removesuffix("_tuned") for name in ours}
-    for name in (*MODELS, *(name for name in ours if name in own and name not in MODELS)):
-        for variant, source in ((name, "this study"), (f"{name}_tuned", "this study, tuned")):
-            if variant in ours:
-                rows[name, source] = _our_row(ours[variant], genres, cell, per_genre)
-        if name in MODELS:
-            rows[name, "paper"] = _their_row(name, genres, cell)
-    table = pd.DataFrame(rows.values(), index=pd.MultiIndex.from_tuples(rows))
-    table[["batch size", "hidden layers"]] = table[["batch size", "hidden layers"]].convert_dtypes()
-    return table.rename_axis(["model", "source"])
+    rows = {}
+    for label, model, claim in _variants(results, stored):
+        ours = {"this study": NOT_RUN} if model is None else {}
+        if model:
+            ours["this study"] = as_text(model[measure], model["ci95"][measure])
+        if measure != "accuracy":
+            name = label.removesuffix(STORED)
+            ours["weighted"] = (
+                as_text(model["weighted"][measure], weighted[name][measure]) if model else ""
+            )
+        rows[label] = ours | {"paper": as_text(claim[METRICS[measure]])}
+    return _by_label(rows)
 
 
-def with_intervals(results: dict, per_genre: str = "recall") -> pd.DataFrame:
-    """`table_2` as text with 95 % intervals: 0.74 [0.66, 0.81]."""
-    return table_2(results, per_genre, cell=as_text)
+def genre_side_by_side(results: dict, genre: str, stored=()) -> pd.DataFrame:
+    """Recall, and accuracy against the rest, of one genre by the paper's models, and its number.
+
+    Returns
+    -------
+    DataFrame of str
+        Index model. Columns recall, against the rest, and paper where it has that genre: it does
+        not say which of the two, if either, its number is.
+    """
+    rows = {}
+    for label, model, claim in _variants(results, stored):
+        numbers = model["per_genre"][genre] if model else None
+        row = {"recall": NOT_RUN, "against the rest": ""}
+        if numbers:
+            row = {
+                "recall": as_text(numbers["recall"], numbers["ci95"]["recall"]),
+                "against the rest": as_text(numbers["accuracy"], numbers["ci95"]["accuracy"]),
+            }
+        theirs = {"paper": as_text(claim[genre.lower()])} if genre.lower() in GENRES else {}
+        rows[label] = row | theirs
+    return _by_label(rows)
+
+
+def settings_side_by_side(results: dict, stored=()) -> pd.DataFrame:
+    """Settings and training time of the paper's models, ours and the paper's below each other.
+
+    Training is minutes of all folds together for ours, and for the paper hours on hardware that it
+    does not name: nothing follows from the two.
+    """
+    rows = {}
+    for label, model, claim in _variants(results, stored):
+        if model:
+            values = model["hyperparameters"]
+            seconds = model["training_seconds"]
+            rows[label] = {text: f"{values[key]:.2g}" if key == "learning_rate" else values[key]
+                           for key, text in SETTINGS.items()} | {
+                "training": "" if seconds is None else duration(seconds)}  # fmt: skip
+        if not label.removesuffix(STORED).endswith(TUNED):
+            theirs = {text: claim[text] for text in SETTINGS.values()}
+            theirs["learning rate"] = f"{theirs['learning rate']:.2g}"
+            theirs |= {text: f"{theirs[text]:.0f}" for text in ("batch size", "hidden layers")}
+            rows[f"{label.removesuffix(STORED)}, paper"] = theirs | {
+                "training": f"{claim['hours']} h"
+            }
+    return _by_label(rows)
+
+
+def further_models(results: dict, weighted: dict, stored=()) -> pd.DataFrame:
+    """Accuracy and F1 of the models that the paper does not have, best first.
+
+    Returns
+    -------
+    DataFrame of str
+        Index model; columns accuracy, F1 (mean over genres), weighted F1, each with its 95 %
+        interval. Empty if there are none.
+    """
+    ours = {n: m for n, m in results["models"].items() if n.removesuffix(TUNED) not in MODELS}
+    rows = {
+        name + (STORED if name in stored else ""): {
+            "accuracy": as_text(ours[name]["accuracy"], ours[name]["ci95"]["accuracy"]),
+            "F1": as_text(ours[name]["f1"], ours[name]["ci95"]["f1"]),
+            "weighted F1": as_text(ours[name]["weighted"]["f1"], weighted[name]["f1"]),
+        }
+        for name in sorted(ours, key=lambda name: -ours[name]["accuracy"])
+    }
+    return _by_label(rows)
 
 
 def as_text(value, limits=None) -> str:
@@ -126,34 +283,51 @@ def table_1(results: dict) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Index criterion, model; columns paper, this study (empty if not run), differs. Our Best
-        in accuracy says so when its model is not separable from the runner-up.
+        Index criterion, model; columns paper, this study (empty if not run), tuned (if any was
+        searched), differs (the first two). Our Best in accuracy says so when its model is not
+        separable from the runner-up.
     """
-    ours = {name: results["models"][name] for name in MODELS if name in results["models"]}
-    words = {}
-    for key, label in METRICS.items():
-        measured = pd.Series({name: ours[name][key] for name in ours}, dtype=float)
-        words[label] = rate(PAPER[label]), rate(measured.reindex(MODELS))
-    seconds = pd.Series({name: ours[name]["training_seconds"] for name in ours}, dtype=float)
-    words["training time"] = rate_time(PAPER["hours"]), rate_time(seconds.reindex(MODELS))
-    columns = (pd.concat(column) for column in zip(*words.values(), strict=True))
-    table = pd.DataFrame(dict(zip(("paper", "this study"), map(list, columns), strict=True)))
-    table.index = pd.MultiIndex.from_product([words, MODELS], names=["criterion", "model"])
-    table["differs"] = (table["this study"] != "") & (table["paper"] != table["this study"])
-    unsure = table.index.isin(_unsure_best(results, list(ours)))
-    table.loc[unsure, "this study"] += UNSURE
-    return table
+    columns = {"paper": _words(PAPER, METRICS.values(), "hours")}
+    for source, end in (("this study", ""), ("tuned", TUNED)):
+        ours = {n: results["models"][n + end] for n in MODELS if n + end in results["models"]}
+        if source == "this study" or ours:
+            numbers = pd.DataFrame(ours, index=[*METRICS, "training_seconds"]).T
+            measured = numbers.reindex(MODELS).astype(float)
+            columns[source] = _words(measured, METRICS, "training_seconds")
+            names = [name + end for name in ours]
+            best = [("accuracy", n.removesuffix(TUNED)) for n in _unsure_best(results, names)]
+            columns[source] = columns[source].mask(
+                columns[source].index.isin(best), columns[source] + UNSURE
+            )
+    table = pd.DataFrame(columns)
+    ours = table["this study"].str.removesuffix(UNSURE)
+    return table.assign(differs=(ours != "") & (table["paper"] != ours))
 
 
-def _unsure_best(results: dict, names: list[str]) -> list[tuple]:
-    """Rows of Table 1 whose Best in accuracy is not separable from the runner-up."""
+def _words(numbers, measures, seconds):
+    """Words of `rate` and `rate_time` for the columns of a table: by criterion and model."""
+    rated = {
+        label: rate(numbers[name]) for label, name in zip(METRICS.values(), measures, strict=True)
+    }
+    words = pd.concat(rated | {"training time": rate_time(numbers[seconds])})
+    return words.rename_axis(["criterion", "model"])
+
+
+def _unsure_best(results: dict, names: list[str]) -> list[str]:
+    """Models of the highest accuracy, if it is not separable from the runner-up."""
     accuracy = {name: results["models"][name]["accuracy"] for name in names}
     first_two = sorted(names, key=accuracy.get, reverse=True)[:2]
     clear = any(
         pair["separable"] for pair in results["pairwise"] if {pair["a"], pair["b"]} == {*first_two}
     )
     best = [] if clear or len(names) < 2 else [accuracy[first_two[0]]]
-    return [("accuracy", name) for name in names if accuracy[name] in best]
+    return [name for name in names if accuracy[name] in best]
+
+
+def shown(table: pd.DataFrame, caption: str = ""):
+    """A table of text as a notebook displays it: index as a column, all of it escaped."""
+    styled = table.reset_index() if table.index.name else table
+    return styled.style.hide().format(escape="html").set_caption(escape(caption))
 
 
 def f1_bound(precision, recall):

@@ -17,13 +17,14 @@ import nbformat
 from bs4 import BeautifulSoup
 from jinja2 import pass_context
 from latex2mathml.converter import convert
+from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from PIL import Image
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from genre_utils import files, paper
+from genre_utils import claims, files, paper, study
 
 STUDY_TITLE = "Music genre recognition: a leak-free study"
 MIME_TYPES = [
@@ -43,6 +44,7 @@ SKIPPED_LINE = re.compile(
     r"%|import |from [\w.]+ import|[)\]}]|# NBVAL_|((print|display|Markdown)\()+$|(if|with) .*:$"
 )
 LONG_TEXT = 32  # characters of a table's cell that may be broken into lines
+BRACKETS = re.compile(r"\[[^\[\]]*\]")  # an interval stays on one line
 NUMBER = re.compile(r"([-+−–—±\d.,:%×()\[\]\s]|to|e(?=[-+\d])|nan|inf|none|<na>)*", re.I)
 
 
@@ -141,7 +143,7 @@ def _exporter() -> HTMLExporter:
     )
     environment = exporter.environment
     environment.autoescape = True
-    environment.filters.update(tables=aligned_tables, csp_hash=_csp_hash)
+    environment.filters.update(tables=aligned_tables, csp_hash=_csp_hash, breakable=breakable)
     environment.globals.update(
         study_title=STUDY_TITLE,
         math_font=base64.b64encode(MATH_FONT.read_bytes()).decode(),
@@ -156,7 +158,7 @@ def _csp_hash(script: str) -> str:
 
 
 def aligned_tables(html: str) -> str:
-    """Mark columns of numbers and long texts in an output's tables, and drop pandas' own style."""
+    """Mark columns of numbers and long texts, say where names may break, drop pandas' own style."""
     if "<table" not in html:
         return html
     soup = BeautifulSoup(html, "html.parser")
@@ -167,7 +169,15 @@ def aligned_tables(html: str) -> str:
         for cell in table.find_all("td"):
             if len(cell.get_text(strip=True)) > LONG_TEXT:
                 cell["class"] = [*cell.get("class", []), "long"]
+        for text in table.find_all(string=re.compile(r"_|\[")):
+            text.replace_with(BeautifulSoup(breakable(text), "html.parser"))
     return str(soup)
+
+
+def breakable(text: str) -> Markup:
+    """Text of a narrow table as HTML: a name may break after ``_``, an interval may not."""
+    whole = BRACKETS.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
+    return Markup(escape(whole, quote=False).replace("_", "_<wbr>"))
 
 
 def _mark_numbers(table) -> None:
@@ -311,16 +321,61 @@ def _start_time(notebook) -> str:
     return started[:16].replace("T", " ")
 
 
-def _executed(study: Path) -> list[Path]:
-    return sorted((study / "notebooks").glob("[0-9]*.ipynb"))
+def _executed(folder: Path) -> list[Path]:
+    return sorted((folder / "notebooks").glob("[0-9]*.ipynb"))
 
 
-def render_index(study: Path, *, profile: str) -> Path:
+def answer_in_words(results: dict) -> list[str]:
+    """Say in three sentences what a study found: the best model, the paper, the price of leakage.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json, with at least one model.
+    """
+    corpus, models, pairs = results["corpus"], results["models"], results["pairwise"]
+    best = max(models, key=lambda name: models[name]["accuracy"])
+    low, high = models[best]["ci95"]["accuracy"]
+    alike = [
+        pair["b"] if pair["a"] == best else pair["a"]
+        for pair in pairs
+        if best in (pair["a"], pair["b"]) and not pair["separable"]
+    ]
+    heard = "has never heard" if corpus["group_by"] == "artist" else "may have heard"
+    first = f"The best of {len(models)} models, {best}," if len(models) > 1 else best
+    first += (
+        f" names the genre of {_percent(models[best]['accuracy'])} of whole tracks by artists that "
+        f"it {heard} (95\N{NO-BREAK SPACE}% interval {_percent(low)} to {_percent(high)}; "
+        f"guessing: {_percent(1 / len(corpus['genres']))})"
+    )
+    if alike:
+        first += f", and is not separable from {', '.join(alike)}"
+    audit = results.get("audit")
+    second = claims.counted(audit) if audit else "The paper's claims were not judged."
+    leak = results["leakage"] or {}
+    if None in [leak.get(split) for split in ("segment", "track", "artist")]:
+        return [f"{first}.", second, "The price of leakage was not measured on this corpus."]
+    gap = next(one for one in leak["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
+    least, most = gap["ci95"]
+    third = (
+        f"Dealing excerpts out at random, as is usual, would have flattered a classifier by "
+        f"{100 * gap['difference']:.0f} points ({100 * least:.0f} to {100 * most:.0f}): "
+        f"{_percent(leak['segment'])} of excerpts named, against {_percent(leak['artist'])} with "
+        "artists apart."
+    )
+    return [f"{first}.", second, third]
+
+
+def _percent(share):
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def render_index(folder: Path, *, profile: str) -> Path:
     """Write the index page of a study from its JSON files and executed notebooks.
 
     Parameters
     ----------
-    study : Path
+    folder : Path
         The study folder; ``results.json`` may be missing, and the page then says so.
     profile : str
         Name of the profile that the study ran with.
@@ -328,33 +383,42 @@ def render_index(study: Path, *, profile: str) -> Path:
     Returns
     -------
     Path
-        The page, ``index.html`` in `study`.
+        The page, ``index.html`` in `folder`.
     """
-    corpus = files.read_json(study / "corpus.json")
-    results = study / "results.json"
-    pages = []
-    for path in _executed(study):
-        title, paragraph = introduction(nbformat.read(path, as_version=4))
-        pages.append((f"{path.stem}.html", title or path.stem, paragraph))
-    template = _exporter().environment.get_template("study_index.html.j2")
-    page = {"title": STUDY_TITLE, "corpus": corpus, "profile": profile}
-    text = template.render(
-        resources={"page": page},
-        pages=pages,
-        duration=paper.duration,
-        results=files.read_json(results) if results.exists() else None,
+    corpus = files.read_json(folder / "corpus.json")
+    path, pages = folder / "results.json", []
+    results = files.read_json(path) if path.exists() else None
+    for notebook in _executed(folder):
+        title, paragraph = introduction(nbformat.read(notebook, as_version=4))
+        pages.append((f"{notebook.stem}.html", title or notebook.stem, paragraph))
+    same_task = {genre.lower() for genre in corpus["genres"]} == {*paper.GENRES}
+    known = (study.PROFILES / f"{profile}.yaml").exists()
+    text = (
+        _exporter()
+        .environment.get_template("study_index.html.j2")
+        .render(
+            resources={"page": {"title": STUDY_TITLE, "corpus": corpus, "profile": profile}},
+            pages=pages,
+            results=results,
+            answer=answer_in_words(results) if results and results["models"] else [],
+            claimed=paper.PAPER["accuracy"].to_dict() if same_task else {},
+            about=study.read_profile(profile)[2] if known else "",
+            verdicts=claims.VERDICTS,
+            duration=paper.duration,
+            as_text=paper.as_text,
+        )
     )
-    with files.written_whole(study / "index.html") as temporary:
+    with files.written_whole(folder / "index.html") as temporary:
         temporary.write_text(text, encoding="utf-8")
-    return study / "index.html"
+    return folder / "index.html"
 
 
-def render_study(study: Path, *, profile: str) -> Path:
+def render_study(folder: Path, *, profile: str) -> Path:
     """Write every executed notebook of a study as a page, and the index page that leads to them.
 
     Parameters
     ----------
-    study : Path
+    folder : Path
         The study folder, with ``corpus.json`` and ``notebooks/NN_name.ipynb``.
     profile : str
         Name of the profile that the study ran with.
@@ -364,13 +428,13 @@ def render_study(study: Path, *, profile: str) -> Path:
     Path
         The index page.
     """
-    corpus = files.read_json(study / "corpus.json")
-    notebooks = _executed(study)
+    corpus = files.read_json(folder / "corpus.json")
+    notebooks = _executed(folder)
     titles = [introduction(nbformat.read(path, as_version=4))[0] or path.stem for path in notebooks]
     links = [(f"{path.stem}.html", title) for path, title in zip(notebooks, titles, strict=True)]
     neighbours = zip([None, *links[:-1]], [*links[1:], None], strict=True) if links else []
     for path, (previous, following) in zip(notebooks, neighbours, strict=True):
-        html = study / f"{path.stem}.html"
+        html = folder / f"{path.stem}.html"
         names = {"previous": previous, "following": following}
         render_notebook(path, html, corpus=corpus, profile=profile, **names)
-    return render_index(study, profile=profile)
+    return render_index(folder, profile=profile)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--set", "EPOCHS=2", "--set", "FOLDS=3", "--set", "MODELS=[rnn]"]
+SMALL = ["--set", "EPOCHS=2", "--set", "FOLDS=3", "--set", "MODELS=[rnn]", "--set", "EXAMPLES=2"]
 
 
 def command(*arguments, env):

@@ -9,7 +9,7 @@ from scipy.stats import spearmanr
 from sklearn.feature_selection import f_classif, mutual_info_classif
 from sklearn.metrics import adjusted_rand_score
 
-from genre_utils import analysis, evaluation, features
+from genre_utils import analysis, evaluation, features, significance
 
 GENRES = ["rock", "jazz", "pop"]
 
@@ -58,7 +58,7 @@ def test_a_genre_that_a_resample_lacks_does_not_count_in_it():
 def test_whole_artists_are_resampled():
     values, genre, artist = corpus(artists=8, voice=3.0)
     by_artist, by_track = (
-        evaluation.interval(analysis.drawn_f_ratios(values, genre, groups).to_numpy())
+        significance.interval(analysis.drawn_f_ratios(values, genre, groups).to_numpy())
         for groups in (artist, np.arange(len(genre)))
     )
     assert np.diff(by_artist[:, 1])[0] > 1.5 * np.diff(by_track[:, 1])[0]  # artists' own voices
@@ -72,7 +72,7 @@ def test_with_few_artists_intervals_are_wide():
     for artists in (2, 20):
         values, genre, artist = corpus(artists=artists, tracks=40 // artists)
         drawn = analysis.drawn_f_ratios(values, genre, artist).iloc[:, [0]]
-        widths.append(np.ptp(evaluation.interval(drawn.to_numpy())) / drawn.median().iloc[0])
+        widths.append(np.ptp(significance.interval(drawn.to_numpy())) / drawn.median().iloc[0])
     assert widths[0] > 1.5 * widths[1]
 
 
@@ -290,12 +290,12 @@ def test_the_ablation_is_compared_with_all_features_over_artists():
     assert (found["low"] < found["accuracy"]).all() and (found["accuracy"] < found["high"]).all()
     rest = found.drop(index="all")
     assert rest["difference"].round(3).tolist() == [-0.6, 0.0, -0.1, -0.7]
-    np.testing.assert_allclose(rest["p_holm"], evaluation.holm(rest["p_value"]))
+    np.testing.assert_allclose(rest["p_holm"], significance.holm(rest["p_value"]))
     correct = {
         name: (evaluation.most_probable(t)["y_pred"] == t["y_true"]).to_numpy()
         for name, t in said.groupby("features")
     }
-    expected = evaluation.sign_flip_test(correct["only b"], correct["all"], groups.to_numpy())
+    expected = significance.sign_flip_test(correct["only b"], correct["all"], groups.to_numpy())
     assert rest.loc["only b", "p_value"] == expected
     assert rest["separable"].tolist() == [True, False, False, True]
     assert analysis.ablation_in_words(found.reset_index()) == (

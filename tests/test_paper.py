@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from genre_utils import evaluation, paper
+from genre_utils import classical, evaluation, files, paper
+from small_study import small_study_fixture  # noqa: F401
 
 quick = settings(max_examples=50, deadline=None)
 counts = st.lists(st.integers(0, 9), min_size=16, max_size=16).filter(any)
@@ -31,35 +32,118 @@ def results():
     return {"models": models, "pairwise": [pair, other], "corpus": {"genres": ["rock", "polka"]}}
 
 
-def test_table_2_puts_the_paper_below_ours(results):
-    table = paper.table_2(results)
-    assert table.index.tolist() == [
-        ("cnn", "this study"),
-        ("cnn", "paper"),
-        ("rnn", "paper"),
-        ("hybrid", "this study"),
-        ("hybrid", "paper"),
-        ("svm", "this study"),
-    ]
-    assert table.loc[("cnn", "paper"), "accuracy"] == 0.92
-    assert table.loc[("cnn", "this study"), "F1"] == results["models"]["cnn"]["f1"]
-    assert table["training"].tolist() == ["2.0 min", "1.5 h", "2.0 h", "1.0 min", "1.8 h", ""]
-    assert table.loc[("rnn", "paper"), "rock"] == 0.81
-    assert pd.isna(table.loc[("rnn", "paper"), "polka"])
-    assert table.loc[("cnn", "this study"), "polka"] == 0.5
-    other = paper.table_2(results, per_genre="accuracy")
-    assert other.loc[("cnn", "this study"), "polka"] == 0.9
-    assert table["hidden layers"].tolist()[:5] == [4, 4, 3, 4, 5]
-    assert pd.isna(table.loc[("svm", "this study"), "hidden layers"])
+WEIGHTED = {"precision": [0.5, 0.8], "recall": [0.5, 0.8], "f1": [0.4, 0.8]}
 
 
-def test_with_intervals_is_the_same_table_as_text(results):
-    text = paper.with_intervals(results)
-    assert text.loc[("cnn", "this study"), "accuracy"] == "0.70 [0.60, 0.80]"
-    assert text.loc[("cnn", "this study"), "polka"] == "0.50 [0.58, 0.78]"
-    assert text.loc[("cnn", "paper"), "accuracy"] == "0.92"
-    assert text.loc[("cnn", "paper"), "polka"] == ""
-    assert list(text.columns) == list(paper.table_2(results).columns)
+def with_tuned(results):
+    for model in results["models"].values():
+        model["weighted"] = {"precision": 0.65, "recall": 0.66, "f1": 0.67}
+    results["models"]["cnn_tuned"] = results["models"]["cnn"] | {"accuracy": 0.75}
+    return results, dict.fromkeys(results["models"], WEIGHTED)
+
+
+def test_each_measure_stands_beside_the_papers_untuned_and_tuned(results):
+    results, weighted = with_tuned(results)
+    table = paper.side_by_side(results, "f1", weighted, stored={"cnn_tuned"})
+    assert list(table.index) == ["cnn", "cnn_tuned (stored)", "rnn", "hybrid"]
+    assert list(table.columns) == ["this study", "weighted", "paper"]
+    assert list(table.loc["cnn"]) == ["0.67 [0.57, 0.77]", "0.67 [0.40, 0.80]", "0.86"]
+    assert list(table.loc["rnn"]) == ["not run", "", "0.73"]
+    accuracy = paper.side_by_side(results, "accuracy", weighted)
+    assert accuracy.loc["cnn_tuned", "this study"].startswith("0.75")
+    assert list(accuracy.columns) == ["this study", "paper"]
+
+
+def test_genres_are_shown_both_ways_and_the_papers_where_it_has_them(results):
+    rock, polka = (paper.genre_side_by_side(results, genre) for genre in ("rock", "polka"))
+    assert rock.loc["cnn", "paper"] == "0.93" and "paper" not in polka
+    assert polka.loc["cnn", "recall"].startswith("0.50")
+    assert polka.loc["cnn", "against the rest"].startswith("0.90")
+    assert polka.loc["rnn", "recall"] == "not run"
+
+
+def test_settings_and_hours_stand_beside_each_other(results):
+    table = paper.settings_side_by_side(with_tuned(results)[0], stored={"cnn"})
+    rows = ["cnn (stored)", "cnn, paper", "cnn_tuned", "rnn, paper", "hybrid", "hybrid, paper"]
+    assert list(table.index) == rows
+    assert list(table.loc["cnn, paper"]) == ["0.001", "32", "4", "1.5 h"]
+    assert list(table.loc["cnn (stored)"]) == ["0.001", 32, 4, "2.0 min"]
+
+
+def test_further_models_are_those_that_the_paper_lacks(results):
+    results, weighted = with_tuned(results)
+    assert list(paper.further_models(results, weighted).index) == ["svm"]
+    del results["models"]["svm"]
+    assert paper.further_models(results, weighted).empty
+
+
+def write_run(study, name, hashes, **settings):
+    run = {"hyperparameters": settings} | ({"hashes": hashes} if hashes else {})
+    files.write_json(study / "runs" / f"{name}.json", run)
+
+
+@pytest.fixture
+def runs(small_study):
+    """Records of runs on the small study, as training and classical leave them."""
+    from genre_utils import training
+
+    deep, shallow = training.load(small_study).hashes, classical.Data(small_study).hashes
+    for name, hashes in (("cnn", deep), ("mlp", deep), ("svm", shallow), ("logistic", shallow)):
+        write_run(small_study, name, hashes)
+    write_run(small_study, "my_model", deep)
+    write_run(small_study, "ensemble", None, members=["logistic", "mlp"])
+    return small_study, deep, shallow
+
+
+NAMES = ("cnn", "mlp", "svm", "logistic", "ensemble", "my_model")
+
+
+def test_models_of_this_run_are_not_marked(runs):
+    found = paper.stored_before(runs[0], NAMES, ["cnn", "mlp", "svm", "logistic"])
+    assert found == {} and "All models" in paper.stored_in_words(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"code": "old"}, "trained by other code"),
+        ({"features": "old"}, "trained on other features"),
+        ({"folds": "old"}, "trained on other folds"),
+    ],
+)
+def test_models_of_other_inputs_are_marked(runs, changed, why):
+    study, deep, shallow = runs
+    write_run(study, "mlp", deep | changed)
+    write_run(study, "svm", shallow | changed)
+    found = paper.stored_before(study, NAMES, ["cnn", "mlp", "svm", "logistic"])
+    assert found == {"mlp": why, "svm": why, "ensemble": why}  # the ensemble has mlp in it
+    assert f"{why}: `mlp`, `svm`, `ensemble`" in paper.stored_in_words(found)
+
+
+def test_models_that_were_not_asked_for_are_marked(runs):
+    found = paper.stored_before(runs[0], NAMES, ["mlp", "logistic"])
+    assert found == dict.fromkeys(["cnn", "svm"], "not among MODELS now")
+
+
+def test_weighted_means_are_those_of_the_results(tmp_path):
+    rng, genres = np.random.default_rng(0), ["jazz", "rock"]
+    tracks = pd.DataFrame(
+        {"track_id": [f"t{i}" for i in range(60)], "artist": (np.arange(60) // 3).astype(str)}
+    )
+    tracks["genre"] = np.where(np.arange(60) < 15, "jazz", "rock")
+    folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
+    files.write_table(tmp_path / "folds.parquet", folds)
+    files.write_json(tmp_path / "corpus.json", {"genres": genres})
+    p = np.where(tracks["genre"] == "rock", 0.6, 0.4) + rng.uniform(-0.3, 0.3, 60)
+    table = tracks[["track_id"]].assign(excerpt=0, fold=0, y_true=tracks["genre"])
+    table = table.assign(p_jazz=1 - p, p_rock=p)
+    files.write_table(tmp_path / "predictions" / "cnn.parquet", table)
+    limits = paper.weighted_intervals(tmp_path, ["cnn"])["cnn"]
+    numbers = evaluation.evaluate(table, folds, tracks, genres)
+    for measure, value in numbers["weighted"].items():
+        low, high = limits[measure]
+        assert low < value < high and 0.05 < high - low < 0.6
+    assert limits["recall"] == pytest.approx(numbers["ci95"]["accuracy"], abs=0.02)
 
 
 def test_as_text_without_an_interval_or_a_value():
@@ -111,6 +195,21 @@ def test_table_1_of_a_tie_marks_both_and_the_sign_is_no_difference(results):
     table = paper.table_1(results).loc["accuracy"]
     assert table["this study"].tolist() == ["Best (not separable)", "", "Best (not separable)"]
     assert table["differs"].tolist() == [False, False, True]
+
+
+def test_table_1_rates_tuned_models_among_themselves(results):
+    assert "tuned" not in paper.table_1(results)
+    results["models"] |= {"cnn_tuned": scores(0.86, 50), "rnn_tuned": scores(0.7, 90)}
+    tuned = paper.table_1(results)["tuned"]
+    assert tuned["accuracy"].tolist() == ["Best (not separable)", "Average", ""]
+    assert tuned["training time"].tolist() == ["Best", "High", ""]
+
+
+def test_a_shown_table_is_escaped():
+    table = pd.DataFrame({"a": ["<b>"]}, index=pd.Index(["<i>"], name="model"))
+    html = paper.shown(table, "<u>").to_html()
+    assert not {"<b>", "<i>", "<u>"} & set(html.replace(">", "> ").split())
+    assert "model" in html and "&lt;u&gt;" in html
 
 
 def test_table_1_with_one_or_no_model_compares_nothing(results):

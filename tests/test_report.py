@@ -85,18 +85,48 @@ def plain_notebook(title: str):
 
 def model(accuracy: float, **others) -> dict:
     bounds = [accuracy - 0.05, accuracy + 0.04]
-    common = {"ci95": {"accuracy": bounds}, "f1": accuracy, "excerpt_accuracy": accuracy - 0.1}
-    return {"accuracy": accuracy, "training_seconds": 90.0, "parameters": 1234567} | common | others
+    common = {"ci95": dict.fromkeys(("accuracy", "f1", "excerpt_accuracy"), bounds)}
+    common |= {"f1": accuracy, "excerpt_accuracy": accuracy - 0.1, "known_artists": None}
+    common |= {"training_seconds": 90.0, "parameters": 1234567, "inference_seconds": 0.0123}
+    return {"accuracy": accuracy} | common | others
 
 
+def pair(a, b, difference, ci95, p_value, **others):
+    names = {"a": a, "b": b, "difference": difference, "ci95": ci95, "p_value": p_value}
+    return names | {"p_holm": None, "primary": False, "separable": False} | others
+
+
+def claim(verdict, **others):
+    blank = dict.fromkeys(("found", "value", "ci95", "share", "needs"))
+    about = {"topic": "Order", "claim": f"A claim, {verdict}.", "rule": "pair"}
+    return about | {"verdict": verdict} | blank | others
+
+
+AUDIT = {
+    "evidence": True,
+    "why": "",
+    "arithmetic": {"checked": 15, "inconsistent": 10},
+    "claims": [
+        claim("not reproduced", value=-0.123, ci95=[-0.2, -0.05]),
+        claim("not separable", value=0.714, ci95=[0.6, 0.8], rule="level"),
+        claim("not reproduced", value=-3.21, ci95=[-5.0, -1.0], rule="time"),
+        claim("not measured", needs="--profile long"),
+    ],
+}
 RESULTS = {
+    "corpus": CORPUS,
     "models": {"rnn": model(0.61, parameters=None, training_seconds=None), "cnn": model(0.83)},
     "pairwise": [
-        *[{"a": "cnn", "b": "hybrid", "difference": 0.03, "ci95": [-0.02, 0.08], "p_value": 0.31}],
-        *[{"a": "rnn", "b": "cnn", "difference": -0.22, "ci95": [-0.3, -0.1], "p_value": 0.0001}],
+        pair("cnn", "hybrid", 0.03, [-0.02, 0.08], 0.31, p_holm=0.31, primary=True),
+        pair("rnn", "cnn", -0.22, [-0.3, -0.1], 0.0001, separable=True),
     ],
-    "leakage": {"segment": 0.91, "track": 0.84, "artist": 0.73},
-    "environment": {"python": "3.12.3", "cpu": f"fast {EVIL}", "tensorflow": None},
+    "leakage": {
+        **{"segment": 0.91, "track": 0.84, "artist": 0.73},
+        "ci95": {"segment": [0.9, 0.92], "track": [0.8, 0.9], "artist": [0.7, 0.8]},
+        "pairwise": [pair("segment", "artist", 0.18, [0.12, 0.24], 0.001)],
+    },
+    "environment": {"python": "3.12.3", "cpu": f"fast {EVIL}", "threads": 2, "tensorflow": None},
+    "audit": AUDIT,
 }
 
 
@@ -218,38 +248,141 @@ def test_headings_and_links(rich):
     assert "0123456789ab" in rich.footer.get_text() and "2025-11-22 17:40" in rich.footer.get_text()
 
 
-def test_index_tells_the_results(rendered):
+def index_of(folder, results=None, corpus=None, profile="demo"):
+    """Index page of a study after some of its files were replaced."""
+    if corpus:
+        (folder / "corpus.json").write_text(json.dumps(corpus))
+    if results:
+        (folder / "results.json").write_text(json.dumps(results))
+    return soup_of(report.render_index(folder, profile=profile))
+
+
+def words_of(soup):
+    return " ".join(soup.get_text().replace("\xa0", " ").split())
+
+
+def test_index_opens_with_three_computed_sentences(rendered):
     soup = soup_of(rendered / "index.html")
-    rows = [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in soup.select("tr")]
-    assert rows[1] == ["cnn", "0.83", "0.78 to 0.87", "0.83", "0.73", "1.5 min", "1,234,567"]
-    assert rows[2][0] == "rnn" and rows[2][-2:] == ["–", "–"]
-    text = " ".join(soup.main.get_text().split())
+    first, second, third = map(words_of, soup.select(".answer"))
+    assert first == (
+        "The best of 2 models, cnn, names the genre of 83 % of whole tracks by artists that it has "
+        "never heard (95 % interval 78 % to 87 %; guessing: 25 %), and is not separable from "
+        "hybrid."
+    )
+    assert second.startswith("Of 4 claims of the paper, this music reproduces 0 and contradicts 2")
+    assert "by 18 points (12 to 24): 91 % of excerpts named, against 73 %" in third
+
+
+def test_index_tells_the_numbers(rendered):
+    soup = soup_of(rendered / "index.html")
+    tables = [
+        [[cell.get_text() for cell in row.find_all(["th", "td"])] for row in table.select("tr")]
+        for table in soup.select("table")
+    ]
+    assert tables[0][1] == ["cnn", "0.83 [0.78,\xa00.87]", "0.92", "0.83 [0.78,\xa00.87]"]
+    assert tables[1][1:] == [["cnn", "1.5 min", "12.3", "1,234,567"], ["rnn", "–", "12.3", "–"]]
+    text = words_of(soup.main)
     assert "cnn and hybrid: not separable (difference 0.03, 95 % interval −0.02 to 0.08" in text
     assert "cnn above rnn (difference 0.22, 95 % interval 0.10 to 0.30, p < 0.001" in text
-    assert "0.91 of excerpts" in text and f"fast {EVIL}" in text and "not installed" in text
-    assert [dot["style"] for dot in soup.select(".dot")] == ["left:83.00%", "left:61.00%"]
+    assert f"fast {EVIL}" in text and "not installed" in text
+    dots = [dot["style"] for dot in soup.select(".dot")]
+    assert dots == [f"left:{x}.00%" for x in (83, 61, 91, 84, 73)]
+    marks = [mark["style"] for mark in soup.select(".claim")]
+    assert marks == ["left:92.00%", "left:75.00%"]  # what the paper says of cnn and rnn
+
+
+def test_index_leads_to_the_pages_and_says_how_to_run_it_again(rendered):
+    soup = soup_of(rendered / "index.html")
     pages = [(a["href"], a.get_text()) for a in soup.select(".pages a")]
     assert pages[1:] == [("02_two.html", "Networks"), ("03_three.html", "Three & more")]
     assert soup.select(".pages p")[1].em.get_text() == "network"
+    commands = [pre.get_text() for pre in soup.select("pre")]
+    assert commands == ["make study PROFILE=demo", "python -m genre_utils study --profile demo"]
+
+
+def test_index_of_a_profile_of_ones_own_names_its_file(study):
+    soup = index_of(study, profile="mine")
+    assert [pre.get_text() for pre in soup.select("pre")] == [
+        "python -m genre_utils study --profile mine.yaml"
+    ]
+
+
+def test_claims_stand_under_their_verdicts_in_one_line_each(rendered):
+    soup = soup_of(rendered / "index.html")
+    titles = [h.get_text() for h in soup.select("h3.verdict")]
+    assert titles == ["Not reproduced: 2", "Not separable: 1", "Not measured: 1"]
+    lines = [words_of(li) for li in soup.select("ul.claims li")]
+    assert lines[0] == "A claim, not reproduced. −0.12 [−0.20, −0.05]"
+    assert lines[1] == "A claim, not reproduced. −3.2 s [−5.0, −1.0]"
+    assert lines[2] == "A claim, not separable. 0.71 [0.60, 0.80]"
+    text = words_of(soup.main)
+    assert "What was not measured needs --profile long." in text
+    assert "10 of 15 statements about the paper’s own table cannot hold" in text
+
+
+def test_composed_music_gives_no_verdicts(study):
+    why = "The music is composed."
+    judged = AUDIT | {"evidence": False, "why": why, "claims": [claim(None)]}
+    soup = index_of(study, RESULTS | {"audit": judged})
+    assert not soup.select(".verdict, ul.claims") and words_of(soup).count(why) == 2
 
 
 def test_separable_follows_the_results(study):
-    pair = {"a": "cnn", "b": "rnn", "difference": 0.05, "ci95": [0.01, 0.09], "p_value": 0.04}
-    corrected = pair | {"p_holm": 0.12, "primary": True, "separable": False}
-    exploratory = pair | {"p_holm": None, "primary": False, "separable": True}
-    results = RESULTS | {"pairwise": [corrected, exploratory], "leakage": None}
-    (study / "results.json").write_text(json.dumps(results))
-    soup = soup_of(report.render_index(study, profile="demo"))
-    assert "p = 0.12 after Holm" in soup.select("main ul > li")[1].get_text().replace("\xa0", " ")
-    assert "not separable" in soup.select("main ul > li")[1].get_text()
-    assert "cnn above rnn" in soup.find("details").get_text()
-    assert "leakage flatter" not in soup.get_text()
+    corrected = pair("cnn", "rnn", 0.05, [0.01, 0.09], 0.04, p_holm=0.12, primary=True)
+    exploratory = pair("cnn", "rnn", 0.05, [0.01, 0.09], 0.04, separable=True)
+    soup = index_of(study, RESULTS | {"pairwise": [corrected, exploratory], "leakage": None})
+    first, *_ = soup.find(id="sure").parent.select("ul > li")
+    assert "p = 0.12 after Holm" in words_of(first) and "not separable" in words_of(first)
+    assert "cnn above rnn" in words_of(soup.find(id="sure").parent.find("details"))
+    assert soup.find(id="leakage") is None
+    assert "The price of leakage was not measured" in words_of(soup)
+
+
+def test_artists_on_both_sides_are_not_called_unheard(study):
+    shared = CORPUS | {"group_by": "track"}
+    soup = index_of(study, RESULTS | {"corpus": shared}, shared)
+    assert "artists that it may have heard" in words_of(soup.select_one(".answer"))
+    assert "artists may stand on both sides" in words_of(soup.find(id="sure").parent)
 
 
 def test_an_unfinished_study_says_so(study):
     (study / "results.json").unlink()
     text = report.render_study(study, profile="demo").read_text(encoding="utf-8")
     assert "not finished" in text and 'href="results.json"' not in text
+    assert soup_of(study / "index.html").find(id="warnings")  # other pages lead there
+
+
+def large_results(count, genres):
+    """Results of many models on many genres, with nothing that may be missing."""
+    corpus = CORPUS | {"genres": [f"genre {k}" for k in range(genres)]}
+    known = {"accuracy": 0.5, "ci95": [0.4, 0.6], "tracks": 77}
+    names = ["cnn", "hybrid_parallel", "a_model_with_a_rather_long_name", *map(str, range(20))]
+    models = {name: model(0.8, known_artists=known) for name in names[:count]}
+    return RESULTS | {"corpus": corpus, "models": models, "pairwise": []}, corpus
+
+
+@pytest.mark.parametrize(("count", "genres"), [(1, 2), (14, 10)])
+def test_index_fits_a_phone_with_any_number_of_models(study, page, count, genres):
+    results, corpus = large_results(count, genres)
+    assert not index_of(study, results, corpus).select(".claim")  # the paper's task is another
+    index_of(study, results | ({"leakage": None, "audit": None} if count == 1 else {}), corpus)
+    check_page(page, study / "index.html", synthetic=True)
+    script = "all => all.map(e => e.scrollWidth - e.clientWidth)"
+    assert max(page.locator(".wide").evaluate_all(script)) <= 0, "a table needs scrolling"
+    names = page.locator(".bars .name").evaluate_all(
+        "all => all.map(e => [e.innerText, e.scrollWidth - e.clientWidth])"
+    )
+    assert len(names) >= count and not [name for name, spill in names if spill > 0]
+
+
+def test_intervals_stay_whole_and_long_names_may_break():
+    assert report.breakable("hybrid_x 0.1 [0.2, 0.3]") == "hybrid_<wbr>x 0.1 [0.2,\xa00.3]"
+    assert report.breakable(EVIL).startswith("&lt;script")
+    table = pd.DataFrame({"model": ["cnn_tuned"], "accuracy": ["0.80 [0.72, 0.86]"]})
+    soup = BeautifulSoup(report.aligned_tables(table.to_html(index=False)), "html.parser")
+    name, accuracy = soup.select("td")
+    assert name.wbr and name.get_text() == "cnn_tuned"
+    assert accuracy["class"] == ["num"] and "0.72,\xa00.86" in accuracy.get_text()
 
 
 def test_banners(study):

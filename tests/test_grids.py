@@ -1,0 +1,98 @@
+"""What the long measurements share: what is stored fits the study, and differences are paired."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_utils import files, grids, significance
+from small_study import small_study_fixture  # noqa: F401
+
+ANSWERS = pd.DataFrame({"track_id": ["rock/00-0", "jazz/00-0"], "y_pred": ["rock", "rock"]})
+
+
+@pytest.fixture
+def study(tmp_path, small_study):
+    for name in ("folds.parquet", "tracks.parquet", "features.json", "corpus.json"):
+        (tmp_path / name).write_bytes((small_study / name).read_bytes())
+    return tmp_path
+
+
+def test_what_is_stored_comes_back_with_its_record(study):
+    grids.store(study, "some", "label", "key", ANSWERS, seeds=3)
+    assert grids.is_stored(study, "some", "label", "key")
+    assert not grids.is_stored(study, "some", "label", "other key")
+    record, answers = grids.stored(study, "some")["label"]
+    assert record["seeds"] == 3
+    right = grids.with_right(answers, grids.genre_of(study))
+    assert list(right["right"]) == [True, False]
+
+
+def test_measurements_of_other_folds_or_features_are_left_out(study):
+    grids.store(study, "some", "label", "key", ANSWERS)
+    described = files.read_json(study / "features.json")
+    files.write_json(study / "features.json", described | {"sha256": "another"})
+    assert grids.stored(study, "some") == {}
+    files.write_json(study / "features.json", described)
+    folds = pd.read_parquet(study / "folds.parquet")
+    files.write_table(study / "folds.parquet", folds[::-1])
+    assert grids.stored(study, "some") == {}
+
+
+@pytest.mark.parametrize("change", [{"track_id": "nobody's"}, {"y_pred": "polka"}])
+def test_answers_that_cannot_be_of_this_study_are_refused(study, change):
+    grids.store(study, "some", "label", "key", ANSWERS.assign(**change))
+    with pytest.raises(ValueError, match=r"label.parquet.*Delete this file"):
+        grids.stored(study, "some")
+
+
+def test_other_models_settings_or_seeds_are_other_measurements(study):
+    runs = {"hashes": {"code": "1"}, "seed": 0, "training_seconds": 1.0, "folds": []}
+    seen = set()
+    for change in ({}, {"seed": 1}, {"hashes": {"code": "2"}}, {"max_epochs": 3}):
+        files.write_json(study / "runs" / "cnn.json", runs | change)
+        seen.add(files.sha256(grids.made_by(study, "cnn")))
+    files.write_json(study / "runs" / "cnn.json", runs | {"training_seconds": 2.0})
+    assert len(seen) == 4 and files.sha256(grids.made_by(study, "cnn")) in seen
+
+
+@given(st.integers(0, 1000), st.integers(1, 3))
+def test_a_difference_is_that_of_the_means_and_its_interval_holds_it(seed, repeats):
+    rng = np.random.default_rng(seed)
+    groups = rng.integers(0, 6, size=30).astype(str)
+    one, other = rng.integers(0, 2, size=(2, 30, repeats))
+    found = grids.difference(one, other, groups)
+    assert found["difference"] == pytest.approx(one.mean() - other.mean())
+    assert found["low"] - 1e-9 <= found["difference"] <= found["high"] + 1e-9
+    back = grids.difference(other, one, groups)
+    assert back["difference"] == pytest.approx(-found["difference"])
+    assert back["p_value"] == pytest.approx(found["p_value"])
+
+
+def test_one_seed_is_the_plain_paired_test():
+    groups = np.arange(12)
+    one, other = np.ones(12), (np.arange(12) > 3).astype(float)
+    found = grids.difference(one, other, groups)
+    assert found["p_value"] == significance.sign_flip_test(one, other, groups) == 2 * 0.5**4
+
+
+def test_who_did_not_measure_is_told_how():
+    assert "`--profile demo-full`" in grids.missing("", "demo", 600)
+    assert "about 10 minutes" in grids.missing("", "demo", 600)
+    mine = grids.missing("", "my own", 5)
+    assert grids.missing("it is so", "demo", 600).endswith("study: it is so.")
+    assert "`--set MEASURE=true`" in mine and "about a minute" in mine
+
+
+def test_a_fixed_split_is_not_looked_at_again(study):
+    assert grids.one_look(study) == ""
+    described = files.read_json(study / "corpus.json")
+    files.write_json(study / "corpus.json", described | {"protocol": "fixed"})
+    assert "another" in grids.one_look(study)
+
+
+def test_differences_are_corrected_together():
+    table = grids.judged(pd.DataFrame({"p_value": [0.01, 0.04, 0.9]}))
+    assert list(table["p_holm"]) == pytest.approx([0.03, 0.08, 0.9])
+    assert list(table["separable"]) == [True, False, False]
