@@ -251,14 +251,13 @@ def label(run: dict) -> str:
 def scored(runs: list[dict], groups: pd.Series) -> list[dict]:
     """The trainings with their accuracy of whole tracks, and its interval over artists."""
     correct = answers_of(runs, groups)
-    drawn = significance.resampled_accuracy(correct, groups)
     numbers = [
         {
             "accuracy": correct[label(run)].mean(),
-            "ci95": significance.interval(drawn[:, number]),
+            "ci95": significance.accuracy_interval(correct[label(run)], groups),
             "accuracy_by_mean_probability": 1 - len(run["wrong_by_mean_probability"]) / len(groups),
         }
-        for number, run in enumerate(runs)
+        for run in runs
     ]
     return evaluation.plain([run | more for run, more in zip(runs, numbers, strict=True)])
 
@@ -286,13 +285,12 @@ def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
 def _difference(correct, groups, a, b):
     """Difference of the mean accuracies of trainings `a` and `b`, on the same tracks."""
     means = np.column_stack([correct[a].mean(axis=1), correct[b].mean(axis=1)])
-    drawn = significance.resampled_accuracy(means, groups)
     sums = correct[a].sum(axis=1) * len(b), correct[b].sum(axis=1) * len(a)  # integers, as it asks
     return {
         "a": a,
         "b": b,
         "difference": means[:, 0].mean() - means[:, 1].mean(),
-        "ci95": significance.interval(drawn[:, 0] - drawn[:, 1]),
+        "ci95": significance.difference_interval(*means.T, groups),
         "p_value": significance.sign_flip_test(*sums, groups),
         "test": "sign-flip permutation over artists",
     }

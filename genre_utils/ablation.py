@@ -341,8 +341,8 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
     -------
     pd.DataFrame
         label, question, title, baseline and accuracy (of whole tracks), difference, low, high
-        (95 %, bootstrap over artists), p_value (sign-flip test over artists), p_holm (Holm over
-        all rows) and verdict: helps, hurts or not separable. Empty if nothing is stored.
+        (95 % over artists), p_value (sign-flip test over artists), p_holm (Holm over all rows)
+        and verdict: helps, hurts or not separable. Empty if nothing is stored.
     """
     groups = evaluation.groups_of(pd.read_parquet(study / "folds.parquet"))
     found, rows = stored(study), []
@@ -352,8 +352,7 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
         variant = found[label][0]
         pair = correct[[label, variant.against]]
         group = pair.index.map(groups)
-        drawn = significance.resampled_accuracy(pair, group)
-        low, high = significance.interval(drawn[:, 0] - drawn[:, 1])
+        low, high = significance.difference_interval(pair[label], pair[variant.against], group)
         accuracy, baseline = pair.mean()
         p_value = significance.sign_flip_test(pair[label], pair[variant.against], group)
         rows.append(

@@ -383,7 +383,7 @@ def ablation_table(answers: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, features, accuracy, low, high (95 %, bootstrap over groups), difference from
+        model, features, accuracy, low, high (95 % over groups), difference from
         "all", difference_low, difference_high, p_value (sign-flip test over groups), p_holm
         (Holm over every comparison in the table), separable; the last six are empty for "all".
     """
@@ -391,17 +391,16 @@ def ablation_table(answers: pd.DataFrame, groups: pd.Series) -> pd.DataFrame:
     said = said.assign(correct=said["y_true"] == said["y_pred"])
     wide = said.pivot_table("correct", "track_id", ["model", "features"], aggfunc="first")
     of = wide.index.map(groups)
-    drawn = pd.DataFrame(significance.resampled_accuracy(wide, of), columns=wide.columns)
     rows = []
     for model, name in answers[["model", "features"]].drop_duplicates().itertuples(index=False):
         one, every = (model, name), (model, "all")
-        low, high = significance.interval(drawn[one].to_numpy())
+        low, high = significance.accuracy_interval(wide[one], of)
         row = {"model": model, "features": name, "accuracy": wide[one].mean()}
         row |= {"low": low, "high": high}
         if name != "all":
             row["difference"] = wide[one].mean() - wide[every].mean()
-            change = (drawn[one] - drawn[every]).to_numpy()
-            row["difference_low"], row["difference_high"] = significance.interval(change)
+            limits = significance.difference_interval(wide[one], wide[every], of)
+            row["difference_low"], row["difference_high"] = limits
             row["p_value"] = significance.sign_flip_test(wide[one], wide[every], of)
         rows.append(row)
     table = pd.DataFrame(rows)

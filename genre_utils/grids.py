@@ -123,7 +123,7 @@ def accuracies(right: pd.DataFrame, groups) -> pd.DataFrame:
     pd.DataFrame
         Indexed by column: accuracy, low, high.
     """
-    limits = significance.interval(significance.resampled_accuracy(right, groups))
+    limits = np.transpose([significance.accuracy_interval(right[c], groups) for c in right])
     return pd.DataFrame(
         {"accuracy": right.mean().to_numpy(float), "low": limits[0], "high": limits[1]},
         index=right.columns,
@@ -148,8 +148,7 @@ def difference(one, other, groups) -> dict[str, float]:
         np.asarray(values, dtype=float).reshape(len(groups), -1) for values in (one, other)
     )
     pair = np.stack([one.mean(axis=1), other.mean(axis=1)], axis=1)
-    drawn = significance.resampled_accuracy(pair, groups)
-    low, high = significance.interval(drawn[:, 0] - drawn[:, 1])
+    low, high = significance.difference_interval(*pair.T, groups)
     repeated = np.repeat(np.asarray(groups), one.shape[1])
     p_value = significance.sign_flip_test(one.ravel(), other.ravel(), repeated)
     change = pair[:, 0].mean() - pair[:, 1].mean()

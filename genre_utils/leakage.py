@@ -251,7 +251,7 @@ def price(study: Path) -> pd.DataFrame:
     -------
     pd.DataFrame
         model, level (excerpt or track), split, accuracy (mean over the seeds), low, high (95 %,
-        bootstrap over artists), by_seed (list of float), seeds_low and seeds_high (95 %, Student's
+        over artists), by_seed (list of float), seeds_low and seeds_high (95 %, Student's
         t over the seeds). Empty if nothing is stored.
     """
     rows = []
@@ -271,7 +271,7 @@ def differences(study: Path) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, level, a, b (splits: a minus b), difference, low, high (95 %, bootstrap over
+        model, level, a, b (splits: a minus b), difference, low, high (95 % over
         artists), seeds_low, seeds_high (95 %, Student's t over the seeds), p_value (sign flips over
         artists), p_holm (Holm over all rows) and separable.
     """

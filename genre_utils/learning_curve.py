@@ -134,7 +134,7 @@ def curve(study: Path) -> pd.DataFrame:
     -------
     pd.DataFrame
         model, by (artists or tracks; the whole is in both), share, tracks and artists that a fold
-        learns from, accuracy (mean over the draws), low, high (95 %, bootstrap over artists).
+        learns from, accuracy (mean over the draws), low, high (95 % over artists).
         Empty if nothing is stored.
     """
     group, rows = grids.group_of(study), []
@@ -173,7 +173,7 @@ def comparisons(study: Path) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, question, difference, low, high (95 %, bootstrap over artists), p_value, p_holm
+        model, question, difference, low, high (95 % over artists), p_value, p_holm
         (Holm over all rows), separable, tracks and other_tracks (what the two learn from). The
         questions: ``half``, all data less half of the artists; ``artists``, half of the tracks of
         every artist less all tracks of half of the artists.

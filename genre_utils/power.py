@@ -9,6 +9,7 @@ from genre_utils import significance
 POWER = 0.8
 MULTIPLES = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)  # sizes of simulated corpora, ours being 1
 MOST_GROUPS = 4000  # in a simulated corpus: the exact test gets slow beyond
+STEEPEST = 500  # tilt beyond which one group is drawn and no other
 OBSERVED, LARGEST = "as observed", "largest plausible"
 
 
@@ -63,13 +64,15 @@ def tilted_chances(sums: np.ndarray, sizes: np.ndarray, difference: float) -> np
     """
     excess = np.asarray(sums) - difference * np.asarray(sizes)
     reach = abs(excess).max()
-    if reach <= significance.NOTHING or excess.min() >= 0 or excess.max() <= 0:
+    if reach <= significance.NOTHING:
         return None
 
     def chances(slope):
         return special.softmax(slope * excess / reach)
 
-    slope = optimize.brentq(lambda slope: chances(slope) @ excess, -500, 500)
+    if chances(-STEEPEST) @ excess >= 0 or chances(STEEPEST) @ excess <= 0:
+        return None
+    slope = optimize.brentq(lambda slope: chances(slope) @ excess, -STEEPEST, STEEPEST)
     return chances(slope)
 
 

@@ -441,7 +441,7 @@ def compare(study: Path) -> pd.DataFrame:
     -------
     pd.DataFrame
         model, question, change, value (how strong), accuracy, low, high, difference,
-        difference_low, difference_high (95 %, bootstrap over artists), p_value (sign flips over
+        difference_low, difference_high (95 % over artists), p_value (sign flips over
         artists), p_holm (Holm over all rows) and separable; what compares is empty for `CLEAN`,
         which comes first. Empty if nothing is stored.
     """
@@ -479,7 +479,7 @@ def copies_worth(study: Path) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        question, change, difference (with copies less without), low, high (95 %, bootstrap over
+        question, change, difference (with copies less without), low, high (95 % over
         artists), p_value, p_holm (Holm over all rows), separable. Empty if nothing is stored, or
         there are no recordings to change.
     """

@@ -251,14 +251,6 @@ def interval(values: np.ndarray) -> np.ndarray:
     return np.where(undefined, np.nan, limits)
 
 
-def resampled_accuracy(correct, groups, n_boot: int = 2000, seed: int = 0) -> np.ndarray:
-    """Accuracy of models in the same replicates: (rows, models) bool -> (n_boot, models)."""
-    rows = np.asarray(correct, dtype=float)
-    sums = group_sums(np.column_stack([rows, np.ones(len(rows))]), groups)
-    drawn = bootstrap_weights(len(sums), n_boot, seed) @ sums
-    return drawn[:, :-1] / drawn[:, -1:]
-
-
 def sign_flip_test(correct_a, correct_b, groups) -> float:
     """Two-sided p of equal accuracy: exact paired permutation test over groups, all (rows,).
 

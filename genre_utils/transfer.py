@@ -233,7 +233,7 @@ def compare(study: Path) -> pd.DataFrame:
         model, learned, tested (corpora), tracks, guess (one over the genres), accuracy (mean over
         the seeds), low, high, and, where the corpora differ, difference (from cross-validation
         within the tested corpus, on the same tracks), difference_low, difference_high (95 %,
-        bootstrap over artists), p_value (sign flips over artists), p_holm (Holm over all rows) and
+        over artists), p_value (sign flips over artists), p_holm (Holm over all rows) and
         separable. Empty if nothing is stored.
     """
     rows = []

@@ -133,8 +133,8 @@ def test_differences_are_paired_and_corrected_for_their_number(made_up):
     assert table.loc["masks", "p_value"] == pytest.approx(2 * 0.5**20)
     assert table.loc["masks", "p_holm"] == pytest.approx(2 * 2 * 0.5**20)
     assert list(table["verdict"]) == ["helps", "not separable"]
-    same = table.loc["mixup"]  # the same answers differ by nothing, whichever artists are drawn
-    assert (same["low"], same["high"], same["p_value"]) == (0, 0, 1)
+    same = table.loc["mixup"]  # the same answers: other artists may still tell the two apart
+    assert same["low"] == -same["high"] < 0 and same["p_value"] == 1
     words = ablation.in_words(table)
     assert words.startswith("1 of 2 changes raise the accuracy: masks (+25 points).")
 

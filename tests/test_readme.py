@@ -65,6 +65,16 @@ def test_the_first_look_at_the_held_out_part_is_that_of_the_log():
     assert f"{first['tracks'].iloc[0]} tracks of ten genres" in README
 
 
+def test_the_coverage_of_the_intervals_is_what_was_measured():
+    stored = files.read_json(ROOT / "benchmarks" / "interval_coverage.json")
+    usual = [one for one in stored["accuracies"] if one["accuracy"] < 0.9]
+    ours = [100 * one["coverage"] for one in usual]
+    plain = [100 * one["bootstrap_coverage"] for one in usual]
+    said = " ".join(README.split())
+    assert f"hold the truth in {min(ours):.1f} to {max(ours):.1f} %" in said
+    assert f"bootstrap goes down to {min(plain):.1f} %" in said
+
+
 def test_what_augmentation_is_worth_is_that_of_the_reference_run():
     table = ablation.compare(ROOT / "reports" / "gtzan-mel")
     table = table[table["question"] == ablation.TRAINING].set_index("label")
