@@ -193,14 +193,14 @@ def measure(study: Path, variants=plan, *, epochs: int, seed: int = 0) -> None:
 def _measured(study, variant, label, epochs, seed):
     """Out-of-fold predictions of a variant, and the seconds of training and testing it."""
     derived = bool(variant.effects) or variant.loudness != "none"
-    folder = _derive(study, variant, seed) if derived else study
+    folder = derive(study, variant, seed) if derived else study
     if variant.model == "svm":
         predictions, runs = classical.predict_folds(classical.Data(folder), "svm")
         seconds = sum(run["seconds"] for run in runs)
     else:
         predictions, seconds = _deep(folder, variant, label, epochs, seed)
     if derived:
-        shutil.rmtree(folder)  # hundreds of megabytes that the feature cache can give again
+        shutil.rmtree(folder)  # the feature cache can give it again
     return predictions, seconds
 
 
@@ -260,8 +260,23 @@ def _chroma_of(_, path, recipe):
     return features.frame_features(y, recipe, ("chroma",))["chroma"].T
 
 
-def _derive(study, variant, seed):
-    """Folder with the features of a variant: originals, and one changed copy of each if asked."""
+def derive(study, variant, seed):
+    """Make a folder with the features of a variant: originals, and a changed copy of each if asked.
+
+    Parameters
+    ----------
+    study : Path
+        A study of recordings.
+    variant : Variant
+        Its effects, p and loudness are used.
+    seed : int
+        Of the changes.
+
+    Returns
+    -------
+    Path
+        Beside the folds of the study; hundreds of megabytes, to be removed after use.
+    """
     folder = study / "folds_done" / f"ablation_{variant.label}"
     folder.mkdir(parents=True, exist_ok=True)
     for name in ("tracks.parquet", "folds.parquet", "corpus.json"):

@@ -318,7 +318,7 @@ def _train_twin(study):
     else:
         effects = {"effects": augmentation.EFFECTS, "p": 0.5}
         variant = ablation.Variant("robustness", "changed copies", **effects)
-        folder = ablation._derive(study, variant, SEED)
+        folder = ablation.derive(study, variant, SEED)
         data = training.load(folder)
         options["epochs"] = max(1, options["epochs"] // 2)  # of twice as many excerpts
     _, run = training.out_of_fold(place, NETWORK, data, settings, **options)
