@@ -11,7 +11,7 @@ PAGES = [path for name in STUDIES for path in sorted((ROOT / "reports" / name).g
 
 
 def test_each_report_has_its_pages():
-    assert len(PAGES) == 2 * 7
+    assert len(PAGES) == 2 * 8
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
@@ -23,7 +23,7 @@ def test_every_page_stands_up_in_a_browser(page, path):
 def test_results_are_those_of_the_predictions(name):
     stored = files.read_json(ROOT / "reports" / name / "results.json")
     again = evaluation.results(ROOT / "reports" / name, name)
-    for part in ("profile", "corpus", "protocol", "models", "leakage"):
+    for part in ("profile", "corpus", "protocol", "models", "leakage", "power"):
         assert again[part] == stored[part]
     assert [pair["separable"] for pair in again["pairwise"]] == [
         pair["separable"] for pair in stored["pairwise"]
