@@ -8,6 +8,7 @@ import contextlib
 import os
 import socket
 import threading
+import time
 from collections import deque
 from concurrent.futures import CancelledError
 from functools import partial
@@ -108,8 +109,20 @@ def _processes(n_jobs):
         yield lambda function, job: partial(alone, function, job), 1
         return
     # not the pool that joblib keeps for all: `joblib.Parallel` cannot use one that it has not made
-    with loky.ProcessPoolExecutor(workers, env=dict.fromkeys(THREADS, "1")) as executor:
+    options = {"initializer": _leave_with, "initargs": (os.getpid(),)}
+    with loky.ProcessPoolExecutor(workers, env=dict.fromkeys(THREADS, "1"), **options) as executor:
         yield lambda *call: executor.submit(alone, *call).result, AHEAD * workers
+
+
+def _leave_with(parent):
+    """End this process soon after its parent is killed, so that nothing works on unseen."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def connect():

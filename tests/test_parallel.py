@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import distributed
 import numpy as np
@@ -50,6 +51,48 @@ def test_results_come_in_the_order_of_the_jobs(n_jobs):
     jobs = [(2, i) for i in range(40)]
     assert list(over(operator.mul, jobs, n_jobs=n_jobs)) == list(range(0, 80, 2))
     assert list(over(operator.mul, [], n_jobs=n_jobs)) == []
+
+
+ORPHANS = """
+import os, pathlib, time
+from genre_utils import parallel
+
+def work(name):
+    pathlib.Path(name).write_text(str(os.getpid()))
+    time.sleep(60)
+
+jobs = [("one",), ("two",)]
+list(parallel.over(work, jobs, 2, desc="", unit="job", folder=pathlib.Path(), n_jobs=2))
+"""
+
+
+def test_workers_end_when_the_process_that_started_them_is_killed(tmp_path):
+    child = subprocess.Popen([sys.executable, "-c", ORPHANS], cwd=tmp_path)
+    places = [tmp_path / "one", tmp_path / "two"]
+    workers = [int(wait_for(place)) for place in places]
+    child.kill()
+    child.wait()
+    deadline = time.time() + 20
+    while any(map(is_running, workers)) and time.time() < deadline:
+        time.sleep(0.1)
+    assert not any(map(is_running, workers))
+
+
+def wait_for(place):
+    """Text of a file that is not there yet."""
+    deadline = time.time() + 60
+    while not (place.exists() and place.read_text()) and time.time() < deadline:
+        time.sleep(0.1)
+    return place.read_text()
+
+
+def is_running(pid):
+    """Whether a process is there and has not ended."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
 
 
 @pytest.mark.parametrize("n_jobs", [1, 2])
