@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils study`` and ``python -m genre_utils audit``."""
+"""Command line: ``python -m genre_utils study``, ``audit`` and ``recognize``."""
 
 import argparse
 import json
@@ -56,6 +56,19 @@ def _parser():
     )
     _add_dask(audit)
     audit.set_defaults(command=_audit)
+    recognize = commands.add_parser("recognize", help="say which genre recordings are")
+    recognize.add_argument(
+        "audio", nargs="+", metavar="FILE|FOLDER|-", help="recordings; - is sound on standard input"
+    )
+    recognize.add_argument(
+        "--model",
+        metavar="PATH",
+        help="exported model, models/NAME.npz of a study (default: the one of this package)",
+    )
+    recognize.add_argument(
+        "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
+    )
+    recognize.set_defaults(command=_recognize)
     return parser
 
 
@@ -145,6 +158,46 @@ def _audit_lines(report):
         f"{totals['used']} of {totals['files']} files would be used, {totals['set_aside']} set "
         f"aside, of these {totals['near_duplicates']} as near-duplicates."
     )
+
+
+def _recognize(options):
+    for name in parallel.THREADS:  # files are recognised side by side, each on one thread
+        os.environ.setdefault(name, "1")
+    from genre_utils import recognition, recognition_batch
+
+    names, failed = recognition_batch.find(options.audio), 0
+    if not names:
+        print("There is no file to recognise in it.", file=sys.stderr)
+        return 1
+    model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
+    answers = recognition_batch.recognise(names, model, threads=os.cpu_count() or 1)
+    try:
+        lines = None
+        if options.format == "csv":
+            labels = recognition.read_sidecar(model)["labels"]
+            lines = recognition_batch.CsvLines(sys.stdout, labels)
+        for number, answer in enumerate(answers, 1):
+            if lines:
+                lines.write(answer)
+            else:
+                print(recognition_batch.json_line(answer))
+            sys.stdout.flush()
+            failed += "error" in answer
+            told = answer.get("error") or answer["predicted_label"]
+            about = f"[{number}/{len(names)}] {answer['audio_file']!a}: {ascii(told)[1:-1]}"
+            print(about, file=sys.stderr, flush=True)
+    except recognition.ModelError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    if failed:
+        print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

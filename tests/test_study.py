@@ -19,7 +19,7 @@ from genre_utils import study as runner
 from study_runs import ROOT, command, predictions
 
 PAGES = ["index", "01_data_preparation", "02_feature_extraction", "03_cnn", "04_rnn"]
-PAGES += ["05_hybrid", "06_comparison", "07_interpretation"]
+PAGES += ["05_hybrid", "06_comparison", "07_interpretation", "08_recognition"]
 
 
 # ------------------------------------------------------------------ the quick study
@@ -73,7 +73,7 @@ def test_no_artist_was_trained_and_tested_on(quick):
 def test_a_second_run_finds_nothing_to_do(quick, places):
     done = command("study", "--profile", "quick", env=places)
     assert done.returncode == 0
-    assert done.stdout.count("unchanged since the last run") == 7
+    assert done.stdout.count("unchanged since the last run") == 8
     assert "Rendering" not in done.stdout
 
 

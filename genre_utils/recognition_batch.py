@@ -1,0 +1,152 @@
+"""Many recordings: found in folders, recognised by some threads, written as JSON Lines or CSV."""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+import tempfile
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from genre_utils import audio, recognition
+
+STDIN = "-"  # in place of a file: the sound itself comes from standard input
+FAILURES = (recognition.RecognitionError, audio.UndecodableError, OSError)
+COLUMNS = ("audio_file", "predicted_label", "confidence", "uncertain", "unlike_training")
+COLUMNS += ("distance", "duration_s", "model", "corpus", "synthetic", "warnings", "error")
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
+
+
+def find(names) -> list[str]:
+    """Files to recognise, in order: folders are replaced by what is in them, at any depth.
+
+    Hidden files, and kinds of files that lie beside music (covers, playlists), are left out.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Files, folders or `STDIN`. What does not exist is kept, to be reported.
+    """
+    found = []
+    for name in names:
+        if name == STDIN or not Path(name).is_dir():
+            found.append(name)
+            continue
+        from genre_utils import corpus
+
+        for folder, below, inside in os.walk(name):
+            below[:] = sorted(one for one in below if not one.startswith("."))
+            paths = [os.path.join(folder, one) for one in sorted(inside) if one[0] != "."]
+            found += [p for p in paths if Path(p).suffix.lower() not in corpus.COMPANIONS]
+    return found
+
+
+def recognise(names, model_path, *, threads: int):
+    """Yield the answer to each file, in order, or what is wrong with it.
+
+    Parameters
+    ----------
+    names : list of str
+        From `find`.
+    model_path : str or Path
+    threads : int
+        Recordings at a time. (Decoding, Fourier transforms and products of matrices leave Python's
+        lock alone, so that threads do as well as processes, which would load all libraries again.)
+
+    Yields
+    ------
+    dict
+        See `recognition.MusicStyleRecognition.run`; audio_file and error where that failed.
+
+    Raises
+    ------
+    recognition.ModelError
+    """
+    own = threading.local()  # a LiteRT network serves one thread at a time
+    own.recognition = recognition.MusicStyleRecognition(
+        model_path
+    )  # fails before any thread starts
+
+    def answer(name):
+        if not hasattr(own, "recognition"):
+            own.recognition = recognition.MusicStyleRecognition(model_path)
+        return _answer(own.recognition, name)
+
+    if threads == 1 or len(names) < 2:
+        yield from map(answer, names)
+        return
+    pool, pending = ThreadPoolExecutor(threads), deque()
+    try:
+        for name in names:
+            pending.append(pool.submit(answer, name))
+            if len(pending) > 4 * threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _answer(recognise, name):
+    try:
+        with _spooled(name) as path:
+            return recognise.run(path) | {"audio_file": recognition.printable(name)}
+    except FAILURES as error:
+        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        return {"audio_file": recognition.printable(name), "error": told}
+
+
+@contextlib.contextmanager
+def _spooled(name):
+    """Path of a file; for `STDIN`, of a temporary one that holds it."""
+    if name != STDIN:
+        yield name
+        return
+    import sys
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "stdin"
+        with open(path, "wb") as handle:
+            shutil.copyfileobj(sys.stdin.buffer, handle)
+        yield path
+
+
+def json_line(answer: dict) -> str:
+    """One answer as a line of JSON, in ASCII, so that any terminal and any reader take it."""
+    return json.dumps(answer, allow_nan=False)
+
+
+class CsvLines:
+    """Answers as lines of CSV: a column for each genre, and the warnings as one text.
+
+    Parameters
+    ----------
+    handle : text file
+    labels : sequence of str
+    """
+
+    def __init__(self, handle, labels):
+        self.labels = list(labels)
+        self.writer = csv.writer(handle, lineterminator="\n")
+        self.writer.writerow([*COLUMNS, *(_cell(f"p_{label}") for label in self.labels)])
+
+    def write(self, answer: dict) -> None:
+        """Write the line of one answer."""
+        row = {key: answer.get(key, "") for key in COLUMNS}
+        if "error" not in answer:
+            row |= {"model": answer["model"]["name"], "corpus": answer["corpus"]["name"]}
+            row |= {"synthetic": answer["corpus"]["synthetic"]}
+            row |= {"warnings": " ".join(answer["warnings"])}
+        shares = [answer.get("probabilities", {}).get(label, "") for label in self.labels]
+        self.writer.writerow([_cell(value) for value in [*row.values(), *shares]])
+
+
+def _cell(value):
+    """A cell that no spreadsheet takes for a formula, and that is one line."""
+    if not isinstance(value, str):
+        return value
+    text = value.encode("unicode_escape").decode() if not value.isprintable() else value
+    return f"'{text}" if text.startswith(FORMULA) and text != STDIN else text

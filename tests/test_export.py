@@ -1,0 +1,133 @@
+"""Exported models answer as the trained ones do, and say what they are."""
+
+import numpy as np
+import pytest
+
+from genre_utils import classical, evaluation, export, features, files, recognition, training
+from small_study import GENRES, small_study_fixture  # noqa: F401
+
+SMALL = {"sr": 22_050, "clip_seconds": 4.0, "frames": 40, "n_mels": 16}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_store():
+    """The small study is a store, whose recipe is taken for known here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(export.STORES, "small", SMALL)
+        yield
+
+
+@pytest.fixture(scope="module")
+def study(small_study):
+    described = files.read_json(small_study / "features.json")
+    files.write_json(small_study / "features.json", described | {"families": ["log_mel"]})
+    classical.cross_validate(small_study, "logistic")
+    table, _ = training.cross_validate(small_study, "mlp", epochs=2)
+    accuracy = evaluation.plain_accuracy(table)["whole tracks"]
+    training.fit_final(small_study, "mlp", accuracy)
+    return small_study
+
+
+@pytest.mark.parametrize("name", ["lstm", "fusion"])  # recurrent; convolutions, and two inputs
+def test_a_network_answers_as_before_without_tensorflow(name):
+    import keras
+
+    from genre_utils import models
+
+    rng = np.random.default_rng(0)
+    shapes = {"log_mel": (24, 16), "features": (7,)}
+    x = {key: rng.random((3, *shape), dtype=np.float32) for key, shape in shapes.items()}
+    statistics = {k: (np.full(s[-1], 0.5), np.full(s[-1], 0.1)) for k, s in shapes.items()}
+    keras.utils.set_random_seed(1)
+    model = models.build(name, shapes, 3, models.DEFAULTS[name], statistics)
+    seen = {key: x[key] for key in models.reads(name)}
+    said = recognition.litert_runner(export.litert_bytes(model))(seen)
+    assert said == pytest.approx(model.predict(models.alone(seen), verbose=0), abs=1e-5)
+    assert np.ptp(said, axis=0).max() > 1e-6  # it depends on the input
+
+
+def test_logistic_regression_is_its_matrix(study):
+    path = export.export(study, "logistic", store_recipe="small")
+    data = classical.Data(study)
+    fitted = classical.estimator("logistic").fit(data.x.to_numpy(), data.y)
+    with np.load(path, allow_pickle=False) as arrays:
+        said = recognition.logistic(dict(arrays), data.x.to_numpy())
+    assert said == pytest.approx(fitted.predict_proba(data.x.to_numpy()), abs=1e-5)
+    assert list(fitted.classes_) == GENRES
+
+
+def test_a_network_of_a_study_is_exported_with_all_that_recognition_needs(study):
+    path = export.export(study, "mlp", store_recipe="small")
+    model = recognition.MusicStyleClassifier(path)
+    data = training.load(study)
+    trained = training.keras.models.load_model(study / "models" / "mlp.keras", compile=False)
+    x = data.inputs("mlp", np.arange(6))
+    said = model.predict({"features": x})
+    assert said == pytest.approx(trained.predict(x, verbose=0), abs=1e-4)
+    assert model.about["recipe"]["reads"] == ["features"]
+
+
+def test_the_sidecar_says_what_was_measured_out_of_fold(study):
+    path = export.export(study, "logistic", store_recipe="small")
+    about = recognition.read_sidecar(path)
+    tracks = evaluation.track_probabilities(
+        classical.predict_folds(classical.Data(study), "logistic")[0]
+    )
+    right = tracks["y_true"] == tracks["y_pred"]
+    assert about["accuracy"]["value"] == pytest.approx(right.mean())
+    low, high = about["accuracy"]["ci95"]
+    assert low <= about["accuracy"]["value"] <= high
+    assert about["temperature"] == pytest.approx(evaluation.temperature(tracks))
+    scaled = evaluation.scale_temperature(tracks, about["temperature"]).max(axis=1)
+    answered = scaled >= about["abstain"]["below"]
+    assert answered.mean() == pytest.approx(about["abstain"]["coverage"])
+    assert right[answered].mean() == pytest.approx(about["abstain"]["accuracy"])
+    assert about["labels"] == GENRES and about["corpus"]["synthetic"] is False
+    assert 0 <= about["unlike"]["false_alarms"] <= 0.5
+
+
+def test_what_is_there_is_not_exported_again_but_a_changed_file_is(study):
+    path = export.export(study, "logistic", store_recipe="small")
+    before = path.stat().st_mtime_ns
+    assert export.export(study, "logistic", store_recipe="small").stat().st_mtime_ns == before
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    export.export(study, "logistic", store_recipe="small")
+    assert path.read_bytes() == content  # to the bit
+
+
+def test_a_store_without_a_known_recipe_is_refused(study):
+    assert "not known" in export.obstacle(study)
+    assert "gtzan_mel" in export.obstacle(study, "another")
+    assert "shape" in export.obstacle(study, "gtzan_mel")
+    with pytest.raises(export.ExportError, match="not known"):
+        export.export(study, "logistic")
+
+
+def test_a_model_that_was_not_trained_or_has_changed_is_refused(study):
+    with pytest.raises(export.ExportError, match="knn cannot be exported"):
+        export.export(study, "knn", store_recipe="small")
+    trained = study / "models" / "mlp.keras"
+    content = trained.read_bytes()
+    (study / "models" / "mlp.npz").unlink(missing_ok=True)
+    trained.write_bytes(content + b"x")
+    with pytest.raises(export.ExportError, match="train it again"):
+        export.export(study, "mlp", store_recipe="small")
+    trained.write_bytes(content)
+
+
+def test_false_alarms_are_counted_with_a_limit_from_other_folds():
+    import pandas as pd
+
+    apart = pd.DataFrame({"fold": [0] * 20 + [1] * 20, "distance": [1.0] * 20 + [2.0] * 20})
+    assert export._false_alarms(apart) == 0.5  # all of the second fold, none of the first
+
+
+def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tmp_path):
+    described = files.read_json(study / "features.json")
+    recipe = features.Recipe(n_mels=16)
+    described |= {"recipe": recipe.__dict__, "families": ["log_mel"], "frames_per_second": 21.5}
+    files.write_json(tmp_path / "features.json", described)
+    assert export.obstacle(tmp_path) == ""
+    told = export.recipe_of(tmp_path, "logistic")
+    assert told["kind"] == "study" and told["n_mels"] == 16 and told["excerpt_frames"] == 129
