@@ -72,6 +72,14 @@ def test_the_first_look_at_the_held_out_part_is_that_of_the_log():
     assert f"{first['tracks'].iloc[0]} tracks of ten genres" in README
 
 
+def test_the_committed_model_is_as_good_as_it_says():
+    sidecar = files.read_json(ROOT / "genre_utils" / "pretrained" / "gtzan.npz.json")
+    accuracy = sidecar["accuracy"]
+    said = " ".join(README.split())
+    assert f"names {paper.as_text(accuracy['value'], accuracy['ci95'])} of them" in said
+    assert f"{sidecar['corpus']['tracks']} real tracks of ten genres" in said
+
+
 def test_the_coverage_of_the_intervals_is_what_was_measured():
     stored = files.read_json(ROOT / "benchmarks" / "interval_coverage.json")
     usual = [one for one in stored["accuracies"] if one["accuracy"] < 0.9]
