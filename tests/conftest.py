@@ -1,5 +1,7 @@
 """What the tests share: an empty cache of their own, small made-up music, and real music."""
 
+import os
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,8 @@ from browser import browser_fixture, page_fixture  # noqa: F401  fixtures of sev
 from genre_utils import files
 from study_runs import places_fixture  # noqa: F401
 
-settings.register_profile("study", deadline=None, max_examples=25)
+# the same examples on every machine that integrates, other ones each time elsewhere
+settings.register_profile("study", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("study")
 
 LONGEST = ["test_study.py", "test_own_music.py", "test_real_music.py"]  # minutes; others: seconds

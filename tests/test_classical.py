@@ -31,7 +31,7 @@ def study(tmp_path):
     files.write_table(tmp_path / "tracks.parquet", tracks)
     folds = splits.make_folds(tracks, folds=3, group_by="artist", seed=0)
     files.write_table(tmp_path / "folds.parquet", folds)
-    files.write_json(tmp_path / "corpus.json", {"genres": GENRES})
+    files.write_json(tmp_path / "corpus.json", {"genres": GENRES, "protocol": "cv"})
     files.write_json(tmp_path / "features.json", {"sha256": "0"})
     return tmp_path
 
@@ -165,7 +165,7 @@ def test_a_genre_that_a_careless_fold_would_not_leave_anything_of_is_refused(stu
     tracks = pd.read_parquet(study / "tracks.parquet")
     rare = tracks["track_id"] == tracks["track_id"].iloc[0]
     files.write_table(study / "tracks.parquet", tracks.assign(genre=np.where(rare, "waltz", "pop")))
-    files.write_json(study / "corpus.json", {"genres": ["pop", "waltz"]})
+    files.write_json(study / "corpus.json", {"genres": ["pop", "waltz"], "protocol": "cv"})
     with pytest.raises(ValueError, match="nothing of waltz to learn from"):
         classical.price_of_leakage(study)
     assert not (study / "predictions").exists()
