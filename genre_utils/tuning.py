@@ -9,6 +9,7 @@ import functools
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import optuna
 import pandas as pd
@@ -165,6 +166,7 @@ def _chosen(name, params):
 
 def _score(trial, data, name, fold, epochs, seed):
     """Mean cross-entropy of whole tracks over the inner folds; None if it is given up early."""
+    trial.set_user_attr("ran_on", _ran_on())
     chosen, scores = _chosen(name, trial.params), []
     tracks = pd.read_parquet(data.study / "tracks.parquet")
     inner = inner_folds(data.folds, fold, tracks, seed)
@@ -181,6 +183,16 @@ def _score(trial, data, name, fold, epochs, seed):
         if trial.should_prune():
             return None
     return float(np.mean(scores))
+
+
+def _ran_on():
+    """What the networks of this process train on: Keras's backend and the name of its device."""
+    device = keras.distribution.list_devices()[0]
+    if keras.config.backend() == "jax":
+        import jax
+
+        device = jax.devices()[0].device_kind
+    return f"{keras.config.backend()} on {device}"
 
 
 def cross_entropy(tracks: pd.DataFrame) -> float:
@@ -216,11 +228,12 @@ def _finished(search):
 
 def _publish(study, name, folds, names):
     """Write the best settings of each fold, the importance of each setting, and all trials."""
-    best, tables = [], []
+    best, tables, ran_on = [], [], set()
     for fold, key in names.items():
         search = _open(study, name, key)
         tuned_on = splits.learning_hash(folds, fold)
         best.append(replace(_chosen(name, search.best_params), tuned_on=tuned_on))
+        ran_on |= {trial.user_attrs.get("ran_on", "unknown") for trial in search.trials}
         table = search.trials_dataframe(("number", "state", "value", "duration", "params"))
         tables.append(table[table["state"] != "RUNNING"].assign(fold=fold))
     trials = pd.concat(tables, ignore_index=True)
@@ -230,6 +243,7 @@ def _publish(study, name, folds, names):
     files.write_table(study / "tuning" / f"{name}.parquet", trials)
     record = {
         "model": name,
+        "ran_on": sorted(ran_on),
         "settings": [one.as_json() for one in best],
         "importance": importance(name, trials),
     }

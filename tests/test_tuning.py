@@ -49,6 +49,11 @@ def test_each_fold_has_its_trials_and_the_usual_setting_comes_first(searched):
     assert np.isfinite(first["value"]).all() and (first["seconds"] > 0).all()
 
 
+def test_the_search_records_what_it_ran_on(searched):
+    (ran_on,) = files.read_json(searched / "tuning" / f"{NAME}.json")["ran_on"]
+    assert ran_on == f"tensorflow on {keras.distribution.list_devices()[0]}"
+
+
 def test_the_settings_of_a_fold_are_its_best_trial(searched):
     best = tuning.settings(searched, NAME)
     for fold, trials in trials_of(searched).groupby("fold"):
