@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -104,6 +105,7 @@ def _assignment(text):
 def _study(options):
     from genre_utils import study
 
+    signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: with a message, and nothing left running
     try:
         index = study.run(
             options.profile, dict(options.set), start=options.start, force=options.force
@@ -111,11 +113,15 @@ def _study(options):
     except study.StudyError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
         print("\nStopped. The same command goes on at the fold where it was.", file=sys.stderr)
-        return 130
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     print(f"\n{study.headline(index.parent)}\n\nReport: {index}")
     return 0
+
+
+def _stop(number, _):
+    raise KeyboardInterrupt(number)
 
 
 def _audit(options):

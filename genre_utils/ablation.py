@@ -19,12 +19,14 @@ from genre_utils import (
     evaluation,
     features,
     files,
+    grids,
     parallel,
     significance,
     splits,
     store,
 )
 
+GRID = "ablation"  # folder of the predictions
 KEPT = 6  # one in so many training tracks of a genre that is made rare
 SOURCES = ("audio", "augmentation", "batches", "classical", "features", "models", "splits")
 SOURCES += ("store", "training")  # modules that decide the predictions
@@ -181,12 +183,13 @@ def measure(study: Path, variants=plan, *, epochs: int, seed: int = 0) -> None:
     for number, variant in enumerate(variants, 1):
         key = files.sha256(asdict(variant), epochs, seed, hashes)
         place = _place(study, variant.label)
-        if place.exists() and files.read_json(place)["key"] == key:
+        if grids.is_stored(study, GRID, variant.label, key):
             continue
         label = f"[{number}/{len(variants)}] {variant.title}"
         predictions, seconds = _measured(study, variant, label, epochs, seed)
         files.write_table(place.with_suffix(".parquet"), predictions)
         record = {"key": key, "seconds": seconds, "inputs": hashes, "variant": asdict(variant)}
+        record["md5"] = files.file_md5(place.with_suffix(".parquet"))
         files.write_json(place, evaluation.plain(record))  # last: it says that all is there
 
 
@@ -298,7 +301,7 @@ def _recipe(study):
 
 
 def _place(study, label):
-    return study / "predictions" / "ablation" / f"{label}.json"
+    return study / "predictions" / GRID / f"{label}.json"
 
 
 def _inputs(study):
@@ -327,7 +330,8 @@ def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
     genres = files.read_json(study / "corpus.json")["genres"]
     folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
     on_these, found = _hash_of_folds(study), {}
-    for path in sorted((study / "predictions" / "ablation").glob("*.json")):
+    for path in sorted((study / "predictions" / GRID).glob("*.json")):
+        grids.refuse_damage(path)
         record = files.read_json(path)
         baseline = _place(study, record["variant"].get("against") or path.stem)
         alike = baseline.exists() and files.read_json(baseline)["inputs"] == record["inputs"]

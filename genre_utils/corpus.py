@@ -1,6 +1,7 @@
 """Find, verify and describe tracks: one track table, whatever the music comes from."""
 
 import hashlib
+import shutil
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -109,7 +110,23 @@ def compose(
         "seed": seed,
     }
     name = f"{artists_per_genre}x{tracks_per_artist}-{files.sha256(settings)[:8]}"
-    return synthetic.compose_corpus(files.cache_folder() / "synthetic" / name, **settings)
+    folder = files.cache_folder() / "synthetic" / name
+    _mend(folder)
+    return synthetic.compose_corpus(folder, **settings)
+
+
+def _mend(folder):
+    """Drop what is not as it was composed, so that it is composed again."""
+    about, dropped = folder / "corpus.json", files.drop_altered(folder)
+    if not about.exists():
+        return
+    try:
+        known = files.read_json(about)
+    except ValueError:  # nothing tells what the other files are
+        shutil.rmtree(folder)
+        return
+    if dropped:
+        files.write_json(about, known | {"complete": False})
 
 
 def unpacked(archive: Path, *, max_bytes: int = MAX_UNPACKED) -> Path:
@@ -352,10 +369,11 @@ def _row(examination, *, md5="", tagged="", fingerprint=None):
 def _fingerprint(heard, sr, md5):
     """Fingerprint of a file, computed once."""
     path = files.cache_folder() / "fingerprints" / fingerprint.VERSION / md5[:2] / f"{md5}.npy"
-    try:
-        return np.load(path)
-    except (OSError, ValueError, EOFError):
-        pass  # not there, or not whole: computed below
+    if files.is_as_written(path):
+        try:
+            return np.load(path)
+        except (OSError, ValueError, EOFError):
+            pass  # not whole, and from before there were checksums: computed below
     made = fingerprint.of_audio(np.concatenate(heard), sr)
     with files.written_whole(path) as temporary:
         np.save(temporary, made)

@@ -1,13 +1,18 @@
 """Where files live, how they are hashed, and how they are written whole or not at all."""
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # names of folders, see `is_kept`
+UNFINISHED = ".part-"  # how the name of a file begins that is being written
+FORGOTTEN = 3600.0  # seconds after which nobody writes to such a file any more
 
 
 def data_folder() -> Path:
@@ -28,10 +33,14 @@ def study_folder(study_dir: str | Path) -> Path:
     study_dir : str or Path
         An absolute path, or one relative to ``$GENRE_REPORTS_DIR`` (by default ``reports/``).
     """
-    reports = Path(os.environ.get("GENRE_REPORTS_DIR") or ROOT / "reports").expanduser().resolve()
-    folder = reports / study_dir
+    folder = reports_folder() / study_dir
     folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+def reports_folder() -> Path:
+    """Folder that holds the studies: ``$GENRE_REPORTS_DIR``, by default ``reports/``."""
+    return Path(os.environ.get("GENRE_REPORTS_DIR") or ROOT / "reports").expanduser().resolve()
 
 
 class MissingStepError(FileNotFoundError):
@@ -58,18 +67,75 @@ def written_whole(path: str | Path):
     """Yield a temporary path beside `path`; move it to `path` only if the block succeeds.
 
     A reader sees the old file or the new one, never half of one, whenever the writer is stopped.
+    What a later run goes by as it is (see `is_kept`) gets its MD5 beside it, for `drop_altered`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=path.suffix)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=UNFINISHED, suffix=path.suffix)
     os.close(handle)
     temporary = Path(name)
     try:
         yield temporary
         temporary.chmod(0o644)
+        if is_kept(path):  # first: a file that is older than its checksum is made again
+            _checksum(path).write_text(file_md5(temporary))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def is_kept(path: Path) -> bool:
+    """Whether a file, once made, is gone by in later runs with no other check of its content.
+
+    Folds that are done, models, composed music and fingerprints are. (Files of the feature cache
+    and long measurements hold checksums of their own; the rest is written by each run.)
+    """
+    # of music, what corpus.json says decides what is done with it
+    return not KEPT.isdisjoint(path.parts) and path.name != "corpus.json"
+
+
+def _checksum(path):
+    return path.with_name(f".{path.name}.md5")
+
+
+def is_as_written(path: Path) -> bool:
+    """Whether a file is there, and has its checksum's content if there is a checksum."""
+    noted = _checksum(path)
+    return path.is_file() and (not noted.exists() or noted.read_text() == file_md5(path))
+
+
+def altered(folder: Path) -> list[Path]:
+    """Files of a folder that are not as they were written; none where no files are kept."""
+    noted = sorted(folder.rglob(".*.md5")) if is_kept(folder) else []
+    paths = [note.with_name(note.name[1:].removesuffix(".md5")) for note in noted]
+    return [path for path in paths if path.exists() and not is_as_written(path)]
+
+
+def drop_altered(folder: Path) -> list[Path]:
+    """Remove the files of a folder that are `altered`, and return which, to be made again.
+
+    What was made together goes together: files that differ in their suffix alone, and any
+    ``key.json``, which says that the folder it lies in is whole.
+    """
+    found = altered(folder)
+    for path in found:
+        keys = [place / "key.json" for place in path.parents if place.is_relative_to(folder)]
+        for other in [*same_stem(path), *keys]:
+            other.unlink(missing_ok=True)
+    return found
+
+
+def same_stem(path: Path) -> list[Path]:
+    """Files beside `path`, itself among them, that differ from it in their suffix alone."""
+    return list(path.parent.glob(f"{glob.escape(path.stem)}.*"))
+
+
+def drop_unfinished(folder: Path) -> None:
+    """Remove what writers that were killed have left, and nobody has written to for an hour."""
+    for path in folder.rglob(f"{UNFINISHED}*"):
+        with contextlib.suppress(FileNotFoundError):  # finished meanwhile
+            if time.time() - path.stat().st_mtime > FORGOTTEN:
+                path.unlink()
 
 
 def write_json(path: str | Path, content) -> None:

@@ -32,7 +32,16 @@ def _place(study, grid, label):
 def is_stored(study: Path, grid: str, label: str, key: str) -> bool:
     """Whether a measurement with this key is stored, whole."""
     place = _place(study, grid, label)
-    return place.exists() and files.read_json(place)["key"] == key
+    return is_whole(place) and files.read_json(place)["key"] == key
+
+
+def is_whole(place: Path) -> bool:
+    """Whether the record ``LABEL.json`` is there, and the answers beside it are as it says."""
+    try:
+        noted = files.read_json(place).get("md5")
+        return noted in (None, files.file_md5(place.with_suffix(".parquet")))
+    except (FileNotFoundError, ValueError):
+        return False
 
 
 def store(study: Path, grid: str, label: str, key: str, answers: pd.DataFrame, **record) -> None:
@@ -52,8 +61,18 @@ def store(study: Path, grid: str, label: str, key: str, answers: pd.DataFrame, *
     files.write_table(
         place.with_suffix(".parquet"), answers.astype(dict.fromkeys(text, "category"))
     )
-    content = {"key": key, "inputs": inputs(study), **record}
+    md5 = files.file_md5(place.with_suffix(".parquet"))
+    content = {"key": key, "inputs": inputs(study), "md5": md5, **record}
     files.write_json(place, evaluation.plain(content))  # last: it says that all is there
+
+
+def refuse_damage(place: Path) -> None:
+    """Raise a ValueError unless a measurement `is_whole`, which says what to do."""
+    if not is_whole(place):
+        raise ValueError(
+            f"{place}: it, or the table beside it, is not as it was written. Delete both and "
+            "measure again."
+        )
 
 
 def stored(study: Path, grid: str, *, elsewhere: bool = False) -> dict:
@@ -73,12 +92,14 @@ def stored(study: Path, grid: str, *, elsewhere: bool = False) -> dict:
     Raises
     ------
     ValueError
-        If an answer is about a track that it should not be about, or names an unknown genre.
+        If an answer is about a track that it should not be about, or names an unknown genre, or
+        the files are not as they were written.
     """
     on_these, found = inputs(study), {}
     genres = files.read_json(study / "corpus.json")["genres"]
     known = set(pd.read_parquet(study / "folds.parquet")["track_id"])
     for path in sorted((study / "predictions" / grid).glob("*.json")):
+        refuse_damage(path)
         record = files.read_json(path)
         if record["inputs"] != on_these:
             continue

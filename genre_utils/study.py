@@ -1,9 +1,16 @@
 """Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
 
+import contextlib
 import ctypes
+import errno
+import fcntl
 import itertools
+import os
 import re
+import shutil
 import signal
+import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -11,6 +18,7 @@ import time
 from pathlib import Path
 
 import nbformat
+import psutil
 import yaml
 
 from genre_utils import files
@@ -29,7 +37,11 @@ NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To ena
 #: Modules that decide how results are run and shown, not what they are.
 PRESENTATION = {"report", "study", "parallel", "__main__"}
 #: What a study folder holds that no notebook writes, or that may grow between runs.
-SIDE = {"stages", "folds_done", "index.html"}
+SIDE = {"stages", "folds_done", "index.html", "looks.csv"}
+FULL = {errno.ENOSPC, errno.EDQUOT}  # what systems call a full disk
+#: How a message tells of one; NumPy and SQLite have words of their own.
+SAYS_FULL = re.compile("No space left|quota exceeded|disk is full|requested and [0-9]+ written")
+PROBE = 1 << 20  # bytes that a disk must take to be of use
 
 
 class StudyError(RuntimeError):
@@ -63,13 +75,28 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
     name, given, about = read_profile(profile)
     parameters = {"PROFILE": name, "STUDY_DIR": name, **given, **overrides}
     notebooks = choose_notebooks(parameters)
-    study = files.study_folder(parameters["STUDY_DIR"])
+    study = files.reports_folder() / parameters["STUDY_DIR"]
     if start and not any(path.name.startswith(start) for path in notebooks):
         raise StudyError(f"--from {start}: no such notebook; there are {_names(notebooks)}.")
-    print(f"Study {name!r}: {len(notebooks)} notebooks into {study}\n{about}", flush=True)
-    if force:
-        _forget_folds(study)
-    key, again = "", force
+    if why := _unwritable(study):
+        raise StudyError(why)
+    try:
+        with _alone(study):
+            print(f"Study {name!r}: {len(notebooks)} notebooks into {study}\n{about}", flush=True)
+            _mend(study)
+            if force:
+                _forget_folds(study)
+            key = _run_notebooks(notebooks, parameters, study, start, force)
+            return _render(study, parameters["PROFILE"], key)
+    except OSError as error:
+        if why := _unwritable(study, str(error)):
+            raise StudyError(why) from error
+        raise
+
+
+def _run_notebooks(notebooks, parameters, study, start, again):
+    """Run those that are not done, and all after the first of them; return the last one's key."""
+    key = ""
     for number, path in enumerate(notebooks, 1):
         key = _stage_key(path, parameters, key)
         again = again or (start != "" and path.name >= start)
@@ -79,7 +106,105 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             continue
         _run_notebook(path, parameters, study, key, label)
         again = True  # what comes after reads what this one wrote
-    return _render(study, parameters["PROFILE"], key)
+    return key
+
+
+# ------------------------------------------------------------------ what can go wrong with files
+
+
+@contextlib.contextmanager
+def _alone(study):
+    """Hold the lock of a study's folder, which ends with this process, however that ends."""
+    with open(study / ".lock", "a+", encoding="utf-8") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            lock.seek(0)
+            raise StudyError(
+                f"{study}: another study is running in this folder ({lock.read() or 'unknown'}). "
+                "Wait until it has ended, stop it, or give this one a folder of its own with "
+                "--set STUDY_DIR=NAME."
+            ) from error
+        except OSError as error:  # some network drives
+            print(f"{study} cannot be locked ({error.strerror}): start no second study in it.")
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}")
+        lock.flush()
+        yield
+        lock.truncate(0)
+
+
+def _unwritable(study, said=""):
+    """Say which folder is full or cannot be written to, and what to do; empty if none is.
+
+    Parameters
+    ----------
+    study : Path
+    said : str, optional
+        What failed. Where that tells of a full disk, the fullest is named, even if it takes a
+        little more, now that what did not fit has been removed.
+    """
+    folders = [study, files.cache_folder()]
+    for folder in folders:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder) as probe:
+                probe.write(bytes(PROBE))
+        except OSError as error:
+            if error.errno in FULL:
+                return _full(folder)
+            return (
+                f"{folder} cannot be written to: {error.strerror}. Make it writable, or name "
+                "another folder with GENRE_REPORTS_DIR (reports) or GENRE_CACHE_DIR (cache), then "
+                "run the same command again."
+            )
+    if not SAYS_FULL.search(said):
+        return ""
+    folders.append(Path(tempfile.gettempdir()))
+    return _full(min(folders, key=lambda folder: shutil.disk_usage(folder).free))
+
+
+def _full(folder):
+    free = shutil.disk_usage(folder).free / 1e6
+    return (
+        f"The disk is full that holds {folder} ({free:.0f} MB free). Make room, then run the same "
+        "command again: it goes on where it was, and nothing that was finished is lost."
+    )
+
+
+def _mend(study):
+    """Drop what is not as an earlier run has written it; then every notebook is run again."""
+    files.drop_unfinished(study)
+    files.drop_unfinished(files.cache_folder())
+    for path in sorted((study / "tuning").glob("*.db")):
+        _refuse_damage(path)
+    folders = [study / "folds_done", study / "models"]
+    with contextlib.suppress(FileNotFoundError, ValueError):  # notebook 01 has not run, or will
+        folders.append(Path(files.read_json(study / "source.json")["folder"]))
+    altered = [path for folder in folders for path in files.altered(folder)]
+    if altered:
+        shutil.rmtree(study / "stages", ignore_errors=True)  # first: this may be stopped as well
+    for path in altered:
+        print(f"{path} is not as it was written: it is made again", flush=True)
+    for folder in folders[:2]:  # notebook 01 sees to the music
+        files.drop_altered(folder)
+
+
+def _refuse_damage(path):
+    """Raise an error if a database of trials cannot be read."""
+    try:
+        with contextlib.closing(sqlite3.connect(path, timeout=60)) as trials:
+            found = trials.execute("PRAGMA quick_check").fetchone()[0]
+    except sqlite3.DatabaseError as error:
+        found = str(error)
+    if found != "ok":
+        raise StudyError(
+            f"{path}, the trials of a search, is damaged ({found}). Put a copy of it back, or "
+            "move it away: the search then begins anew."
+        )
+
+
+# ------------------------------------------------------------------ which notebooks, and when
 
 
 def read_profile(profile: str) -> tuple[str, dict, str]:
@@ -162,13 +287,14 @@ def _listing(parameters, own):
 
 
 def _is_done(study, stage, key):
-    record = study / "stages" / f"{stage}.json"
-    if not record.exists():
+    try:
+        done = files.read_json(study / "stages" / f"{stage}.json")
+    except (FileNotFoundError, ValueError):  # never run, or the record is damaged
         return False
-    done = files.read_json(record)
     return done["key"] == key and all(
         (study / name).is_file() and files.file_md5(study / name) == digest
         for name, digest in done["outputs"].items()
+        if _is_output(Path(name))
     )
 
 
@@ -179,43 +305,68 @@ def _forget_folds(study):
 
 def _run_notebook(path, parameters, study, key, label):
     print(f"{label} ...", flush=True)
-    executed = study / "notebooks" / path.name
-    executed.parent.mkdir(exist_ok=True)
     record = study / "stages" / f"{path.stem}.json"
     record.unlink(missing_ok=True)
+    executed = study / "stages" / path.name  # until it is whole
+    executed.parent.mkdir(exist_ok=True)
     started, since = time.perf_counter(), time.time_ns()
     wanted = {k: parameters[k] for k in defaults(path) if k in parameters}
-    with tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as given:
-        yaml.safe_dump(wanted, given)
-        given.flush()
-        command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
-        command += ["--cwd", str(NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
-        command += ["--kernel", "python3", "--log-level", "ERROR"]
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
-            subprocess.Popen(
-                command,
-                stdout=subprocess.PIPE,
-                stderr=complaint,
-                encoding="utf-8",
-                preexec_fn=_die_with_parent,
-            ) as child,
-        ):
-            _show_progress(child.stdout)
-            failed = child.wait()
-            complaint.seek(0)
-            said = complaint.read()
+    failed, said = _execute(path, executed, wanted)
     if failed:
-        raise StudyError(_failure(path, executed, said))
-    _publish(executed)
+        failure = _failure(path, executed, said)
+        raise StudyError(_unwritable(study, failure + said) or failure)
+    _publish(executed, study / "notebooks" / path.name)
     outputs = {
         str(p.relative_to(study)): files.file_md5(p)
         for p in sorted(study.rglob("*"))
-        if p.is_file() and p.stat().st_mtime_ns >= since and p.parts[len(study.parts)] not in SIDE
+        if p.is_file() and p.stat().st_mtime_ns >= since and _is_output(p.relative_to(study))
     }
     seconds = time.perf_counter() - started
     files.write_json(record, {"key": key, "seconds": seconds, "outputs": outputs})
     print(f"{label}: done in {seconds:.0f} s", flush=True)
+
+
+def _is_output(path):
+    """Whether a file of a study is what a notebook has written, and written for good."""
+    return path.parts[0] not in SIDE and path.suffix != ".db" and path.name[0] != "."
+
+
+def _execute(path, executed, parameters):
+    """Run a notebook by papermill; return its exit code and what it said on stderr."""
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as given,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
+    ):
+        yaml.safe_dump(parameters, given)
+        given.flush()
+        command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
+        command += ["--cwd", str(NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
+        command += ["--kernel", "python3", "--log-level", "ERROR"]
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=complaint,
+            encoding="utf-8",
+            preexec_fn=_die_with_parent,
+        ) as child:
+            try:
+                _show_progress(child.stdout)
+                failed = child.wait()
+            except BaseException:
+                _end(child.pid)
+                raise
+        complaint.seek(0)
+        return failed, complaint.read()
+
+
+def _end(pid):
+    """End a process and all that it has started, so that nothing works on after a stop."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
 
 
 def _show_progress(stream):
@@ -227,16 +378,17 @@ def _show_progress(stream):
             sys.stderr.flush()
 
 
-def _publish(executed):
-    """Take out of an executed notebook what no reader needs: stderr, and paths of this machine."""
+def _publish(executed, published):
+    """Move an executed notebook, without what no reader needs: stderr, paths of this machine."""
     notebook = nbformat.read(executed, as_version=4)
     for cell in notebook.cells:
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
     notebook.metadata.papermill.input_path = f"notebooks/{executed.name}"
     notebook.metadata.papermill.output_path = executed.name
-    with files.written_whole(executed) as temporary:
+    with files.written_whole(published) as temporary:
         nbformat.write(notebook, temporary)
+    executed.unlink()
 
 
 def _die_with_parent():
@@ -247,7 +399,10 @@ def _die_with_parent():
 
 def _failure(path, executed, complaint):
     """Say which cell failed, how, and where the partial notebook is."""
-    cells = nbformat.read(executed, as_version=4).cells if executed.exists() else []
+    try:
+        cells = nbformat.read(executed, as_version=4).cells
+    except (FileNotFoundError, ValueError):  # it did not begin, or the disk is full
+        cells = []
     for number, cell in enumerate(cells):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
