@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import re
+import stat
 import struct
 import subprocess
 import tempfile
@@ -27,6 +28,7 @@ ESTIMATE = 0.1  # seconds by which an MP3 that does not say its length may end e
 MAX_SECONDS = 2 * 3600
 MAX_VALUES = 1_500_000_000  # of all channels together: two hours of stereo at 96 kHz
 MAX_CHANNELS = 64
+MAX_BYTES = 12_000_000_000  # of a file: so many values of 64 bits
 RATES = (1_000, 384_000)  # Hz
 UNKNOWN_FRAMES = 1 << 62  # libsndfile's length of a FLAC file that does not say it
 
@@ -50,7 +52,8 @@ _NOBODY = re.compile(
 
 # what mutagen raises on broken tags, besides its own error (found by tests/fuzz_audio.py)
 _TAG_ERRORS = (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, ArithmeticError)
-_TAG_ERRORS += (AttributeError, EOFError, struct.error)
+_TAG_ERRORS += (AttributeError, EOFError, struct.error, RecursionError, MemoryError)
+TAG_BYTES = 1 << 28  # memory for reading the tags of a file, which can be compressed a thousandfold
 
 
 class UndecodableError(ValueError):
@@ -93,7 +96,7 @@ def examine(
     """
     path = on_disk(path)
     try:
-        size = path.stat().st_size
+        size = _size(path)
         if size == 0:
             return Examination(0.0, "", "empty file (0 bytes)")
         missing = _bytes_missing(path, size)
@@ -115,6 +118,18 @@ def on_disk(path: str | Path) -> Path:
     if os.path.lexists(path):
         return path
     return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), str(path)))
+
+
+def _size(path):
+    """Size of a file in bytes; refuses a pipe, which could keep a reader waiting for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UndecodableError("cannot be read: it is a folder, pipe, socket or device, no file")
+    if found.st_size > MAX_BYTES:
+        raise UndecodableError(
+            f"cannot be read: its {found.st_size / 1e9:,.0f} GB are more than {MAX_BYTES / 1e9:g}"
+        )
+    return found.st_size
 
 
 def _examine_sound(sound, min_seconds, missing, hear):
@@ -226,10 +241,15 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
     Raises
     ------
     UndecodableError
-        If neither decodes it, or ffmpeg finds it truncated, damaged or too long.
+        If it is no regular file, neither decodes it, or ffmpeg finds it truncated, damaged or too
+        long.
+    OSError
+        If it cannot be read.
     """
+    path = on_disk(path)
+    _size(path)
     try:
-        sound = soundfile.SoundFile(os.fsencode(on_disk(path)))  # bytes: any name will do
+        sound = soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
     except soundfile.LibsndfileError as error:
         refusal = error.error_string.strip(". ")
     else:
@@ -240,7 +260,7 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
         refusal = "of unknown length"
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "decoded.w64"
-        _convert(on_disk(path), decoded, refusal, clip_seconds)
+        _convert(path, decoded, refusal, clip_seconds)
         with soundfile.SoundFile(decoded) as sound:
             yield sound
 
@@ -326,7 +346,8 @@ def tagged_artist(path: str | Path) -> str:
     "Various Artists" and the like are nobody. Tags that cannot be read are none.
     """
     try:
-        file = mutagen.File(on_disk(path), easy=True)
+        with _memory_limited(TAG_BYTES):
+            file = mutagen.File(on_disk(path), easy=True)
         tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
     except _TAG_ERRORS:
         return ""
@@ -338,6 +359,26 @@ def tagged_artist(path: str | Path) -> str:
             if not _NOBODY.fullmatch(text.casefold()):
                 return text[:200]
     return ""
+
+
+@contextlib.contextmanager
+def _memory_limited(more):
+    """Let this process hold `more` bytes than now, where Linux tells how much that is."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[0])
+    except OSError:
+        yield
+        return
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [n for n in before if n != resource.RLIM_INFINITY]
+    limit = min([pages * resource.getpagesize() + more, *limits])
+    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
 
 
 def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):
