@@ -131,7 +131,7 @@ def _audit(options):
         folder = corpus.locate("folder", Path(options.folder).expanduser().resolve())
         found = corpus.find_tracks("folder", folder)
         tracks = corpus.audit(found, folder, min_seconds=6.0)
-    except corpus.CorpusError as error:
+    except (corpus.CorpusError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -139,7 +139,8 @@ def _audit(options):
         return 130
     report = corpus.audit_report(found, tracks)
     if options.format == "json":
-        print(json.dumps({"folder": str(folder), **report}, indent=1, allow_nan=False))
+        name = str(folder).encode(errors="backslashreplace").decode()
+        print(json.dumps({"folder": name, **report}, indent=1, allow_nan=False))
     else:
         print("\n".join(_audit_lines(report)))
     return 0 if report["totals"]["used"] else 1

@@ -233,7 +233,7 @@ def _genre_root(folder):
 
 
 def find_files(root: Path, folder: Path) -> pd.DataFrame:
-    """List every file in the genre folders of `root` that is not hidden and no companion.
+    """List every file in the genre folders of `root` (see `music_in`).
 
     Returns
     -------
@@ -247,18 +247,29 @@ def find_files(root: Path, folder: Path) -> pd.DataFrame:
     """
     rows = []
     for genre in sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith(".")):
-        for path in sorted(genre.rglob("*")):
-            hidden = any(part.startswith(".") for part in path.relative_to(root).parts)
-            broken = path.is_symlink() and not path.exists()
-            if (path.is_file() or broken) and not hidden and path.suffix.lower() not in COMPANIONS:
-                row = [path.relative_to(base).as_posix() for base in (root, folder)] + [genre.name]
-                rows.append([name.encode(errors="backslashreplace").decode() for name in row])
+        for path in music_in(genre):
+            row = [path.relative_to(base).as_posix() for base in (root, folder)] + [genre.name]
+            rows.append([name.encode(errors="backslashreplace").decode() for name in row])
     if not rows:
         raise CorpusError(
             f"no music found: {root} should hold one folder per genre, GENRE/clip.wav (or FLAC, "
             "OGG, MP3, M4A: what libsndfile or ffmpeg decodes)."
         )
     return pd.DataFrame(rows, columns=["track_id", "path", "genre"])
+
+
+def music_in(folder: str | Path) -> list[Path]:
+    """List what is below a folder, in order, but hidden files and such as lie beside music.
+
+    What only looks like a file (see `files.below`) is listed, to be set aside with the reason.
+    """
+    folder = Path(folder)
+    return sorted(
+        path
+        for path in files.below(folder)
+        if path.suffix.lower() not in COMPANIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
 
 def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:

@@ -43,6 +43,24 @@ def reports_folder() -> Path:
     return Path(os.environ.get("GENRE_REPORTS_DIR") or ROOT / "reports").expanduser().resolve()
 
 
+def below(folder: str | Path):
+    """Yield the path of all that is in a folder, at any depth, and is no folder itself.
+
+    A link to a folder is not followed but yielded, as is a folder that cannot be listed.
+    """
+    left = [os.fspath(folder)]
+    while left:  # not `rglob`, which before Python 3.13 fails a thousand levels deep
+        place = left.pop()
+        try:
+            with os.scandir(place) as entries:
+                inside = [(entry.path, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            yield Path(place)
+            continue
+        left += [path for path, is_folder in inside if is_folder]
+        yield from (Path(path) for path, is_folder in inside if not is_folder)
+
+
 class MissingStepError(FileNotFoundError):
     """A notebook was opened before the one that makes what it needs."""
 
@@ -146,8 +164,12 @@ def write_json(path: str | Path, content) -> None:
 
 
 def read_json(path: str | Path):
-    """Read a JSON file."""
-    return json.loads(Path(path).read_text(encoding="utf-8"))
+    """Read a JSON file; refuses NaN and infinities, which are no JSON, by ValueError."""
+    return json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is no JSON")
 
 
 def write_table(path: str | Path, table) -> None:

@@ -8,6 +8,9 @@ the whole is the mean over all excerpts. The names of the classes are those of G
 import hashlib
 import itertools
 import os
+import tokenize
+import zipfile
+import zlib
 from functools import lru_cache
 from pathlib import Path
 
@@ -18,11 +21,19 @@ from genre_utils import audio, files
 FORMAT = 1  # of exported models
 PRETRAINED = Path(__file__).parent / "pretrained" / "gtzan.npz"
 SCHEMA = Path(__file__).with_name("recognition.schema.json")
+MAX_SIDECAR = 1 << 20  # bytes
+MAX_MODEL = 1 << 29  # bytes, packed and unpacked
+MAX_FRAMES = 20_000  # of a window
 FLOOR_DB, LEVELS = 40.0, 255  # range and steps of grey of the pictures in the store gtzan_mel
 LEAST_SECONDS = 1.0  # of music that has to be left at the end of a recording to be heard
 SHORT_SECONDS = 5.0  # under which an answer comes with a warning
 TINY = 1e-12  # probabilities below count as this
 TOLD = 4  # digits that probabilities are told with
+
+
+# what numpy raises on arrays that are damaged or mean harm
+_UNREADABLE = (OSError, EOFError, LookupError, TypeError, MemoryError, NotImplementedError)
+_UNREADABLE += (RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 class ModelError(ValueError):
@@ -42,12 +53,12 @@ def sidecar_path(path: Path) -> Path:
 
 
 def read_sidecar(path: Path) -> dict:
-    """Description of an exported model.
+    """Description of an exported model, of which nothing is believed that `SCHEMA` forbids.
 
     Raises
     ------
     ModelError
-        If the model or its sidecar is missing, or of another format.
+        If the model or its sidecar is missing, of another format, or no model could be like that.
     """
     beside = sidecar_path(path)
     for needed in (path, beside):
@@ -56,14 +67,82 @@ def read_sidecar(path: Path) -> dict:
                 f"{needed} is not there: a model is the .npz file of an exported one, with its "
                 ".npz.json beside it (notebook 08 writes them to models/ of a study)"
             )
+    for one, most in ((path, MAX_MODEL), (beside, MAX_SIDECAR)):
+        if one.stat().st_size > most:
+            raise ModelError(f"{one} is larger than a model can be ({most:,} bytes)")
     try:
         about = files.read_json(beside)
         known = about["format"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ModelError(f"{beside} is no sidecar of an exported model") from error
     if known != FORMAT:
-        raise ModelError(f"{path} is of format {known}, and this program reads {FORMAT}")
+        raise ModelError(f"{path} is of format {known!r:.20}, and this program reads {FORMAT}")
+    if wrong := _wrong(about):
+        raise ModelError(f"{beside} describes no model that could be: {wrong:.300}")
     return about
+
+
+def _wrong(about):
+    """What no model could be like, by the schema and by what its numbers say of each other."""
+    import fastjsonschema  # jsonschema loads slowly where Jupyter is installed
+
+    schema = {"$ref": "#/$defs/sidecar", "$defs": files.read_json(SCHEMA)["$defs"]}
+    try:
+        fastjsonschema.compile(schema)(about)
+    except fastjsonschema.JsonSchemaValueException as error:
+        return error.message.removeprefix("data.")
+    recipe = about["recipe"]
+    clip, excerpt = recipe["clip_seconds"], recipe["excerpt_seconds"]
+    rate = recipe["frames_per_second"]
+    if recipe["kind"] == "study":
+        expected = recipe["sr"] / recipe["hop_length"]
+    else:
+        expected = recipe["frames"] / clip
+    if excerpt > clip or clip * rate > MAX_FRAMES:
+        return f"excerpts of {excerpt:g} s, clips of {clip:g} s, {rate:g} frames a second"
+    if abs(rate / expected - 1) > 1e-6 or recipe["excerpt_frames"] != int(excerpt * rate):
+        return f"{recipe['excerpt_frames']} frames an excerpt, {rate:g} a second"
+    return ""
+
+
+def read_arrays(path: Path) -> dict:
+    """Arrays of an exported model, within `MAX_MODEL` bytes and without pickles.
+
+    Raises
+    ------
+    ModelError
+        If they are anything else.
+    """
+    try:
+        with zipfile.ZipFile(path) as packed:
+            size = sum(info.file_size for info in packed.infolist())
+        if size > MAX_MODEL:
+            raise ModelError(f"{path} unpacks to {size:,} bytes, more than a model can have")
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (*_UNREADABLE, ValueError) as error:
+        raise ModelError(f"{path} holds no arrays that can be read: {error!s:.300}") from error
+
+
+def _refuse_shapes(path, arrays, about):
+    """Check that arrays have the shapes that a sidecar implies, and hold numbers."""
+    mels, genres = about["recipe"]["n_mels"], len(about["labels"])
+    shapes = {"typical_mean": (3 * mels,), "typical_scale": (3 * mels,), "typical": (0, 3 * mels)}
+    if about["kind"] == "logistic":
+        shapes |= {"mean": (0,), "scale": (0,), "weights": (0, genres), "bias": (genres,)}
+    else:
+        shapes |= {"litert": (0,)}
+    if about["recipe"]["kind"] != "study":
+        shapes |= {"mel_bank": (mels, 1025)}
+    for name, shape in shapes.items():
+        found = arrays.get(name, np.empty(()))
+        fits = len(found.shape) == len(shape) and found.size and found.dtype.kind in "fu"
+        if not fits or any(b and a != b for a, b in zip(found.shape, shape, strict=True)):
+            raise ModelError(
+                f"{path} does not fit its sidecar: {name} is {found.dtype} of shape {found.shape}"
+            )
+        if not np.isfinite(found).all() or (name.endswith("scale") and found.min() <= 0):
+            raise ModelError(f"{path} holds numbers in {name} that no training leaves")
 
 
 def file_sha256(path: Path) -> str:
@@ -207,7 +286,6 @@ def _resampled(path, sr):
     import soundfile
     import soxr
 
-    os.stat(audio.on_disk(path))  # a file that is not there is called that, not undecodable
     with audio.opened(path) as sound:
         native, left = sound.samplerate, audio.MAX_SECONDS * sound.samplerate
         if not audio.RATES[0] <= native <= audio.RATES[1] or sound.channels > audio.MAX_CHANNELS:
@@ -366,10 +444,19 @@ class MusicStyleClassifier:
                 f"{self.path} is not the file that its sidecar describes (another SHA-256): it was "
                 "changed or is damaged. Export it again."
             )
-        with np.load(self.path, allow_pickle=False) as stored:
-            self.arrays = {name: stored[name] for name in stored.files}
-        if self.about["kind"] == "litert":
-            self._network = litert_runner(self.arrays["litert"].tobytes())
+        self.arrays = read_arrays(self.path)
+        _refuse_shapes(self.path, self.arrays, self.about)
+        try:
+            if self.about["kind"] == "litert":
+                self._network = litert_runner(self.arrays["litert"].tobytes())
+            noise = np.random.default_rng(0).normal(0, 0.1, self.about["recipe"]["sr"])
+            said = self.predict(self.extract_features(noise.astype(np.float32)))
+        except (ValueError, RuntimeError, LookupError, TypeError) as error:
+            raise ModelError(
+                f"{self.path} does not work as its sidecar says: {error!s:.300}"
+            ) from error
+        if said.shape[1:] != (len(self.about["labels"]),):
+            raise ModelError(f"{self.path} does not tell the genres apart that its sidecar names")
 
     def extract_features(self, y: np.ndarray) -> dict:
         """What the model reads of a window (see `hear`)."""
@@ -441,6 +528,8 @@ class MusicStyleRecognition:
                     said.append(p)
         if not said:
             raise RecognitionError("there is no sound in it" + " but silence" * bool(silent))
+        if not np.isfinite([*np.ravel(said), *far]).all():
+            raise RecognitionError("the model's answer to it is no number")
         return self._answer(spans, np.stack(said).astype(float), far, silent, end)
 
     def _answer(self, spans, said, far, silent, end):

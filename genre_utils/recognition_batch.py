@@ -3,8 +3,6 @@
 import contextlib
 import csv
 import json
-import os
-import shutil
 import tempfile
 import threading
 from collections import deque
@@ -37,10 +35,7 @@ def find(names) -> list[str]:
             continue
         from genre_utils import corpus
 
-        for folder, below, inside in os.walk(name):
-            below[:] = sorted(one for one in below if not one.startswith("."))
-            paths = [os.path.join(folder, one) for one in sorted(inside) if one[0] != "."]
-            found += [p for p in paths if Path(p).suffix.lower() not in corpus.COMPANIONS]
+        found += map(str, corpus.music_in(name))
     return found
 
 
@@ -109,8 +104,10 @@ def _spooled(name):
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stdin"
+        left = audio.MAX_BYTES + 1  # one more: then it is refused as a file would be
         with open(path, "wb") as handle:
-            shutil.copyfileobj(sys.stdin.buffer, handle)
+            while chunk := sys.stdin.buffer.read(min(left, 1 << 20)):
+                left -= handle.write(chunk)
         yield path
 
 

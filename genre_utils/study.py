@@ -1,5 +1,6 @@
 """Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
 
+import ast
 import contextlib
 import ctypes
 import errno
@@ -253,9 +254,8 @@ def defaults(notebook: Path) -> dict:
     """Parameters of a notebook and their default values, from its cell tagged ``parameters``."""
     cells = nbformat.read(notebook, as_version=4).cells
     tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
-    values: dict = {}
-    exec("\n".join(tagged), {}, values)  # literals only, and our own file
-    return values
+    lines = ast.parse("\n".join(tagged)).body  # literals only: nothing is executed
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
 
 
 def _names(notebooks):
@@ -282,7 +282,7 @@ def _listing(parameters, own):
     folder = files.data_folder() / Path(place or "").expanduser()
     if not place or not folder.exists():
         return []
-    found = sorted(p for p in (folder.rglob("*") if folder.is_dir() else [folder]) if p.is_file())
+    found = sorted(filter(os.path.isfile, files.below(folder) if folder.is_dir() else [folder]))
     return [(str(p), p.stat().st_size, p.stat().st_mtime_ns) for p in found]
 
 

@@ -1,9 +1,9 @@
-"""Mutate sound files in every way that files go wrong, and audit them.
+"""Mutate sound files in every way that files go wrong, audit and recognise them.
 
-    python tests/fuzz_audio.py --files 10000 --seed 0
+    python tests/fuzz_audio.py --count 10000 --seed 0
 
-Every file must be used or set aside with a reason, within bounded time and memory, and what is
-used must give finite features. Prints a table of the reasons.
+Every file must be used or set aside with a reason, within bounded time and memory, what is used
+must give finite features, and ``recognize`` must answer or say why not. Prints tables of both.
 """
 
 import argparse
@@ -20,10 +20,11 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import jsonschema
 import numpy as np
 import soundfile
 
-from genre_utils import audio, corpus, features, files, parallel
+from genre_utils import audio, corpus, features, files, parallel, recognition
 
 SR, SECONDS = 22_050, 2.0
 EXTENSIONS = ("wav", "float.wav", "flac", "ogg", "mp3", "au", "aiff", "m4a", "wma", "webm", "aac")
@@ -31,6 +32,7 @@ EXTREMES = [0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFF
 BATCH = 500  # files audited at a time, so that the disk is not filled
 SECONDS_A_FILE = 3.0  # on average, of audit and features together
 GIBIBYTES = 3.0  # that a process may hold
+SCHEMA = jsonschema.Draft202012Validator(files.read_json(recognition.SCHEMA))
 
 
 def sounds(rng):
@@ -226,6 +228,20 @@ def audit(folder, *, n_jobs):
     return Counter(map(kind, tracks["reason"])), most
 
 
+def recognise(folder):
+    """Ask the command line about every file of a folder; return how often it said what."""
+    command = [sys.executable, "-m", "genre_utils", "recognize", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert done.returncode in (0, 1), done.stderr[-2000:]
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(answers) == sum(path.is_file() for path in folder.rglob("*"))
+    for answer in answers:
+        SCHEMA.validate(answer)
+    most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    assert most < GIBIBYTES, f"{most:.1f} GiB were held by recognition of {folder}"
+    return Counter(kind(answer.get("error", "recognised")) for answer in answers)
+
+
 def kind(reason):
     """Return a reason without what differs from file to file."""
     reason = re.sub(r"(duplicate of )\S+", r"\1...", reason)
@@ -234,10 +250,13 @@ def kind(reason):
 
 
 def fuzz(count, seed, *, n_jobs=-1, with_bombs=True):
-    """Make, audit and forget `count` files; return how often each reason was given."""
+    """Make, audit, recognise and forget `count` files.
+
+    Returns how often each reason was given, and each answer, and the most memory held in GiB.
+    """
     rng = np.random.default_rng(seed)
     pool = originals(rng)
-    reasons, most = Counter(), 0.0
+    reasons, answers, most = Counter(), Counter(), 0.0
     for first in range(0, count, BATCH):
         with tempfile.TemporaryDirectory() as folder:
             made = list(bombs()) if with_bombs and first == 0 else []
@@ -248,6 +267,7 @@ def fuzz(count, seed, *, n_jobs=-1, with_bombs=True):
                 path.parent.mkdir(exist_ok=True)
                 path.write_bytes(content)
             try:
+                answers += recognise(Path(folder))
                 found, gibibytes = audit(Path(folder), n_jobs=n_jobs)
             except BaseException:
                 kept = Path(tempfile.mkdtemp()) / "fuzz"
@@ -258,17 +278,21 @@ def fuzz(count, seed, *, n_jobs=-1, with_bombs=True):
         reasons += found
         most = max(most, gibibytes)
         print(f"{min(first + BATCH, count)} files, {most:.2f} GiB at most", flush=True)
-    return reasons, most
+    return reasons, answers, most
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=10_000)
+    parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
+    begin = time.monotonic()
     with tempfile.TemporaryDirectory() as cache:
         os.environ["GENRE_CACHE_DIR"] = cache
-        counted, memory = fuzz(options.files, options.seed)
-    for reason, times in counted.most_common():
-        print(f"{times:6}  {reason}")
-    print(f"{counted.total()} files, no crash, no hang, {memory:.2f} GiB at most")
+        counted, answered, memory = fuzz(options.count, options.seed)
+    for title, table in (("audit", counted), ("recognize", answered)):
+        print(f"\n{title}: {table.total()} files")
+        for reason, times in table.most_common():
+            print(f"{times:6}  {reason}")
+    minutes = (time.monotonic() - begin) / 60
+    print(f"\nNo crash, no hang; {memory:.2f} GiB at most, {minutes:.0f} minutes")

@@ -42,7 +42,7 @@ def write_small_study(study, *, artists=6, tracks=2, by="genre", group_by="artis
     folds = splits.make_folds(table, folds=2, group_by=group_by, seed=0)
     files.write_table(study / "folds.parquet", folds)
     corpus = {"name": "folder", "synthetic": False, "tracks": len(table), "artists": 2 * artists}
-    corpus |= {"genres": GENRES, "sha256": "1", "group_by": group_by, "protocol": "cv"}
+    corpus |= {"genres": GENRES, "sha256": "1" * 64, "group_by": group_by, "protocol": "cv"}
     files.write_json(study / "corpus.json", corpus)
     return study
 
