@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils study``, ``audit`` and ``recognize``."""
+"""Command line: ``python -m genre_utils study``, ``audit``, ``recognize`` and ``similar``."""
 
 import argparse
 import json
@@ -70,6 +70,21 @@ def _parser():
         "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
     )
     recognize.set_defaults(command=_recognize)
+    similar = commands.add_parser("similar", help="say which recordings of a folder sound alike")
+    similar.add_argument("audio", metavar="FILE", help="recording to find others like")
+    similar.add_argument(
+        "--library",
+        required=True,
+        metavar="FOLDER",
+        help="music to look in; what is heard of it is kept in the cache folder",
+    )
+    similar.add_argument(
+        "--count", type=_positive, default=10, metavar="N", help="how many to tell (default: 10)"
+    )
+    similar.add_argument(
+        "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
+    )
+    similar.set_defaults(command=_similar)
     return parser
 
 
@@ -100,6 +115,12 @@ def _assignment(text):
         return key, yaml.safe_load(value)
     except yaml.YAMLError as error:
         raise argparse.ArgumentTypeError(f"{value!r} is not a YAML value") from error
+
+
+def _positive(text):
+    if not text.isdecimal() or int(text) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+    return int(text)
 
 
 def _study(options):
@@ -204,6 +225,34 @@ def _recognize(options):
         return 130
     if failed:
         print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def _similar(options):
+    for name in parallel.THREADS:  # as for recognize
+        os.environ.setdefault(name, "1")
+    from genre_utils import similarity
+
+    if not Path(options.library).is_dir():
+        print(f"{options.library!a} is no folder of music.", file=sys.stderr)
+        return 2
+    try:
+        answers, failed = similarity.search(
+            options.audio, options.library, options.count, threads=os.cpu_count() or 1
+        )
+        similarity.write(sys.stdout, answers, options.format)
+        sys.stdout.flush()
+    except similarity.SimilarityError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:  # whoever read has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped. What was heard so far is in the cache.", file=sys.stderr)
+        return 130
+    for path, why in failed.items():
+        print(f"left out  {path!a}: {ascii(why)[1:-1]}", file=sys.stderr)
     return 1 if failed else 0
 
 

@@ -90,8 +90,12 @@ def _answer(recognise, name):
         with _spooled(name) as path:
             return recognise.run(path) | {"audio_file": recognition.printable(name)}
     except FAILURES as error:
-        told = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return {"audio_file": recognition.printable(name), "error": told}
+        return {"audio_file": recognition.printable(name), "error": why(error)}
+
+
+def why(error: Exception) -> str:
+    """What is wrong with a file, from one of `FAILURES`."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 
 @contextlib.contextmanager
@@ -128,7 +132,7 @@ class CsvLines:
     def __init__(self, handle, labels):
         self.labels = list(labels)
         self.writer = csv.writer(handle, lineterminator="\n")
-        self.writer.writerow([*COLUMNS, *(_cell(f"p_{label}") for label in self.labels)])
+        self.writer.writerow([*COLUMNS, *(cell(f"p_{label}") for label in self.labels)])
 
     def write(self, answer: dict) -> None:
         """Write the line of one answer."""
@@ -138,11 +142,11 @@ class CsvLines:
             row |= {"synthetic": answer["corpus"]["synthetic"]}
             row |= {"warnings": " ".join(answer["warnings"])}
         shares = [answer.get("probabilities", {}).get(label, "") for label in self.labels]
-        self.writer.writerow([_cell(value) for value in [*row.values(), *shares]])
+        self.writer.writerow([cell(value) for value in [*row.values(), *shares]])
 
 
-def _cell(value):
-    """A cell that no spreadsheet takes for a formula, and that is one line."""
+def cell(value):
+    """Make a cell that no spreadsheet takes for a formula, and that is one line."""
     if not isinstance(value, str):
         return value
     text = value.encode("unicode_escape").decode() if not value.isprintable() else value
