@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from genre_utils import corpus, evaluation, files
+from genre_utils import files
 
 LEFT_OUT = 3  # exit status of a benchmark that lacks what it measures
 BUSY = 0.1  # share of the processors in other programs' hands above which a machine is busy
@@ -51,6 +51,8 @@ def left_out(why: str):
 
 def composed_paths(artists: int = 3) -> list[Path]:
     """Files of composed music, 30 s each, one by every artist of every genre."""
+    from genre_utils import corpus  # takes a second to load
+
     settings = {"artists_per_genre": artists, "tracks_per_artist": 1, "seconds": 30.0, "seed": 0}
     return sorted(corpus.compose([], **settings).glob("*/*.flac"))
 
@@ -71,18 +73,35 @@ def medians(sides: dict, rounds: int) -> dict:
 
 
 def run_alone(command: list[str], **options) -> dict:
-    """Run a command to its end: seconds, cpu_seconds, and the most memory it held in MB."""
-    started = time.perf_counter()
+    """Run a command to its end: seconds, cpu_seconds, and the most memory it held in MB (Linux).
+
+    What the system tells of a process that has ended is no good for memory: it counts the program
+    that started it in.
+    """
+    started, peak = time.perf_counter(), 0.0
     child = subprocess.Popen(command, **options)
-    _, status, used = os.wait4(child.pid, 0)
+    while True:
+        ended, status, used = os.wait4(child.pid, os.WNOHANG)
+        if ended:
+            break
+        peak = max(peak, peak_mb(child.pid))
+        time.sleep(0.02)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise RuntimeError(f"it ended with status {child.returncode}: {' '.join(command)}")
     return {
         "seconds": time.perf_counter() - started,
         "cpu_seconds": used.ru_utime + used.ru_stime,
-        "peak_mb": used.ru_maxrss / 1024,  # Linux counts in kB
+        "peak_mb": peak,
     }
+
+
+def peak_mb(process: int | str = "self") -> float:
+    """Most memory that a process has held so far, in MB (Linux); 0 once it has ended."""
+    for line in Path(f"/proc/{process}/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1]) / 1024
+    return 0.0
 
 
 class Watch:
@@ -121,4 +140,6 @@ def _processor_seconds():
 
 def machine() -> dict:
     """Versions, processor, its cores, and how many of them this program may use (threads)."""
+    from genre_utils import evaluation
+
     return evaluation.environment() | {"cores": os.cpu_count()}
