@@ -3,8 +3,8 @@
     python benchmarks/run.py memory
 
 Made-up clips of one second, each different, are extracted into an empty cache, every size in a
-process of its own, all families of features but `chroma_cqt`. Shown is the most memory that this process and its largest worker held
-(resident set size), and what the same process held before.
+process of its own, all families of features but `chroma_cqt`. Shown is the most memory that this
+process and its largest worker held (resident set size), and what the same process held before.
 """
 
 import argparse
