@@ -1,37 +1,57 @@
 """Feature extraction: one shared pass against librosa, one function at a time, on one core.
 
-    python benchmarks/extraction.py --json benchmarks/extraction.json
+    python benchmarks/run.py extraction
 
 Both sides compute the same values: tests/test_features.py compares them with the expressions of
-`features.FAMILIES` that are timed here. Times are medians over several rounds in which the two
-sides take turns; what counts is their ratio. Without
-files, one composed clip of 30 s in each genre is used.
+`features.FAMILIES` that are timed here. Times are CPU seconds on one thread, medians over several
+rounds in which the sides take turns; what counts are ratios. librosa is met in three ways:
+
+- for each of the families that it has a function for, that function called on the samples, as its
+  documentation shows it (this is what the goal of 8 is about);
+- the same families by a user who calls each of librosa's functions once and hands its result to
+  those that can take it: one spectrum, one mel spectrogram, one tempogram;
+- for every family of the study, also those that are built on librosa's functions here: what it
+  costs to compute each by itself.
+
+Without files, one composed clip of 30 s in each genre is used.
 """
 
-import argparse
-import json
 import os
-import statistics
-import time
 from pathlib import Path
+from unittest import mock
 
 for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
     os.environ.setdefault(name, "1")  # before NumPy starts its threads
 
 import librosa
+import librosa.core.constantq
+import measuring
 import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from genre_utils import audio, corpus, evaluation, features, files
+from genre_utils import audio, features, files
 
 COSTLY = ("harmonic_share", "chroma_cqt", "modulation")
-#: Families that share a call of librosa with one before them, or that librosa does not have.
-SECOND = ("mfcc_delta2", "autocorrelation_period", "spectral_mean", "spectral_variance")
-SECOND += ("beat_regularity", "key_clarity", "mode", "dynamics", "arousal", "modulation")
+QUICK = tuple(name for name in features.FAMILIES if name not in COSTLY)
+#: Families that are not a function of librosa but built on some here.
+BUILT = ("autocorrelation_period", "spectral_mean", "spectral_variance", "beat_regularity")
+BUILT += ("key_clarity", "mode", "dynamics", "arousal")
+LIBROSA = tuple(name for name in QUICK if name not in BUILT)
+#: How librosa's functions are told to take what another has computed.
+HANDED = {
+    "melspectrogram(y=y, sr=sr, n_mels=n_mels, **frames)": "melspectrogram(S=power, sr=sr, "
+    "n_mels=n_mels)",
+    "chroma_stft(y=y, sr=sr, tuning=0.0, **frames)": "chroma_stft(S=power, sr=sr, tuning=0.0)",
+    "spectral_flatness(y=y, **frames)": "spectral_flatness(S=stft_magnitude)",
+    "(y=y, sr=sr, **frames)": "(S=stft_magnitude, sr=sr)",
+    "spectral_bandwidth(S=stft_magnitude, sr=sr)": "spectral_bandwidth(S=stft_magnitude, sr=sr, "
+    "centroid=spectral_centroid)",
+}
 
 #: What the expressions of `features.FAMILIES` refer to beside each other, `y` and the recipe.
 NAMES = {
+    "power": "stft_magnitude**2",
     "frames": "dict(n_fft=n_fft, hop_length=hop_length)",
     "shortest": "int(0.002 * sr)",
     "padded": "np.pad(y, n_fft // 2)",
@@ -84,9 +104,13 @@ def modulation_of(log_mel, frames_per_second):
 
 
 class OneAtATime(dict):
-    """Values of the expressions of `features.FAMILIES`, each computed when it is asked for."""
+    """Values of the expressions of `features.FAMILIES`, each computed when it is asked for.
 
-    def __init__(self, y: np.ndarray, recipe: features.Recipe):
+    If `handed`, librosa's functions are given what another has computed (see `HANDED`).
+    """
+
+    def __init__(self, y: np.ndarray, recipe: features.Recipe, *, handed: bool = False):
+        self.changes = HANDED if handed else {}
         super().__init__(
             np=np, librosa=librosa, key_correlation_of=key_correlation_of,
             modulation_of=modulation_of, y=y, sr=recipe.sr, n_fft=recipe.n_fft,
@@ -95,7 +119,10 @@ class OneAtATime(dict):
 
     def __missing__(self, name):
         if name in features.FAMILIES:
-            self[name] = np.atleast_2d(eval(features.FAMILIES[name].reference, {}, self))
+            expression = features.FAMILIES[name].reference
+            for old, new in self.changes.items():
+                expression = expression.replace(old, new)
+            self[name] = np.atleast_2d(eval(expression, {}, self))
         elif name in NAMES:
             self[name] = eval(NAMES[name], {}, self)
         else:
@@ -103,89 +130,170 @@ class OneAtATime(dict):
         return self[name]
 
 
-def measure(clips, rounds):
-    """Median seconds per clip of each side, and of librosa for each family alone."""
-    recipe = features.Recipe()
-    quick = tuple(name for name in features.FAMILIES if name not in COSTLY)
-    sides = {
+def sides(recipe: features.Recipe) -> dict:
+    """Everything that is timed, as functions of a clip."""
+    return {
         "librosa.stft": lambda y: librosa.stft(y, n_fft=2048, hop_length=1024),
-        "shared pass": lambda y: features.frame_features(y, recipe, quick),
-        **{f"shared pass, with {name}": _with(quick, name, recipe) for name in COSTLY},
-        "running medians": _medians,
+        "shared pass": lambda y: features.frame_features(y, recipe, QUICK),
+        **{f"shared pass, with {name}": _with(name, recipe) for name in COSTLY},
+        "librosa, results handed on": lambda y: handed_on(y, recipe),
         **{name: _alone(name, recipe) for name in features.FAMILIES},
     }
-    times = {side: [] for side in sides}
-    for number in range(rounds + 1):
-        for side, compute in sides.items():
-            started = time.perf_counter()
-            for y in clips:
-                compute(y)
-            if number:  # the first round compiles and fills caches
-                times[side].append((time.perf_counter() - started) / len(clips))
-    return {side: statistics.median(seconds) for side, seconds in times.items()}
 
 
-def _with(quick, name, recipe):
-    return lambda y: features.frame_features(y, recipe, (*quick, name))
+def handed_on(y: np.ndarray, recipe: features.Recipe) -> dict:
+    """The families that librosa has, each of its functions called once."""
+    values = OneAtATime(y, recipe, handed=True)
+    return {name: values[name] for name in LIBROSA}
+
+
+def _with(name, recipe):
+    return lambda y: features.frame_features(y, recipe, (*QUICK, name))
 
 
 def _alone(name, recipe):
     return lambda y: OneAtATime(y, recipe)[name]
 
 
-def _medians(y):
-    magnitude = np.abs(librosa.stft(y, n_fft=2048, hop_length=1024))
-    features._running_median(magnitude)
-    features._running_median(magnitude.T)
+def floors(y: np.ndarray, recipe: features.Recipe) -> dict:
+    """Of each costly family, the part that cannot be left out, as a function of nothing.
 
+    The medians of every point of the spectrum, along time and along frequency; the Fourier
+    transforms of the octaves of librosa's constant-Q transform; those of the filtered pictures.
+    """
+    magnitude, calls = np.abs(librosa.stft(y, n_fft=2048, hop_length=1024)), []
 
-def summary(seconds, clips):
-    """What the measurements say: milliseconds per clip, and the ratios that the study claims."""
-    shared, stft = seconds["shared pass"], seconds["librosa.stft"]
-    quick = [name for name in features.FAMILIES if name not in COSTLY]
-    alone = sum(seconds[name] for name in quick)
-    once = sum(seconds[name] for name in quick if name not in SECOND)
-    more = {f"{name}, shared": seconds[f"shared pass, with {name}"] - shared for name in COSTLY}
-    floor = {"harmonic_share, floor": seconds["running medians"] - stft}
-    seconds = seconds | {"librosa, each family alone": alone} | more | floor
+    def noted(*given, **options):
+        calls.append((given, options))
+        return librosa.stft(*given, **options)
+
+    with mock.patch.object(librosa.core.constantq, "stft", noted):
+        features._chroma_cqt(y, recipe)
+    step = max(1, round(recipe.frames_per_second / features.MODULATION_FRAMES))
+    shape = map(scipy.fft.next_fast_len, (recipe.n_mels, -(-magnitude.shape[1] // step)))
+    pictures = np.ones((len(features.MODULATIONS), *shape), np.complex64)
     return {
-        "clips": clips,
-        "code": files.source_hash("features"),
-        "environment": evaluation.environment() | {"threads": 1},
-        "milliseconds": {side: round(1000 * value, 2) for side, value in seconds.items()},
-        "librosa_over_shared_pass": round(alone / shared, 1),
-        "librosa_calls_once_over_shared_pass": round(once / shared, 1),
-        "shared_pass_over_stft": round(shared / stft, 1),
-        "everything_over_stft": round((shared + sum(more.values())) / stft, 1),
-        "costly": [name for pair in zip(COSTLY, more, strict=True) for name in pair],
+        "harmonic_share": lambda: [
+            features._running_median(one) for one in (magnitude, magnitude.T)
+        ],
+        "chroma_cqt": lambda: [librosa.stft(*given, **options) for given, options in calls],
+        "modulation": lambda: scipy.fft.ifft2(pictures),
     }
 
 
-def composed_clips():
-    """One composed clip of 30 s in each genre."""
-    settings = {"artists_per_genre": 3, "tracks_per_artist": 1, "seconds": 30.0, "seed": 0}
-    folder = corpus.compose([], **settings)
-    paths = [min(genre.glob("*.flac")) for genre in sorted(folder.iterdir()) if genre.is_dir()]
-    return [audio.load_clip(path, seconds=30.0)[0] for path in paths]
+def measure(clips, rounds: int) -> dict:
+    """Median seconds per clip of each side, of librosa for each family alone, and of the floors."""
+    recipe = features.Recipe()
+    timed = {side: _over(clips, compute) for side, compute in sides(recipe).items()}
+    least = [floors(y, recipe) for y in clips]
+    for name in COSTLY:
+        timed[f"{name}, floor"] = _each([one[name] for one in least])
+    return {side: took / len(clips) for side, took in measuring.medians(timed, rounds).items()}
+
+
+def _over(clips, compute):
+    return lambda: [compute(y) for y in clips]
+
+
+def _each(functions):
+    return lambda: [function() for function in functions]
+
+
+def summary(seconds: dict, clips: str) -> dict:
+    """What the measurements say: milliseconds per clip, and the ratios that the study claims."""
+    shared, stft = seconds["shared pass"], seconds["librosa.stft"]
+    more = {f"{name}, shared": seconds[f"shared pass, with {name}"] - shared for name in COSTLY}
+    totals = {
+        "librosa, each family alone": sum(seconds[name] for name in QUICK),
+        "librosa, its functions alone": sum(seconds[name] for name in LIBROSA),
+        "everything": shared + sum(more.values()),
+        "everything, floor": stft + sum(seconds[f"{name}, floor"] for name in COSTLY),
+    }
+    seconds = seconds | totals | more
+    ratios = {
+        "librosa_over_shared_pass": totals["librosa, each family alone"] / shared,
+        "librosa_functions_over_shared_pass": totals["librosa, its functions alone"] / shared,
+        "librosa_handed_on_over_shared_pass": seconds["librosa, results handed on"] / shared,
+        "shared_pass_over_stft": shared / stft,
+        "everything_over_stft": totals["everything"] / stft,
+        "floor_over_stft": totals["everything, floor"] / stft,
+        "everything_over_floor": totals["everything"] / totals["everything, floor"],
+    }
+    result = {
+        "clips": clips,
+        "code": files.source_hash("features"),
+        "environment": measuring.machine() | {"threads": 1},
+        "milliseconds": {side: round(1000 * value, 2) for side, value in seconds.items()},
+        **{name: round(value, 1) for name, value in ratios.items()},
+        "costly": [name for pair in zip(COSTLY, more, strict=True) for name in pair],
+    }
+    return result | {"says": told(result), "figures": figures(result)}
+
+
+def told(result: dict) -> list[str]:
+    """Sentences that say what was compared, and what came out."""
+    ms = result["milliseconds"]
+    each = ", ".join(
+        f"{name} {ms[f'{name}, shared'] / ms['librosa.stft']:.1f} (its floor "
+        f"{ms[f'{name}, floor'] / ms['librosa.stft']:.1f}, librosa "
+        f"{ms[name] / ms['librosa.stft']:.1f})"
+        for name in COSTLY
+    )
+    return [
+        f"The {len(LIBROSA)} families that librosa has a function for, without HPSS and CQT: the "
+        f"shared pass, which computes {len(QUICK) - len(LIBROSA)} more on the way, is "
+        f"{result['librosa_functions_over_shared_pass']} times as fast as librosa's functions, "
+        "each called on the samples.",
+        f"Against a user who calls each of these functions once and hands its result on to the "
+        f"others, it is {result['librosa_handed_on_over_shared_pass']} times as fast.",
+        f"All {len(QUICK)} families of the pass, each by itself with librosa's functions: "
+        f"{result['librosa_over_shared_pass']} times the cost of the pass. This counts a call as "
+        "often as families need it.",
+        f"The pass costs {result['shared_pass_over_stft']} times one librosa.stft; with the "
+        f"{len(COSTLY)} families that do not fit in, {result['everything_over_stft']} times.",
+        f"What these {len(COSTLY)} add, in librosa.stft: {each}. The floor is the running medians "
+        "or the Fourier transforms alone, with nothing made of them.",
+        f"One STFT and these floors are {result['floor_over_stft']} STFTs: all families together "
+        f"cost {result['everything_over_floor']} times that.",
+    ]
+
+
+def figures(result: dict) -> dict:
+    """Numbers whose history is drawn, with the goals of the study."""
+    return {
+        "librosa's functions over the shared pass": measuring.figure(
+            result["librosa_functions_over_shared_pass"], least=8
+        ),
+        "librosa with results handed on over the shared pass": measuring.figure(
+            result["librosa_handed_on_over_shared_pass"]
+        ),
+        "every family alone over the shared pass": measuring.figure(
+            result["librosa_over_shared_pass"]
+        ),
+        "shared pass over one librosa.stft": measuring.figure(
+            result["shared_pass_over_stft"], most=8
+        ),
+        "all families over one librosa.stft": measuring.figure(
+            result["everything_over_stft"], most=max(8, result["floor_over_stft"])
+        ),
+        "all families over their floor": measuring.figure(result["everything_over_floor"]),
+    }
 
 
 def main():
     """Measure, print what came out, and write it as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measuring.parser(__doc__)
     parser.add_argument("files", nargs="*", type=Path, help="sound files (default: composed)")
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--json", type=Path, help="file to write the measurements to")
     options = parser.parse_args()
-    if options.files:
-        clips = [audio.load_clip(path, seconds=30.0)[0] for path in options.files]
-        described = f"{len(clips)} files, at most 30 s of each"
-    else:
-        clips = composed_clips()
-        described = f"{len(clips)} composed clips of 30 s"
-    result = summary(measure(clips, options.rounds), described)
-    print(json.dumps(result, indent=2))
-    if options.json:
-        files.write_json(options.json, result)
+    paths = options.files
+    if not paths:
+        genres = {path.parent: path for path in reversed(measuring.composed_paths())}
+        paths = sorted(genres.values())
+    described = f"{len(paths)} {'files' if options.files else 'composed clips'}, at most 30 s each"
+    clips = [audio.load_clip(path, seconds=30.0)[0] for path in paths]
+    rounds = 1 if options.quick else options.rounds
+    measuring.show(summary(measure(clips, rounds), described), options.json)
 
 
 if __name__ == "__main__":

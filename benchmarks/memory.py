@@ -1,17 +1,15 @@
 """Memory of a feature extraction, for corpora of different sizes.
 
-    python benchmarks/memory.py --json benchmarks/memory.json
+    python benchmarks/run.py memory
 
 Made-up clips of one second, each different, are extracted into an empty cache, every size in a
-process of its own. Shown is the most memory that this process and its largest worker held
-(resident set size), and what the same process held before.
+process of its own, all families of features but `chroma_cqt`. Shown is the most memory that this
+process and its largest worker held (resident set size), and what the same process held before.
 """
 
 import argparse
 import json
 import os
-import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +17,7 @@ import threading
 import time
 from pathlib import Path
 
+import measuring
 import numpy as np
 import pandas as pd
 import psutil
@@ -28,6 +27,8 @@ from tqdm import tqdm
 from genre_utils import features, files, store
 
 RECIPE = features.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
+#: All but the one that takes ten times as long as the others together on so short a clip.
+FAMILIES = tuple(name for name in features.FAMILIES if name != "chroma_cqt")
 MB = 1 << 20
 
 
@@ -61,41 +62,62 @@ def measure(count, n_jobs):
         watcher = threading.Thread(target=watch)
         watcher.start()
         started = time.perf_counter()
-        store.extract(tracks, folder, folder / "study", RECIPE, n_jobs=n_jobs)
+        study = folder / "study"
+        store.extract(tracks, folder, study, RECIPE, families=FAMILIES, n_jobs=n_jobs)
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()
-        sizes = [path.stat().st_size for path in (folder / "study").iterdir()]
+        sizes = [path.stat().st_size for path in study.iterdir()]
     return {
         "clips": count,
         "before_mb": before / MB,
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,  # Linux counts in kB
+        "peak_mb": measuring.peak_mb(),
         "largest_worker_mb": largest[0] / MB,
         "store_mb": sum(sizes) / MB,
         "seconds": seconds,
     }
 
 
+def told(rows: list[dict]) -> dict:
+    """The sizes that were measured, with the figures and sentences that follow from them."""
+    small, large = rows[0], rows[-1]
+    sides = {"peak_mb": "the process", "largest_worker_mb": "its largest worker"}
+    says = [
+        f"Extracting features, {name} held {small[key]:.0f} MB at most for {small['clips']:,} "
+        f"clips of {RECIPE.clip_seconds:g} s, and {large[key]:.0f} MB for {large['clips']:,}."
+        for key, name in sides.items()
+    ]
+    says += [
+        f"The track table is in memory as a whole: the process held {small['before_mb']:.0f} and "
+        f"{large['before_mb']:.0f} MB before it began. The store on disk has "
+        f"{small['store_mb']:.0f} and {large['store_mb']:.0f} MB."
+    ]
+    many = f"for {large['clips']:,} clips over that for {small['clips']:,}"
+    figures = {
+        f"memory of {name} {many}": measuring.figure(large[key] / small[key], most=1.1)
+        for key, name in sides.items()
+    }
+    figures["memory of the process, MB"] = measuring.figure(large["peak_mb"])
+    return {"environment": measuring.machine(), "sizes": rows, "says": says, "figures": figures}
+
+
 def main():
     """Measure every size, show a table, and write it as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measuring.parser(__doc__)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000], help="clips")
     parser.add_argument("--jobs", type=int, default=-1, help="processes; -1 for one per core")
-    parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # size of this process
     options = parser.parse_args()
     if options.one:
         print(json.dumps(measure(options.one, options.jobs)))
         return
     rows = []
-    for size in options.sizes:
+    for size in [20, 100] if options.quick else options.sizes:
         command = [sys.executable, __file__, "--one", str(size), "--jobs", str(options.jobs)]
         said = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
         rows.append(json.loads(said.splitlines()[-1]))
     print(pd.DataFrame(rows).round(0).astype(int).to_string(index=False))
-    if options.json:
-        machine = {"cores": os.cpu_count(), "python": platform.python_version()}
-        files.write_json(options.json, {"machine": machine, "sizes": rows})
+    measuring.show(told(rows), options.json)
 
 
 if __name__ == "__main__":

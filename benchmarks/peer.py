@@ -1,6 +1,8 @@
 """Accuracy against training time: our network beside a published one, on the same tracks.
 
-    python benchmarks/peer.py --folder data/gtzan_mel --json benchmarks/peer.json
+    python benchmarks/run.py peer                                     # all, one after the other
+    taskset -c 0,1 python benchmarks/peer.py --only peer --seed 1 --json part1.json
+    python benchmarks/peer.py --merge part*.json --json peer.json     # trains nothing
 
 The peer is the network of the open Keras project gtzan.keras (github.com/Hguimaraes/gtzan.keras),
 written anew from its description: five blocks of 3x3 convolution (16 to 256 filters, ReLU), 2x2 max
@@ -17,10 +19,11 @@ of its 150 epochs. Tracks of the part `valid` are never read: the parts are made
 tracks whose split is `train`.
 
 What was measured is kept in the JSON file after each training, and is not measured again as long as
-settings, data, code and machine are the same. Others of its trainings are replaced.
+settings, data, code and machine are the same. Others of its trainings are replaced. Parts that were
+measured apart are merged if they are of the same data, code, versions, processor and threads: times
+compare only so, and only if each part had its cores for itself (`taskset`).
 """
 
-import argparse
 import os
 import tempfile
 import time
@@ -29,6 +32,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it tells of its start-up otherwise
 
 import keras
+import measuring
 import numpy as np
 import pandas as pd
 import tensorflow as tf
@@ -178,7 +182,7 @@ def majority(predictions: pd.DataFrame) -> pd.DataFrame:
 # ---------------------------------------------------------------------------- measuring
 
 
-def planned(name: str, *, seeds: int, epochs: int, full: int) -> list[dict]:
+def planned(name: str, seeds: int, epochs: int, full: int) -> list[dict]:
     """The trainings that are asked for, networks taking turns."""
     plan = [
         {"network": network, "seed": seed, "max_epochs": epochs, "stopping": True}
@@ -188,6 +192,17 @@ def planned(name: str, *, seeds: int, epochs: int, full: int) -> list[dict]:
     if full:
         plan.append({"network": "peer", "seed": 0, "max_epochs": full, "stopping": False})
     return plan
+
+
+def chosen(plan: list[dict], only: str | None, seed: int | None) -> list[dict]:
+    """The trainings of one kind (model, peer, or full) and of one seed, if they are given."""
+    kinds = ["full" if not run["stopping"] else "peer" if run["network"] == "peer" else "model"
+             for run in plan]  # fmt: skip
+    return [
+        run
+        for run, kind in zip(plan, kinds, strict=True)
+        if only in (None, kind) and seed in (None, run["seed"])
+    ]
 
 
 def key_of(run: dict, data: training.Data, machine: dict) -> str:
@@ -269,11 +284,9 @@ def answers_of(runs: list[dict], groups: pd.Series) -> pd.DataFrame:
 
 def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
     """Paired differences in accuracy, ours less the peer's: over all seeds, in full, by seed."""
-    stopped = {True: [], False: []}
-    for run in runs:
-        if run["stopping"]:
-            stopped[run["network"] == "peer"].append(label(run))
-    by_seed = list(zip(stopped[False], stopped[True], strict=False))  # the last may not be done
+    stopped = {(run["network"] == "peer", run["seed"]): run for run in runs if run["stopping"]}
+    seeds = sorted(seed for is_peer, seed in stopped if is_peer and (False, seed) in stopped)
+    by_seed = [[label(stopped[is_peer, seed]) for is_peer in (False, True)] for seed in seeds]
     ours, theirs = [a for a, _ in by_seed], [b for _, b in by_seed]
     pairs = [(ours, theirs)] if by_seed else []
     pairs += [(ours, [label(run)]) for run in runs if ours and not run["stopping"]]
@@ -324,18 +337,76 @@ def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -
         for run, key in zip(tqdm(plan, desc="trainings", unit="training"), keys, strict=True):
             if key not in stored:
                 runs.append(run | {"key": key} | measure(run, data, study))
-            result = {
+            about = {
                 "corpus": folder.name,
                 "split": split,
                 "patience": training.PATIENCE,
                 "environment": machine,
                 "code": data.hashes["code"],
-                "runs": scored(runs, groups),
-                "compared": compared(runs, groups),
             }
+            result = about | judged(runs, groups)
             if path:
                 files.write_json(path, result)
     return result
+
+
+def judged(runs: list[dict], groups: pd.Series) -> dict:
+    """The trainings with their accuracies, how they compare, and what is said of that."""
+    result = {"runs": scored(runs, groups), "compared": compared(runs, groups)}
+    return result | {"says": told(result), "figures": figures(result)}
+
+
+def merged(parts: list[dict]) -> dict:
+    """One result of several, each with some of the trainings.
+
+    Raises
+    ------
+    ValueError
+        If they are not of the same data, code and machine, or two hold the same training.
+    """
+    about = {key: parts[0][key] for key in ("corpus", "split", "patience", "environment", "code")}
+    for key, value in about.items():
+        if any(part[key] != value for part in parts):
+            raise ValueError(f"the parts differ in their {key}: they cannot be compared")
+    runs = [run for part in parts for run in part["runs"]]
+    if len({label(run) for run in runs}) < len(runs):
+        raise ValueError("the parts hold a training twice: leave one of the two out")
+    runs.sort(key=lambda run: (not run["stopping"], run["seed"], run["network"] == "peer"))
+    return about | judged(runs, pd.Series(about["split"]["test"]))
+
+
+def told(result: dict) -> list[str]:
+    """Sentences on what was compared, and what came out."""
+    runs = {label(run): run for run in result["runs"]}
+    says = []
+    for pair in result["compared"]:
+        both = [[runs[name] for name in pair[side]] for side in "ab"]
+        ours, theirs = (np.mean([run["seconds"] for run in side]) for side in both)
+        low, high = pair["ci95"]
+        says.append(
+            f"{' + '.join(pair['a'])} against {' + '.join(pair['b'])}: accuracy "
+            f"{np.mean([run['accuracy'] for run in both[0]]):.3f} and "
+            f"{np.mean([run['accuracy'] for run in both[1]]):.3f}, difference "
+            f"{pair['difference']:+.3f} [{low:+.3f}, {high:+.3f}], p = {pair['p_value']:.3f}; "
+            f"a training took {ours:.0f} s and {theirs:.0f} s ({theirs / ours:.2f} times ours)."
+        )
+    return says or ["No training of both networks by the same seed is there yet."]
+
+
+def figures(result: dict) -> dict:
+    """Numbers whose history is drawn: of all seeds together, ours and the peer's."""
+    stopped = [run for run in result["runs"] if run["stopping"]]
+    sides = {
+        "ours": [run for run in stopped if run["network"] != "peer"],
+        "peer": [run for run in stopped if run["network"] == "peer"],
+        "peer in full": [run for run in result["runs"] if not run["stopping"]],
+    }
+    return {
+        f"{what} of {name}": measuring.figure(float(np.mean([run[key] for run in runs])))
+        for what, key in (("accuracy", "accuracy"), ("training seconds", "seconds"))
+        for name, runs in sides.items()
+        if runs
+    }
 
 
 def shown(result: dict) -> str:
@@ -346,30 +417,40 @@ def shown(result: dict) -> str:
     runs["M multiply-adds per s"] = runs["multiply_adds_per_second_of_music"] / 1e6
     columns = ["accuracy", "ci95", "accuracy_by_mean_probability", "seconds", "cpu_seconds"]
     columns += ["epochs", "best_epoch", "parameters", "M multiply-adds per s"]
-    lines = [
-        f"{' + '.join(pair['a'])} less {' + '.join(pair['b'])}: {pair['difference']:+.3f} "
-        f"({pair['ci95'][0]:+.3f} to {pair['ci95'][1]:+.3f}), p = {pair['p_value']:.3f}"
-        for pair in result["compared"]
-    ]
-    return runs[columns].round(3).to_string() + "\n\n" + "\n".join(lines)
+    return runs[columns].round(3).to_string()
 
 
 def main():
     """Measure, show tables, and keep the measurements as JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = measuring.parser(__doc__)
     parser.add_argument("--folder", type=Path, help="store (default: gtzan_mel of the data folder)")
     parser.add_argument("--model", choices=sorted(models.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
     parser.add_argument("--full", type=int, default=150, help="epochs of the peer in full, or 0")
-    parser.add_argument("--threads", type=int, default=1, help="threads of TensorFlow")
-    parser.add_argument("--json", type=Path, help="file to keep the measurements in")
+    parser.add_argument("--threads", type=int, help="of TensorFlow; default: one per usable core")
+    parser.add_argument("--only", choices=("model", "peer", "full"), help="these trainings alone")
+    parser.add_argument("--seed", type=int, help="those of this seed alone")
+    parser.add_argument("--merge", nargs="+", type=Path, help="join results; nothing is trained")
     options = parser.parse_args()
-    tf.config.threading.set_intra_op_parallelism_threads(options.threads)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    folder = options.folder or files.data_folder() / "gtzan_mel"
-    plan = planned(options.model, seeds=options.seeds, epochs=options.epochs, full=options.full)
-    print(shown(benchmark(folder, plan, options.threads, options.json)))
+    if options.merge:
+        result = merged([files.read_json(path) for path in options.merge])
+    else:
+        folder = options.folder or files.data_folder() / "gtzan_mel"
+        if not (folder / "tracks.csv").exists():
+            measuring.left_out(f"{folder} is not there: data/README.md says where it is from")
+        threads = options.threads or evaluation.environment()["threads"]
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(1)
+        if options.quick:
+            options.seeds, options.epochs, options.full = 1, 1, 1
+        plan = planned(options.model, options.seeds, options.epochs, options.full)
+        plan = chosen(plan, options.only, options.seed)
+        if not plan:
+            parser.error("--only and --seed leave no training")
+        result = benchmark(folder, plan, threads, options.json)
+    print(shown(result), end="\n\n")
+    measuring.show(result, options.json)
 
 
 if __name__ == "__main__":

@@ -198,7 +198,8 @@ def _recognize(options):
         print("There is no file to recognise in it.", file=sys.stderr)
         return 1
     model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
-    answers = recognition_batch.recognise(names, model, threads=os.cpu_count() or 1)
+    threads = recognition_batch.usable_cores()
+    answers = recognition_batch.recognise(names, model, threads=threads)
     try:
         lines = None
         if options.format == "csv":

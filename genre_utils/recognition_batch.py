@@ -39,6 +39,12 @@ def find(names) -> list[str]:
     return found
 
 
+def usable_cores() -> int:
+    """Processors that this program may use: those it is pinned to, where that can be told."""
+    pinned = getattr(os, "sched_getaffinity", None)
+    return len(pinned(0)) if pinned else os.cpu_count() or 1
+
+
 def recognise(names, model_path, *, threads: int):
     """Yield the answer to each file, in order, or what is wrong with it.
 

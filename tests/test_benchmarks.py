@@ -1,12 +1,24 @@
-"""The stored benchmarks are of the code that is here, and support what the study says of them."""
+"""Benchmarks run, are kept with the state of the machine, and say what follows from what is stored.
+
+The stored measurements are of the code that is here.
+"""
 
 import importlib
+import os
+import re
+import sys
+import time
 
+import measuring
+import memory
 import numpy as np
 import pandas as pd
 import pytest
+import recognition
+import run
+import study
 
-from extraction import COSTLY
+import extraction
 from genre_utils import evaluation, features, files
 
 STORED = files.ROOT / "benchmarks" / "extraction.json"
@@ -16,15 +28,191 @@ PEER = files.ROOT / "benchmarks" / "peer.json"
 def test_the_stored_extraction_benchmark_is_of_this_code_and_holds_what_is_claimed():
     stored = files.read_json(STORED)
     assert stored["code"] == files.source_hash("features"), (
-        "features.py has changed: run python benchmarks/extraction.py --json "
-        "benchmarks/extraction.json on a quiet machine"
+        "features.py has changed: run python benchmarks/run.py extraction on a quiet machine"
     )
     times = stored["milliseconds"]
     assert set(features.FAMILIES) <= set(times)
-    alone = sum(times[name] for name in features.FAMILIES if name not in COSTLY)
-    assert stored["librosa_over_shared_pass"] == round(alone / times["shared pass"], 1) >= 8
-    stft = times["librosa.stft"]
-    assert stored["shared_pass_over_stft"] == round(times["shared pass"] / stft, 1) <= 8
+    shared, stft = times["shared pass"], times["librosa.stft"]
+    alone = sum(times[name] for name in extraction.LIBROSA)
+    assert stored["librosa_functions_over_shared_pass"] == round(alone / shared, 1)
+    assert stored["shared_pass_over_stft"] == round(shared / stft, 1) <= 8
+    floor = stft + sum(times[f"{name}, floor"] for name in extraction.COSTLY)
+    assert stored["everything_over_floor"] == round(times["everything"] / floor, 1)
+    assert stored["says"] == extraction.told(stored)
+    assert stored["figures"] == extraction.figures(stored)
+
+
+def test_handing_results_on_changes_no_value_and_computes_one_spectrum(monkeypatch):
+    y = np.random.default_rng(0).normal(0, 0.1, 22050 * 4).astype(np.float32)
+    recipe, calls, stft = features.Recipe(), [], extraction.librosa.stft
+    alone = extraction.OneAtATime(y, recipe)
+    expected = {name: alone[name] for name in extraction.LIBROSA}
+
+    def counted(*given, **options):
+        calls.append(given)
+        return stft(*given, **options)
+
+    for module in (extraction.librosa, sys.modules["librosa.core.spectrum"]):
+        monkeypatch.setattr(module, "stft", counted)
+    found = extraction.handed_on(y, recipe)
+    assert len(calls) == 1
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, rtol=1e-4, atol=1e-5, err_msg=name)
+
+
+def test_the_floors_are_below_what_the_families_cost():
+    y = np.random.default_rng(0).normal(0, 0.1, 22050 * 4).astype(np.float32)
+    recipe = features.Recipe()
+    assert set(extraction.floors(y, recipe)) == set(extraction.COSTLY)
+    sides = {f"{name}, floor": one for name, one in extraction.floors(y, recipe).items()}
+    sides |= {name: lambda name=name: extraction.OneAtATime(y, recipe)[name]
+              for name in extraction.COSTLY}  # fmt: skip
+    took = measuring.medians(sides, 1)
+    assert all(took[f"{name}, floor"] < took[name] for name in extraction.COSTLY)
+
+
+# ---------------------------------------------------------------------------- what all share
+
+
+def test_a_figure_says_whether_it_meets_its_goal():
+    assert measuring.figure(3.0) == {"value": 3.0}
+    assert measuring.figure(7.9, least=8) == {"value": 7.9, "least": 8, "met": False}
+    assert measuring.figure(1.0, most=1.1) == {"value": 1.0, "most": 1.1, "met": True}
+
+
+def test_the_work_of_others_makes_a_machine_busy_and_ones_own_does_not(monkeypatch):
+    def processors(*seconds):
+        values = iter(seconds)
+        monkeypatch.setattr(measuring, "_processor_seconds", lambda: next(values))
+
+    monkeypatch.setattr(measuring.psutil, "cpu_count", lambda: 2)
+    processors((100.0, 10.0), (100.05, 10.05))
+    with measuring.Watch() as watch:
+        time.sleep(0.05)
+    assert watch.state["busy"] is False and watch.state["others"] == 0
+    processors((100.0, 10.0), (100.08, 10.0))
+    with measuring.Watch() as watch:
+        time.sleep(0.05)
+    assert watch.state["busy"] is True and watch.state["others"] > 0.2
+    assert set(watch.state["load_average"]) == {"before", "after"}
+
+
+def test_what_a_command_took_and_held_is_measured_and_its_failure_told():
+    lines = "import time; x = b'1' * (200 << 20); time.sleep(0.2)"
+    took = measuring.run_alone([sys.executable, "-c", lines])
+    assert 200 < took["peak_mb"] < 250  # not this process's own
+    assert took["cpu_seconds"] > 0 and took["seconds"] > 0
+    with pytest.raises(RuntimeError, match="ended with status 5"):
+        measuring.run_alone([sys.executable, "-c", "import sys; sys.exit(5)"])
+
+
+# ---------------------------------------------------------------------------- runs and their page
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder of benchmarks: one that measures, one that has nothing to, and one that fails."""
+    shared = "import sys; sys.path.insert(0, {!r}); import measuring\n"
+    shared = shared.format(str(files.ROOT / "benchmarks"))
+    good = """
+options = measuring.parser("A benchmark.").parse_args()
+value = 1 if options.quick else 2
+figures = {"a <speed>": measuring.figure(value, least=2)}
+measuring.show({"says": ["It is <fast>."], "figures": figures}, options.json)
+"""
+    (tmp_path / "extraction.py").write_text(shared + good)
+    (tmp_path / "peer.py").write_text(shared + "measuring.left_out('no data')")
+    (tmp_path / "memory.py").write_text("raise SystemExit(1)")
+    (tmp_path / "page.html.j2").write_text((run.HERE / "page.html.j2").read_text())
+    monkeypatch.setattr(run, "HERE", tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(files.ROOT))
+    return tmp_path
+
+
+def test_each_run_is_kept_and_the_page_draws_them_offline(folder, monkeypatch, capfd):
+    history = folder / "history"
+    for more in ([], ["--quick"]):
+        command = ["run.py", "extraction", "peer", "--history", str(history), *more]
+        monkeypatch.setattr(sys, "argv", command)
+        assert run.main() == 0
+    assert "no data" in capfd.readouterr().err
+    assert files.read_json(folder / "extraction.json")["figures"]["a <speed>"]["value"] == 2
+    full, quick = sorted(
+        map(files.read_json, history.glob("*-extraction.json")), key=lambda one: one["quick"]
+    )
+    assert len(list(history.glob("*.json"))) == 2
+    assert quick["result"]["figures"]["a <speed>"] == {"value": 1, "least": 2, "met": False}
+    assert {"cpu", "cores", "threads", "load_average", "others", "busy"} <= set(full["machine"])
+    assert full["commit"] is None or re.fullmatch("[0-9a-f]{40}", full["commit"])
+    page = (history / "index.html").read_text()
+    assert "It is &lt;fast&gt;." in page and "a &lt;speed&gt;" in page
+    assert page.count("data:image/svg+xml;base64,") == 1
+    assert not re.search(r"(src|href)=\"(?!data:|#)|url\(|@import|<script", page)
+
+
+def test_a_failing_benchmark_is_named_and_the_others_run(folder, monkeypatch, capfd):
+    command = ["run.py", "memory", "extraction", "--quick", "--history", str(folder / "history")]
+    monkeypatch.setattr(sys, "argv", command)
+    assert run.main() == 1
+    assert "the benchmark memory failed with status 1" in capfd.readouterr().err
+    assert [path.suffix for path in (folder / "history").glob("*-extraction.json")] == [".json"]
+    monkeypatch.setattr(sys, "argv", ["run.py", "speed"])
+    with pytest.raises(SystemExit):
+        run.main()
+
+
+def test_the_scripts_that_are_run_are_there():
+    assert all((run.HERE / f"{name}.py").is_file() for name in run.NAMES)
+
+
+# ---------------------------------------------------------------------------- one by one
+
+
+def test_the_stages_of_a_study_are_told_in_minutes(tmp_path):
+    for name, content in {
+        "01_data": {"seconds": 90.0},
+        "02_features": {"seconds": 30.0},
+        "reports": {"key": "it has no time"},
+    }.items():
+        files.write_json(tmp_path / "stages" / f"{name}.json", content)
+    result = study.measure([tmp_path])
+    assert result["says"] == [f"{tmp_path.name}: 2.0 minutes (01_data 1.5, 02_features 0.5)."]
+    assert result["figures"] == {f"{tmp_path.name}, minutes": {"value": 2.0}}
+
+
+def test_the_folders_that_are_recognised_are_links_to_a_few_files(tmp_path):
+    sources = [tmp_path / "a.wav", tmp_path / "b.wav"]
+    for path in sources:
+        path.write_text(path.name)
+    found = sorted(recognition.fill(tmp_path / "many", sources, 5).iterdir())
+    assert [path.read_text()[0] for path in found] == list("ababa")
+    assert os.stat(sources[0]).st_nlink == 4
+
+
+def test_throughput_is_music_over_time_and_memory_is_compared_between_sizes():
+    runs = [
+        {"recognize": {"seconds": s, "cpu_seconds": 20.0}, "librosa": {"cpu_seconds": 10.0}}
+        for s in (10.0, 12.0, 40.0)
+    ]
+    sizes = [{"files": 10, "peak_mb": 300.0}, {"files": 100, "peak_mb": 360.0}]
+    found = {"files": 100, "music_seconds": 3000.0, "runs": runs, "memory": sizes}
+    figures = recognition.told(found)["figures"]
+    assert figures["times as fast as the music plays"] == measuring.figure(250.0, least=200)
+    assert figures["processor time over librosa's for mel spectrograms"]["value"] == 2
+    assert figures["memory for 100 files over that for 10"] == measuring.figure(1.2, most=1.1)
+
+
+def test_memory_of_an_extraction_is_compared_between_sizes():
+    rows = [
+        {"clips": n, "before_mb": 200.0, "peak_mb": peak, "largest_worker_mb": 300.0, "store_mb": 9}
+        for n, peak in ((1000, 250.0), (10_000, 260.0))
+    ]
+    figures = memory.told(rows)["figures"]
+    name = "memory of the process for 10,000 clips over that for 1,000"
+    assert figures[name] == measuring.figure(1.04, most=1.1)
+
+
+# ---------------------------------------------------------------------------- the peer
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +244,7 @@ def test_the_peer_comparison_keeps_each_training_and_never_reads_the_valid_part(
 ):
     monkeypatch.setattr(peer, "SIZE", 32)  # quicker
     path = tmp_path / "peer.json"
-    plan = peer.planned("cnn", seeds=1, epochs=1, full=0)
+    plan = peer.planned("cnn", 1, 1, 0)
     result = peer.benchmark(small_store, plan, 1, path)
     assert [peer.label(run) for run in result["runs"]] == ["cnn, seed 0", "peer, seed 0"]
     assert result["split"]["tracks"] == {"test": 4, "train": 10, "validation": 2}
@@ -65,6 +253,25 @@ def test_the_peer_comparison_keeps_each_training_and_never_reads_the_valid_part(
     assert "cnn, seed 0" in peer.shown(result)
     monkeypatch.setattr(peer, "measure", None)  # nothing is trained again
     assert peer.benchmark(small_store, plan, 1, path) == result
+    parts = [tmp_path / "a.json", tmp_path / "b.json"]
+    for part, kind in zip(parts, ("peer", "model"), strict=True):
+        files.write_json(part, result)  # what is not of its plan is dropped
+        chosen = peer.chosen(plan, kind, 0)
+        assert len(peer.benchmark(small_store, chosen, 1, part)["runs"]) == 1
+    parts = [files.read_json(part) for part in parts]
+    assert peer.merged(parts) == result
+    with pytest.raises(ValueError, match="a training twice"):
+        peer.merged([*parts, parts[0]])
+    with pytest.raises(ValueError, match="differ in their environment"):
+        peer.merged([parts[0], parts[1] | {"environment": {}}])
+
+
+def test_a_part_of_the_trainings_can_be_chosen(peer):
+    plan = peer.planned("cnn", 3, 30, 150)
+    assert len(plan) == 7
+    assert [peer.label(run) for run in peer.chosen(plan, "peer", 1)] == ["peer, seed 1"]
+    assert [peer.label(run) for run in peer.chosen(plan, "full", None)] == ["peer, 150 epochs"]
+    assert len(peer.chosen(plan, None, 2)) == 2 and not peer.chosen(plan, "full", 2)
 
 
 def test_the_peer_is_the_published_network_and_its_windows_overlap_by_half(peer):
@@ -107,6 +314,8 @@ def test_two_networks_are_compared_on_the_same_tracks_by_seed_and_over_all_seeds
     assert found[1]["b"] == ["peer, 9 epochs"]
     assert found[1]["p_value"] == 2 / 2**4  # better on the tracks of all four artists
     assert found[2]["p_value"] == 1.0
+    apart = peer.compared([runs[1], runs[2]], groups)  # of different seeds: not compared
+    assert apart == []
 
 
 @pytest.mark.skipif(not PEER.exists(), reason="benchmarks/peer.py has not been run")
@@ -115,6 +324,7 @@ def test_the_stored_peer_comparison_is_complete_and_follows_from_its_answers(pee
     groups = pd.Series(stored["split"]["test"])
     assert peer.scored(stored["runs"], groups) == stored["runs"]
     assert peer.compared(stored["runs"], groups) == stored["compared"]
+    assert peer.told(stored) == stored["says"]
     stopped = [run["network"] for run in stored["runs"] if run["stopping"]]
     assert stopped.count("peer") == len(stopped) / 2 >= 3
     assert [run["max_epochs"] for run in stored["runs"] if not run["stopping"]] == [150]

@@ -1,0 +1,50 @@
+"""Wall time of finished studies, stage by stage, from what they recorded (`stages/*.json`).
+
+    python benchmarks/study.py reports/demo
+
+A stage that was stopped and went on counts from where it went on: the times of a study are whole
+if it ran through. Without folders, all of the folder of reports are shown.
+"""
+
+from pathlib import Path
+
+import measuring
+
+from genre_utils import files
+
+
+def stages(study: Path) -> dict:
+    """Seconds of each stage that a study has recorded, in order."""
+    found = {path.stem: files.read_json(path) for path in sorted(study.glob("stages/*.json"))}
+    return {name: record["seconds"] for name, record in found.items() if "seconds" in record}
+
+
+def measure(folders: list[Path]) -> dict:
+    """Wall time of each study, and the sentences that tell it."""
+    studies, says, figures = {}, [], {}
+    for folder in folders:
+        seconds = stages(folder)
+        whole = sum(seconds.values())
+        results = folder / "results.json"
+        machine = files.read_json(results)["environment"] if results.exists() else None
+        studies[folder.name] = {"seconds": seconds, "environment": machine}
+        each = ", ".join(f"{name} {took / 60:.1f}" for name, took in seconds.items())
+        says.append(f"{folder.name}: {whole / 60:.1f} minutes ({each}).")
+        figures[f"{folder.name}, minutes"] = measuring.figure(whole / 60)
+    return {"studies": studies, "says": says, "figures": figures}
+
+
+def main():
+    """Show the times of the studies that have any."""
+    parser = measuring.parser(__doc__)
+    parser.add_argument("folders", nargs="*", type=Path, help="default: all in reports/")
+    options = parser.parse_args()
+    folders = options.folders or sorted(files.study_folder(".").iterdir())
+    folders = [folder for folder in folders if stages(folder)]
+    if not folders:
+        measuring.left_out("no study here has recorded its times (stages/): run `make study` first")
+    measuring.show(measure(folders), options.json)
+
+
+if __name__ == "__main__":
+    main()
