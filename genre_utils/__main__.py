@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils study``, ``audit`` and ``recognize``."""
+"""Command line: ``python -m genre_utils study``, ``audit``, ``recognize`` and ``page``."""
 
 import argparse
 import json
@@ -69,6 +69,15 @@ def _parser():
         "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
     )
     recognize.set_defaults(command=_recognize)
+    page = commands.add_parser("page", help="serve a page to try recognition in a browser")
+    page.add_argument("--model", metavar="PATH", help="as of recognize")
+    page.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    page.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, which this machine alone reaches)",
+    )
+    page.set_defaults(command=_page)
     return parser
 
 
@@ -198,6 +207,30 @@ def _recognize(options):
     if failed:
         print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _page(options):
+    from genre_utils import recognition
+
+    try:
+        from genre_utils import page
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
+        return 1
+    model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
+    try:
+        page.serve(model, host=options.host, port=options.port)
+    except recognition.ModelError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except page.PageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":
