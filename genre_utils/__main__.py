@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils study``, ``audit``, ``recognize`` and ``similar``."""
+"""Command line: ``python -m genre_utils study``, ``audit``, ``recognize``, ``similar``, ``page``."""
 
 import argparse
 import json
@@ -85,6 +85,15 @@ def _parser():
         "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
     )
     similar.set_defaults(command=_similar)
+    page = commands.add_parser("page", help="serve a page to try recognition in a browser")
+    page.add_argument("--model", metavar="PATH", help="as of recognize")
+    page.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    page.add_argument(
+        "--host",
+        default="127.0.0.1",
+        help="address to listen on (default: 127.0.0.1, which this machine alone reaches)",
+    )
+    page.set_defaults(command=_page)
     return parser
 
 
@@ -255,6 +264,30 @@ def _similar(options):
     for path, why in failed.items():
         print(f"left out  {path!a}: {ascii(why)[1:-1]}", file=sys.stderr)
     return 1 if failed else 0
+
+
+def _page(options):
+    from genre_utils import recognition
+
+    try:
+        from genre_utils import page
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
+        return 1
+    model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
+    try:
+        page.serve(model, host=options.host, port=options.port)
+    except recognition.ModelError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except page.PageError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

@@ -495,8 +495,15 @@ class MusicStyleRecognition:
         recipe = self.classifier.about["recipe"]
         return windows(audio_file, seconds=recipe["clip_seconds"], sr=recipe["sr"])
 
-    def predict(self, heard_windows) -> dict:
+    def predict(self, heard_windows, watch=None) -> dict:
         """Answer to windows, as `preprocess` yields them.
+
+        Parameters
+        ----------
+        heard_windows : iterable of (float, np.ndarray)
+        watch : callable, optional
+            Is given, of each window that is not silent, its start in seconds and the log-mel
+            spectrogram (frames, mels) that the model reads.
 
         Returns
         -------
@@ -518,6 +525,8 @@ class MusicStyleRecognition:
                 continue
             heard = self.classifier.extract_features(y)
             far.append(self.classifier.distance(heard))
+            if watch:
+                watch(start, heard["image"])
             for (begin, stop), p in zip(
                 _spans(about["recipe"], start, duration, len(heard["log_mel"])),
                 self.classifier.predict(heard),
