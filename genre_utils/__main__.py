@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils study``, ``audit``, ``recognize``, ``similar``, ``page``."""
+"""Command line: ``python -m genre_utils`` with study, audit, recognize, similar or page."""
 
 import argparse
 import json

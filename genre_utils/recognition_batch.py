@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import json
+import os
 import tempfile
 import threading
 from collections import deque
