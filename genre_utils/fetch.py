@@ -12,6 +12,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
+from genre_utils import audio
 from genre_utils.corpus import CorpusError
 
 CHUNK = 1 << 20  # bytes unpacked at a time
@@ -22,7 +23,8 @@ PADDING = 64  # chunks that may follow the end of a tar
 BLOCK = 512  # bytes that a member of an archive counts at least, so that empty ones are not free
 #: What reading a damaged archive, or one of a kind unknown here, may raise.
 DAMAGE = (OSError, EOFError, NotImplementedError, tarfile.TarError, zipfile.BadZipFile)
-DAMAGE += (zlib.error, LZMAError)
+DAMAGE += (zlib.error, LZMAError, MemoryError)
+MEMORY = 1 << 28  # bytes for unpacking: the header of a tar can be compressed a thousandfold
 
 pooch.get_logger().setLevel("WARNING")
 
@@ -195,10 +197,12 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        _unpack_into(partial, archive, max_bytes)
+        with audio._memory_limited(MEMORY):
+            _unpack_into(partial, archive, max_bytes)
         partial.replace(target)
     except (*DAMAGE, ValueError) as error:
-        raise CorpusError(f"{archive} is not an archive that can be unpacked: {error}") from error
+        why = str(error) or type(error).__name__
+        raise CorpusError(f"{archive} is not an archive that can be unpacked: {why}") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target
@@ -242,7 +246,7 @@ def _members(handle):
                 kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where no Unix made it
                 if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
                     raise zipfile.BadZipFile(f"{info.filename!r} is a link or a device")
-                if info.is_dir():
+                if info.filename.endswith("/"):  # `is_dir` fails on an empty name
                     yield info.filename, None
                 else:
                     with packed.open(info) as content:

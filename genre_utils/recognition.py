@@ -82,14 +82,20 @@ def read_sidecar(path: Path) -> dict:
     return about
 
 
-def _wrong(about):
-    """What no model could be like, by the schema and by what its numbers say of each other."""
+@lru_cache(maxsize=1)
+def _schema_of_sidecars():
     import fastjsonschema  # jsonschema loads slowly where Jupyter is installed
 
     schema = {"$ref": "#/$defs/sidecar", "$defs": files.read_json(SCHEMA)["$defs"]}
+    return fastjsonschema.compile(schema), fastjsonschema.JsonSchemaValueException
+
+
+def _wrong(about):
+    """What no model could be like, by the schema and by what its numbers say of each other."""
+    check, violation = _schema_of_sidecars()
     try:
-        fastjsonschema.compile(schema)(about)
-    except fastjsonschema.JsonSchemaValueException as error:
+        check(about)
+    except violation as error:
         return error.message.removeprefix("data.")
     recipe = about["recipe"]
     clip, excerpt = recipe["clip_seconds"], recipe["excerpt_seconds"]
@@ -455,8 +461,8 @@ class MusicStyleClassifier:
             raise ModelError(
                 f"{self.path} does not work as its sidecar says: {error!s:.300}"
             ) from error
-        if said.shape[1:] != (len(self.about["labels"]),):
-            raise ModelError(f"{self.path} does not tell the genres apart that its sidecar names")
+        if said.shape[1:] != (len(self.about["labels"]),) or not np.isfinite(said).all():
+            raise ModelError(f"{self.path} gives no probabilities of the genres of its sidecar")
 
     def extract_features(self, y: np.ndarray) -> dict:
         """What the model reads of a window (see `hear`)."""

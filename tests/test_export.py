@@ -131,3 +131,23 @@ def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tm
     assert export.obstacle(tmp_path) == ""
     told = export.recipe_of(tmp_path, "logistic")
     assert told["kind"] == "study" and told["n_mels"] == 16 and told["excerpt_frames"] == 129
+
+
+def test_a_keras_model_that_carries_code_is_refused(tmp_path, monkeypatch):
+    keras, made = training.keras, tmp_path / "made"
+    layers = [keras.Input((4,)), keras.layers.Lambda(lambda x: made.mkdir() or x)]
+    monkeypatch.setattr(type(made), "mkdir", lambda path: None)  # saving it calls it
+    keras.Sequential(layers).save(tmp_path / "m.keras")
+    monkeypatch.undo()
+    run = {"folds": [{"fold": 0}], "hyperparameters_per_fold": [{}], "max_epochs": 1, "seed": 0}
+    files.write_json(tmp_path / "runs" / "m.json", run | {"versions": {}, "hashes": {}})
+    monkeypatch.setattr(training, "_place", lambda *arguments: tmp_path / "m.keras")
+    with pytest.raises(ValueError, match="Lambda"):
+        training.fold_model(tmp_path, "m", 0)
+    content = (tmp_path / "m.keras").read_bytes()
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "m.keras").write_bytes(content)
+    files.write_json(tmp_path / "models" / "m.json", {"sha256": files.sha256(content)})
+    with pytest.raises(ValueError, match="Lambda"):
+        export._network(tmp_path, "m")
+    assert not made.exists()
