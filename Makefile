@@ -2,7 +2,7 @@ PROFILE ?= demo
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study test lab clean
+.PHONY: study test lab bench clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
@@ -13,6 +13,9 @@ test: .venv/ready  ## lint, unit tests, notebooks as tests, command line, report
 
 lab: .venv/ready  ## step through the notebooks
 	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb
+
+bench: .venv/ready  ## run all benchmarks on two cores, an hour; or some: make bench NAMES="extraction --quick"
+	$(BIN)/python benchmarks/run.py --cores 2 $(NAMES)
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
 	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -252,7 +252,7 @@ def told(result: dict) -> list[str]:
         f"The pass costs {result['shared_pass_over_stft']} times one librosa.stft; with the "
         f"{len(COSTLY)} families that do not fit in, {result['everything_over_stft']} times.",
         f"What these {len(COSTLY)} add, in librosa.stft: {each}. The floor is the running medians "
-        "or the Fourier transforms alone, with nothing made of them.",
+        "or the Fourier transforms alone, with nothing made of them; chroma_cqt is librosa's own.",
         f"One STFT and these floors are {result['floor_over_stft']} STFTs: all families together "
         f"cost {result['everything_over_floor']} times that.",
     ]

@@ -60,7 +60,8 @@ def composed_paths(artists: int = 3) -> list[Path]:
 def medians(sides: dict, rounds: int) -> dict:
     """Median CPU seconds of functions that take turns on one thread, after a round unmeasured.
 
-    CPU time is what each would take on a free core; other programs disturb it little.
+    CPU time leaves out the waiting for a core. It still grows where others use the same cores and
+    caches, so compare what was measured in one run.
     """
     times = {side: [] for side in sides}
     for number in range(rounds + 1):
