@@ -60,13 +60,13 @@ def neighbours(x: np.ndarray, left_out, count: int) -> np.ndarray:
 
     Nearest first, and -1 where there are too few.
     """
-    left_out, found = np.asarray(left_out), np.full((len(x), count), -1)
-    for value in pd.unique(left_out):
-        own, others = left_out == value, np.flatnonzero(left_out != value)
-        if len(others):
-            rows = similarity.nearest(x[others], x[own], count)[1]
-            found[own, : rows.shape[1]] = others[rows]
-    return found
+    left_out = np.asarray(left_out)
+    barred_at_most = pd.Series(left_out).value_counts().max()
+    rows = similarity.nearest(x, x, count + barred_at_most)[1]
+    barred = left_out[rows] == left_out[:, np.newaxis]
+    order = np.argsort(barred, axis=1, kind="stable")[:, :count]  # nearest first, barred last
+    found = np.take_along_axis(np.where(barred, -1, rows), order, axis=1)
+    return np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
 
 
 def hits(x: np.ndarray, label, left_out, count: int = similarity.COUNT):

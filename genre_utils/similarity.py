@@ -118,7 +118,7 @@ def tempo(y: np.ndarray, sr: int) -> float:
     frames = np.lib.stride_tricks.sliding_window_view(y, FRAME)[::HOP]
     level = np.log1p(100 * np.abs(scipy.fft.rfft(frames * np.hanning(FRAME), axis=1)))
     rise = np.maximum(0, np.diff(level, axis=0)).mean(axis=1)
-    rise -= rise.mean()
+    rise = np.convolve(rise - rise.mean(), np.hanning(9), "same")  # beats fall between frames
     power = np.abs(scipy.fft.rfft(rise, scipy.fft.next_fast_len(2 * len(rise)))) ** 2
     repeats = scipy.fft.irfft(power)[lags] / (len(rise) - lags)
     if repeats.max() <= 0:
