@@ -2,17 +2,20 @@ PROFILE ?= demo
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study test lab clean
+.PHONY: study test lab page clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
 
-test: .venv/ready  ## lint, unit tests, notebooks as tests, command line, reports in a browser
+test: .venv/page  ## lint, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
 	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb
+
+page: .venv/page  ## try recognition in a browser
+	$(BIN)/python -m genre_utils page
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
 	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis
@@ -26,3 +29,7 @@ clean:  ## remove the environment, the caches and the quick study; corpora and o
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
 	@touch .venv/ready
+
+.venv/page: .venv/ready requirements-page.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-page.txt
+	@touch .venv/page
