@@ -2,12 +2,12 @@ PROFILE ?= demo
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study test lab bench clean
+.PHONY: study test lab page bench clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
 
-test: .venv/ready  ## lint, unit tests, notebooks as tests, command line, reports in a browser
+test: .venv/page  ## lint, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
@@ -16,6 +16,9 @@ lab: .venv/ready  ## step through the notebooks
 
 bench: .venv/ready  ## run all benchmarks on two cores, an hour; or some: make bench NAMES="extraction --quick"
 	$(BIN)/python benchmarks/run.py --cores 2 $(NAMES)
+
+page: .venv/page  ## try recognition in a browser
+	$(BIN)/python -m genre_utils page
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
 	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis
@@ -29,3 +32,7 @@ clean:  ## remove the environment, the caches and the quick study; corpora and o
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps -r requirements-nodeps.txt
 	@touch .venv/ready
+
+.venv/page: .venv/ready requirements-page.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-page.txt
+	@touch .venv/page

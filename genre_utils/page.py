@@ -56,11 +56,11 @@ def serve(model_path: str | Path, *, host: str, port: int) -> None:
     PageError
         If nothing can listen there.
     """
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # stop in order then, too
     with tempfile.TemporaryDirectory() as folder:
         os.environ["GRADIO_TEMP_DIR"] = folder
         blocks = build(model_path)
         url = listen(blocks, host=host, port=port)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # tidied up then, too
         print(f"The page is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
         try:
             threading.Event().wait()
@@ -77,7 +77,6 @@ def listen(blocks, *, host: str, port: int, megabytes: int = MEGABYTES) -> str:
         From `build`.
     host : str
     port : int
-        0 for any that is free.
     megabytes : int
         Largest file that is taken.
     """
@@ -153,7 +152,9 @@ def build(model_path: str | Path, *, seconds: float = SECONDS):
                 )  # fmt: skip
                 told = gradio.HTML()
             with gradio.Column(min_width=300):
-                shares = gradio.Label(label="Probability of each genre", visible=False)
+                shares = gradio.Label(
+                    label="Probability of each genre", show_heading=False, visible=False
+                )
         shown = gradio.HTML()
         clip.change(
             answer, clip, [told, shares, shown], concurrency_limit=1, api_visibility="private"
@@ -184,6 +185,8 @@ def recognised(model, path: str | Path, seconds: float):
         answer["warnings"].append(
             f"Only the first {heard:.1f} minutes were heard: more would take over {seconds:g} s."
         )
+    else:
+        answer["warnings"] += recognition.ends_early(path, answer["duration_s"])
     return answer, images
 
 
@@ -221,7 +224,7 @@ def introduction(about: dict) -> str:
 def verdict(name: str, answer: dict, about: dict) -> str:
     """Answer in words: the genre, how sure it is, and its warnings."""
     told = f"{name}, {answer['duration_s']:.1f} s: probability {answer['confidence']:.2f}. "
-    if not answer["uncertain"]:
+    if not answer["uncertain"] and not answer["unlike_training"]:
         sure = about["abstain"]
         low, high = sure["ci95"]
         told += (

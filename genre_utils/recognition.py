@@ -595,7 +595,9 @@ class MusicStyleRecognition:
         RecognitionError, audio.UndecodableError, OSError
             If the file cannot be recognised, decoded or read.
         """
-        return {"audio_file": printable(audio_file)} | self.predict(self.preprocess(audio_file))
+        answer = self.predict(self.preprocess(audio_file))
+        answer["warnings"] += ends_early(audio_file, answer["duration_s"])
+        return {"audio_file": printable(audio_file)} | answer
 
 
 def sharpened(p: np.ndarray, temperature: float) -> np.ndarray:
@@ -609,6 +611,34 @@ def sharpened(p: np.ndarray, temperature: float) -> np.ndarray:
     powers = np.log(np.maximum(p, TINY)) / temperature
     powers = np.exp(powers - powers.max(axis=-1, keepdims=True))
     return powers / powers.sum(axis=-1, keepdims=True)
+
+
+def ends_early(path: str | Path, heard: float) -> list[str]:
+    """Warning where a recording holds less sound than it announces, as a broken-off download.
+
+    Only of what libsndfile decodes: what ffmpeg decodes is then refused (see `audio.opened`).
+
+    Parameters
+    ----------
+    path : str or Path
+    heard : float
+        Seconds that were decoded.
+
+    Returns
+    -------
+    list of str
+        One warning, or none.
+    """
+    import soundfile
+
+    try:
+        about = soundfile.info(os.fsencode(audio.on_disk(path)))
+    except soundfile.LibsndfileError:
+        return []
+    announced = 0 if about.frames >= audio.UNKNOWN_FRAMES else about.duration
+    if min(announced, audio.MAX_SECONDS) - heard < 2 * LEAST_SECONDS:
+        return []
+    return [f"It announces {announced:.1f} s and ends after {heard:.1f} s: the rest is missing."]
 
 
 def printable(path: str | Path) -> str:

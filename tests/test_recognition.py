@@ -15,7 +15,15 @@ from conftest import song, sound, write_sound
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from genre_utils import audio, features, files, recognition, recognition_batch, transfer
+from genre_utils import (
+    audio,
+    features,
+    files,
+    recognition,
+    recognition_batch,
+    recognition_plots,
+    transfer,
+)
 from study_runs import command, places_fixture  # noqa: F401
 
 SCHEMA = jsonschema.Draft202012Validator(files.read_json(recognition.SCHEMA))
@@ -172,6 +180,32 @@ def test_silence_and_what_is_no_sound_are_refused(recognise, tmp_path):
     soundfile.write(tmp_path / "nan.wav", np.full(SR, np.nan), SR, subtype="FLOAT")
     with pytest.raises(recognition.RecognitionError, match="no number"):
         recognise.run(tmp_path / "nan.wav")
+
+
+@pytest.mark.parametrize("share", [0.4, 1.0])
+def test_a_recording_that_breaks_off_is_answered_with_a_warning(recognise, tmp_path, share):
+    path = tmp_path / "a.mp3"
+    soundfile.write(path, song(7, seconds=30.0), SR)
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    answer = recognise.run(path)
+    missing = [warning for warning in answer["warnings"] if "announces 30.0 s" in warning]
+    assert len(missing) == (share < 1) and (answer["duration_s"] < 20) == (share < 1)
+
+
+def test_what_a_model_heard_is_drawn_at_its_frequencies(recognise, tmp_path):
+    t, images = np.arange(12 * SR) / SR, []
+    soundfile.write(tmp_path / "a.wav", 0.3 * np.sin(2 * np.pi * 1000 * t), SR)
+    answer = recognise.predict(
+        recognise.preprocess(tmp_path / "a.wav"), lambda *w: images.append(w)
+    )
+    figure = recognition_plots.heard(images, answer, recognise.classifier.about["recipe"])
+    spectrum, excerpts = figure.axes
+    names = [label.get_text() for label in spectrum.get_yticklabels()]
+    ticks = dict(zip(names, spectrum.get_yticks(), strict=True))
+    (start, image), (drawn,) = images[0], spectrum.images
+    assert start == 0 and image.mean(axis=0).argmax() + 0.5 == pytest.approx(ticks["1,000"], abs=1)
+    assert drawn.get_extent()[1] == pytest.approx(12, abs=0.1)
+    assert excerpts.get_xlim() == (0, answer["duration_s"])
 
 
 @given(st.lists(st.floats(1e-6, 1), min_size=2, max_size=5), st.floats(0.2, 5))
