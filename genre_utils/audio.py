@@ -259,7 +259,7 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
                 return
         refusal = "of unknown length"
     with tempfile.TemporaryDirectory() as folder:
-        decoded = Path(folder) / "decoded.w64"
+        decoded = Path(folder) / "decoded.caf"  # libsndfile misreads W64 of many channels
         _convert(path, decoded, refusal, clip_seconds)
         with soundfile.SoundFile(decoded) as sound:
             yield sound
@@ -268,7 +268,7 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
 def _convert(path, decoded, refusal, clip_seconds):
     """Decode a file with ffmpeg; raise `UndecodableError` if that fails or ends early."""
     limit = LONG if clip_seconds else MAX_SECONDS
-    output = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-fs", str(FFMPEG_BYTES), "-f", "w64", "-y"]
+    output = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-fs", str(FFMPEG_BYTES), "-f", "caf", "-y"]
     said = _ffmpeg(path, [*output, "-t", str(limit + 1), str(decoded)], refusal)
     if not decoded.exists() or decoded.stat().st_size == 0 or "Output #0" not in said:
         raise UndecodableError(f"not audio that can be decoded ({refusal}; ffmpeg: {_why(said)})")

@@ -9,11 +9,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import NamedTuple
 
-import numba
 import numpy as np
 import scipy.fft
-import scipy.ndimage
-import scipy.signal
 
 from genre_utils import audio
 
@@ -421,7 +418,7 @@ def _spectrum_pass(y, recipe):
 
 @lru_cache(maxsize=8)
 def _window(n_fft):
-    return scipy.signal.get_window("hann", n_fft)
+    return np.hanning(n_fft + 1)[:-1]  # periodic
 
 
 @lru_cache(maxsize=8)
@@ -453,7 +450,7 @@ def _moments(magnitude, power, recipe):
         "spectral_variance": np.maximum(power.mean(axis=1) - mean**2, 0),
         "spectral_centroid": centroid * frequencies[-1],
         "spectral_bandwidth": np.sqrt(spread) * frequencies[-1],
-        "spectral_rolloff": frequencies[_rolloff_bins(magnitude, np.float32(ROLLOFF))],
+        "spectral_rolloff": frequencies[_fast_rolloff_bins()(magnitude, np.float32(ROLLOFF))],
         "spectral_flatness": np.exp(np.log(heard).mean(axis=1)) / heard.mean(axis=1),
     }
 
@@ -465,7 +462,6 @@ def _powers(recipe):
     return np.stack([np.ones_like(relative), relative, relative**2], axis=1)
 
 
-@numba.njit(cache=True)
 def _rolloff_bins(magnitude, share):
     """First bin up to which a row holds that share of its sum, added up as librosa does."""
     bins = np.zeros(len(magnitude), np.int64)
@@ -479,6 +475,14 @@ def _rolloff_bins(magnitude, share):
                 bins[row] = k
                 break
     return bins
+
+
+@lru_cache(maxsize=1)
+def _fast_rolloff_bins():
+    """`_rolloff_bins`, compiled; Numba takes a second to load, which recognition can do without."""
+    import numba
+
+    return numba.njit(cache=True)(_rolloff_bins)
 
 
 @lru_cache(maxsize=8)
@@ -655,6 +659,8 @@ def _rhythm(onset_strength, recipe):
 
 def _semantic(chroma, energy, centroid, recipe):
     """What a listener might say: how clear the key is, major or minor, how dynamic, how lively."""
+    import scipy.ndimage
+
     length = round(KEY_SECONDS * recipe.frames_per_second)
     smooth = scipy.ndimage.uniform_filter1d(chroma, length, axis=1, mode="nearest")
     smooth = smooth - smooth.mean(axis=0)
@@ -699,6 +705,8 @@ def _running_median(values):
     SciPy's filter is many times faster on one long row than on a matrix, so that the rows are
     mirrored and joined first.
     """
+    import scipy.ndimage
+
     padded = np.pad(values, ((0, 0), (MEDIAN // 2, MEDIAN // 2)), mode="symmetric")
     filtered = scipy.ndimage.median_filter(padded.ravel(), MEDIAN).reshape(padded.shape)
     return filtered[:, MEDIAN // 2 : -(MEDIAN // 2)]

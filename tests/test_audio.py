@@ -216,6 +216,12 @@ def test_sound_that_lost_nothing_is_the_same_to_the_last_sample(tmp_path):
     np.testing.assert_array_equal(*clips)
 
 
+def test_six_channels_that_ffmpeg_decodes_sound_as_they_did(tmp_path):
+    path = converted(tmp_path / "a.m4a", "-c:a", "alac", channels=6)
+    clips = [audio.load_clip(p, seconds=2.0)[0] for p in (path, path.with_suffix(".source.wav"))]
+    np.testing.assert_allclose(*clips, atol=1e-4)
+
+
 def test_of_a_long_file_that_ffmpeg_decodes_only_the_middle_is_decoded(tmp_path, monkeypatch):
     monkeypatch.setattr(audio, "LONG", 4)
     path = converted(tmp_path / "a.wv", seconds=9.0)

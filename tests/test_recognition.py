@@ -10,6 +10,7 @@ import librosa
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.signal
 import soundfile
 from conftest import song, sound, write_sound
 from hypothesis import given, settings
@@ -376,3 +377,10 @@ def test_names_that_are_not_unicode_are_spelled_out():
     assert (
         recognition.printable(b"caf\xe9.wav".decode("utf-8", "surrogateescape")) == "caf\\xe9.wav"
     )
+
+
+@given(st.integers(0, 1000), st.sampled_from([1, 2]), st.integers(9, 40))
+def test_derivatives_are_those_of_scipy(seed, order, frames):
+    rows = np.random.default_rng(seed).normal(size=(3, frames))
+    expected = scipy.signal.savgol_filter(rows, 9, order, deriv=order, axis=1, mode="interp")
+    np.testing.assert_allclose(recognition.derivative(rows, order, 9), expected, atol=1e-9)
