@@ -123,7 +123,9 @@ def _what(about):
             + f" of excerpts of {recipe['excerpt_seconds']:g} s, at {recipe['sr']:,} Hz"
         )
     rows["answers"] = f"the probability of each of {', '.join(about['labels'])}"
-    rows["settings"] = ", ".join(f"{key} {value}" for key, value in settings.items())
+    rows["settings"] = ", ".join(
+        f"{key} {value}" for key, value in settings.items() if value not in ("", [])
+    )
     rows["made with"] = ", ".join(f"{key} {value}" for key, value in about["versions"].items())
     rows["SHA-256"] = f"`{about['sha256']}`"
     return "## What it is\n\n" + "\n".join(f"- {key}: {value}" for key, value in rows.items())
@@ -209,7 +211,7 @@ def _failures(model, genres, about):
     if sure := about.get("abstain"):
         lines.append(
             f"- unsure below a confidence of {sure['below']:.2f}; of the tracks above it "
-            f"({100 * sure['coverage']:.0f} %) it names the genre of "
+            f"({100 * sure['coverage']:.0f} %) it names the right genre for "
             f"{paper.as_text(sure['accuracy'], sure['ci95'])}"
         )
     if unlike := about.get("unlike"):

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genre_utils import analysis, classical, evaluation, features, paper, significance, similarity
+from genre_utils import classical, evaluation, features, paper, significance, similarity
 
 BASELINE = "MFCC statistics"
 VECTORS = (BASELINE, "all statistics", "genre probabilities", "both")
@@ -159,7 +159,7 @@ def in_words(table: pd.DataFrame, group_by: str = "artist") -> str:
         f"Of the {count} nearest tracks, the query's own {group_by} left out, "
         f"{base['precision']:.0%} are of its genre by {BASELINE}, and {both['precision']:.0%} "
         f"[{both['low']:.0%}, {both['high']:.0%}] by both parts together; drawn at random, "
-        f"{chance:.0%} would be. Ahead is `{best['vector']}`"
+        f"{chance:.0%} would be. The highest share is that of `{best['vector']}`"
     )
     text += f" ({best['precision']:.0%})." if best["vector"] != both["vector"] else "."
     better = [row["vector"] for _, row in table[1:].iterrows() if row["p_holm"] < 0.05]
@@ -198,15 +198,15 @@ def examples(study: Path, model: str, *, each: int = 3) -> pd.DataFrame:
 
 
 def shown(table: pd.DataFrame):
-    """Style what `measure` found as a table to read."""
-    intervals = (("precision", "low", "high"), ("artist", "artist_low", "artist_high"))
-    (precise, artist) = (
-        [paper.as_text(value, [low, high]) for value, low, high in table[list(names)].to_numpy()]
-        for names in intervals
-    )
-    limits = analysis.in_brackets(table["difference_low"], table["difference_high"])
-    told = pd.DataFrame({"vector": table["vector"], "same genre, 95 % interval": precise})
-    told["ahead of MFCC statistics"] = table["difference"].to_numpy()
-    told["95 % interval"], told["p (Holm)"] = limits, table["p_holm"].map(paper.p_text)
-    told["same artist, if allowed"] = artist
-    return told.style.hide().format(precision=3, na_rep="-", escape="html")
+    """Style what `measure` found as a table to read: shares, with 95 % intervals."""
+    names = {
+        "same genre": ("precision", "low", "high"),
+        "ahead of MFCCs": ("difference", "difference_low", "difference_high"),
+        "same artist, if allowed": ("artist", "artist_low", "artist_high"),
+    }
+    told = {
+        title: [paper.as_text(value, limits) for value, *limits in table[list(three)].to_numpy()]
+        for title, three in names.items()
+    }
+    told = {"vector": table["vector"], **told, "p (Holm)": table["p_holm"].map(paper.p_text)}
+    return pd.DataFrame(told).style.hide().format(escape="html")
