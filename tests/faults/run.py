@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -145,16 +146,12 @@ def all_end(processes, seconds):
 
 def kills(place, base, *, count, **_):
     """Kill -9 at random moments, now the study alone and now its whole group, and go on."""
-    random_moments, left = random.Random(SEED), count
-    longest, hit, ended = base["seconds"] / 2, {}, 0
+    draw, left, hit, ended = random.Random(SEED), count, Counter(), 0
     while left:
         child = start(place)
-        try:
-            child.wait(random_moments.uniform(0.02, 1) * longest)
-        except subprocess.TimeoutExpired:
-            began = [line for line in said(place).splitlines() if line.endswith(" ...")]
-            where = began[-1].split()[1] if began and "]" in began[-1] else "start or pages"
-            hit[where] = hit.get(where, 0) + 1
+        where = random_moment(place, base, child, draw)
+        if child.poll() is None:
+            hit[where] += 1
             started = family(child)
             if left % 2:
                 child.kill()
@@ -171,7 +168,20 @@ def kills(place, base, *, count, **_):
     finish(place)
     compare(place, base["outcome"])
     spread = ", ".join(f"{where} {times}" for where, times in sorted(hit.items()))
-    return f"{count} kills ({spread}); {ended + 1} studies finished"
+    return f"{count} kills ({spread}); {ended + 1} studies finished, all the same"
+
+
+def random_moment(place, base, child, draw):
+    """Wait for some moment of the first step that is to be done or the next; return which."""
+    skipped, seconds = draw.randrange(2), draw.random()
+    while True:
+        steps = re.findall(r"^(?:\[\d/\d\] )?(\w+)(?: the reports)? \.\.\.$", said(place), re.M)
+        if len(steps) > skipped or child.poll() is not None:
+            break
+        time.sleep(0.05)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        child.wait(seconds * base["steps"].get(steps[-1], 10.0))
+    return steps[-1]
 
 
 def stopped(place, base, number, code, **_):
@@ -371,7 +381,9 @@ def undisturbed(work):
         }
         base = {"seconds": time.time() - began, "sizes": sizes, "outcome": outcome(place)}
         files.write_json(known, base)
-    return files.read_json(known) | {"place": place}
+    stages = (place / "reports" / "study" / "stages").glob("[0-9]*.json")
+    steps = {path.stem: files.read_json(path)["seconds"] for path in stages}
+    return files.read_json(known) | {"place": place, "steps": steps}
 
 
 def main():
