@@ -25,6 +25,7 @@ SCHEMA = Path(__file__).with_name("recognition.schema.json")
 MAX_SIDECAR = 1 << 20  # bytes
 MAX_MODEL = 1 << 29  # bytes, packed and unpacked
 MAX_FRAMES = 20_000  # of a window
+TRIED_SECONDS = 10.0  # of noise, on which a model is tried when it is loaded
 FLOOR_DB, LEVELS = 40.0, 255  # range and steps of grey of the pictures in the store gtzan_mel
 LEAST_SECONDS = 1.0  # of music that has to be left at the end of a recording to be heard
 SHORT_SECONDS = 5.0  # under which an answer comes with a warning
@@ -475,8 +476,10 @@ class MusicStyleClassifier:
         try:
             if self.about["kind"] == "litert":
                 self._network = litert_runner(self.arrays["litert"].tobytes())
-            noise = np.random.default_rng(0).normal(0, 0.1, self.about["recipe"]["sr"])
-            said = self.predict(self.extract_features(noise.astype(np.float32)))
+            recipe = self.about["recipe"]
+            length = round(min(recipe["clip_seconds"], TRIED_SECONDS) * recipe["sr"])
+            noise = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+            said = self.predict(self.extract_features(noise))
         except (ValueError, RuntimeError, LookupError, TypeError) as error:
             raise ModelError(
                 f"{self.path} does not work as its sidecar says: {error!s:.300}"

@@ -1,17 +1,54 @@
 """Files that mean harm or mistake: each is used or set aside with a reason, and nothing hangs."""
 
+import csv
+import io
+import json
 import os
 import resource
+import signal
 import socket
 import struct
+import subprocess
+import sys
 import zlib
+from pathlib import Path
 
+import jsonschema
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 from conftest import write_sound
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from genre_utils import audio
+from genre_utils import __main__, audio, corpus, files, recognition, recognition_batch
+
+SCHEMA = jsonschema.Draft202012Validator(files.read_json(recognition.SCHEMA))
+ODD = ["=1+1.wav", "+x.wav", "-x.wav", "@SUM(A1).wav", "\tx.wav", "\rx.wav", "a, \"b\"\n'c'.wav"]
+ODD += ["<script>alert(1)<\\script>.wav", "<img src=x onerror=alert(1)>.wav", "$x^2$ %s {0}.wav"]
+ODD += [
+    "a" * 251 + ".wav",
+    "音楽 שלום موسيقى.wav",
+    "\u202egnp.wav",
+    "\x01\x1b[31m\x7f.wav",
+    " .wav",
+]
+ODD += [os.fsdecode(b"caf\xe9.wav"), "\\udce9.wav", "\\x00.wav", "NUL.wav", "&amp;.wav"]
+
+
+@pytest.fixture(autouse=True)
+def no_hang():
+    """A test that waits for a pipe fails."""
+
+    def fail(*_):
+        raise TimeoutError("it hangs")
+
+    before = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(120)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 def special_files(folder):
@@ -83,3 +120,167 @@ def test_an_artist_is_still_read_from_ordinary_tags(tmp_path):
         sound.artist = "Somebody"
         sound.write(np.zeros(1000))
     assert audio.tagged_artist(tmp_path / "a.flac") == "Somebody"
+
+
+# ---------------------------------------------------------------------------- folders
+
+
+def audited(folder):
+    """Audit a folder in this process; return the report after a way through JSON."""
+    found = corpus.find_tracks("folder", folder)
+    tracks = corpus.audit(found, folder, min_seconds=0.2, n_jobs=1)
+    assert pd.read_parquet(io.BytesIO(tracks.to_parquet())).equals(tracks)
+    report = corpus.audit_report(found, tracks)
+    text = "\n".join(__main__._audit_lines(report))
+    assert text.isascii() and len(text.splitlines()) < 2 * len(tracks) + 10
+    report = json.loads(json.dumps(report, allow_nan=False))
+    assert all((file["status"] == "used") == (file["reason"] == "") for file in report["files"])
+    return {file["path"]: file["reason"] for file in report["files"]}
+
+
+def recognised(names):
+    """Answers to files, checked against the schema, and how they read as CSV."""
+    model, handle = recognition.PRETRAINED, io.StringIO()
+    lines = recognition_batch.CsvLines(handle, recognition.read_sidecar(model)["labels"])
+    answers = list(recognition_batch.recognise(names, model, threads=1))
+    for answer in answers:
+        line = recognition_batch.json_line(answer)
+        SCHEMA.validate(json.loads(line))
+        assert line.isascii() and "\n" not in line
+        lines.write(answer)
+    text = handle.getvalue()
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert len(text.splitlines()) == len(rows) + 1 == len(answers) + 1
+    return answers, rows
+
+
+def test_what_only_looks_like_a_file_is_listed_with_a_reason(tmp_path):
+    jazz = tmp_path / "jazz"
+    write_sound(jazz / "clip.wav" / "good.wav", seconds=0.5)  # a folder named like a clip
+    (jazz / "link").symlink_to(jazz / "clip.wav")
+    (jazz / "loop").symlink_to(jazz)
+    special = [*special_files(jazz), "link", "loop"]
+    reasons = audited(tmp_path)
+    assert reasons.pop("jazz/clip.wav/good.wav") == ""
+    assert set(reasons) == {f"jazz/{name}" for name in special}
+    assert all(reason.startswith("cannot be read") for reason in reasons.values())
+    answers, _ = recognised(recognition_batch.find([str(tmp_path / "jazz")]))
+    assert len(answers) == len(special) + 1
+    assert sum("error" in answer for answer in answers) == len(special)
+
+
+@pytest.fixture
+def nested(tmp_path):
+    """Function that nests folders in a folder; they are removed as pytest could not."""
+    made = []
+
+    def nest(folder, levels):
+        made.append(folder)
+        place = os.open(folder, os.O_RDONLY)
+        for _ in range(levels):
+            os.mkdir("d", dir_fd=place)
+            below = os.open("d", os.O_RDONLY, dir_fd=place)
+            os.close(place)
+            place = below
+        os.close(os.open("b.wav", os.O_CREAT | os.O_WRONLY, dir_fd=place))
+        os.close(place)
+
+    yield nest
+    for folder in made:
+        subprocess.run(["rm", "-rf", folder], check=True)
+
+
+@pytest.mark.parametrize(
+    ("levels", "reason"),
+    [(1_000, "empty file (0 bytes)"), (3_000, "cannot be read (File name too long)")],
+)
+def test_folders_may_be_nested_as_deep_as_they_like(tmp_path, nested, levels, reason):
+    write_sound(tmp_path / "jazz" / "a.wav", seconds=0.5)
+    nested(tmp_path / "jazz", levels)
+    reasons = audited(tmp_path)
+    assert reasons.pop("jazz/a.wav") == ""
+    assert list(reasons.values()) == [reason]
+    answers, _ = recognised(recognition_batch.find([str(tmp_path)]))
+    assert sum("error" in answer for answer in answers) == 1
+
+
+def test_a_folder_or_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
+    """As permissions would have it, which do not bind the user root."""
+    for name in ("open/a.wav", "locked/b.wav", "c.wav"):
+        write_sound(tmp_path / "jazz" / name, seconds=0.5)
+    scandir, stat = os.scandir, Path.stat
+
+    def refusing(function, name):
+        def call(path, *arguments, **options):
+            if str(path).endswith(name):
+                raise PermissionError(13, "Permission denied", str(path))
+            return function(path, *arguments, **options)
+
+        return call
+
+    monkeypatch.setattr(os, "scandir", refusing(scandir, "locked"))
+    monkeypatch.setattr(Path, "stat", refusing(stat, "c.wav"))
+    reasons = audited(tmp_path)
+    assert reasons["jazz/open/a.wav"] == ""
+    assert reasons["jazz/c.wav"] == "cannot be read (Permission denied)"
+    assert reasons["jazz/locked"].startswith("cannot be read: it is a folder")
+    answers, _ = recognised(recognition_batch.find([str(tmp_path)]))
+    assert len(answers) == 3 and sum("error" in answer for answer in answers) == 2
+    monkeypatch.setattr(Path, "iterdir", refusing(Path.iterdir, tmp_path.name))
+    assert __main__.main(["audit", str(tmp_path)]) == 1
+    assert "Permission denied" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------------- names
+
+
+def test_no_name_breaks_an_audit_or_an_answer(tmp_path):
+    made = 0
+    for number, name in enumerate(ODD):
+        path = tmp_path / "<b>jazz" / name
+        made += not path.exists()
+        write_sound(tmp_path / "<b>jazz" / "new.wav", number, seconds=0.5).rename(path)
+    reasons = audited(tmp_path)
+    assert len(reasons) == made == len(ODD)
+    used = [reason for reason in reasons.values() if not reason.startswith("duplicate")]
+    assert len(used) >= len(ODD) - 1 and set(used) == {""}
+    names = recognition_batch.find([str(tmp_path)])
+    answers, rows = recognised(names)
+    assert [answer["audio_file"] for answer in answers] == list(map(recognition.printable, names))
+    assert not any("error" in answer for answer in answers)
+    assert all(len(row) == len(recognition_batch.COLUMNS) + 10 for row in rows)
+
+
+NAMES = st.binary(min_size=1, max_size=200).filter(
+    lambda name: not set(b"/\0") & set(name) and not name.startswith(b".")
+)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
+@given(name=NAMES)
+def test_whatever_a_file_is_called_it_is_found_again(tmp_path_factory, name):
+    folder = tmp_path_factory.mktemp("names")
+    path = folder / "jazz" / (os.fsdecode(name) + ".wav")
+    path.parent.mkdir()
+    path.write_bytes(name)
+    (row,) = corpus.find_tracks("folder", folder).itertuples()
+    row.path.encode()
+    assert audio.on_disk(folder / row.path).read_bytes() == name
+    assert recognition_batch.find([str(folder)]) == [str(path)]
+    handle = io.StringIO()
+    lines = recognition_batch.CsvLines(handle, ["jazz"])
+    lines.write({"audio_file": recognition.printable(os.fsdecode(name)), "error": "why"})
+    _, cell = csv.reader(io.StringIO(handle.getvalue()))
+    assert len(handle.getvalue().splitlines()) == 2
+    assert not cell[0].startswith(recognition_batch.FORMULA) or cell[0] == recognition_batch.STDIN
+
+
+# ---------------------------------------------------------------------------- standard input
+
+
+def test_standard_input_without_end_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(audio, "MAX_BYTES", 10_000)
+    with open("/dev/zero", "rb") as endless:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
+        (answer,), _ = recognised([recognition_batch.STDIN])
+    assert "more than" in answer["error"]
