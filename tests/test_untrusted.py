@@ -172,10 +172,6 @@ LIES = {
     "sound": (put("recipe", value={}), "recipe must contain"),
     "kind of study": (put("recipe", "kind", value="study"), "recipe must contain"),
     "reads": (put("recipe", "reads", value=["log_mel"]), "does not work"),
-    "families": (
-        lambda about: about["recipe"].update(STUDY, families=["log_mel", "../evil"]),
-        "does not work",
-    ),
     "bands": (put("recipe", "n_mels", value=64), "does not fit"),
     "labels": (put("labels", value=["jazz", "rock"]), "does not fit"),
     "no labels": (lambda about: about.pop("labels"), "labels"),
@@ -264,8 +260,8 @@ def bomb(path):
         zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed,
         packed.open("mean.npy", "w", force_zip64=True) as member,
     ):
-        member.write(header_only((1 << 28,)))
-        for _ in range(513):
+        member.write(header_only((1 << 22,)))
+        for _ in range(17):
             member.write(bytes(1 << 20))
 
 
@@ -292,13 +288,14 @@ NUMBERS = {
 
 
 @pytest.mark.parametrize("kind", MODELS)
-def test_a_model_file_that_means_harm_is_refused(model, kind):
+def test_a_model_file_that_means_harm_is_refused(model, monkeypatch, kind):
+    monkeypatch.setattr(recognition, "MAX_MODEL", 1 << 24)
     make, match = MODELS[kind]
     make(model)
     describe(model, lambda about: None)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     refused(model, match)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100 << 10  # KiB
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 16 << 10  # KiB
 
 
 @pytest.mark.parametrize("kind", NUMBERS)
