@@ -5,6 +5,7 @@ hidden layers is, here, the number of convolutional, recurrent and dense layers 
 the paper does not say what it counts.
 """
 
+import contextlib
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
 from typing import get_type_hints
@@ -20,8 +21,11 @@ CHOICES = {
     "schedule": ("constant", "cosine"),
     "balance": ("none", "weights", "sampling"),
     "augmentation": ("masks", "random excerpts", "mixup"),
+    "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 AUGMENTATIONS, BALANCES = CHOICES["augmentation"], CHOICES["balance"]
+#: Settings of the hardware; `Hyperparameters.as_json` names them only where they are not the usual.
+HARDWARE = {"precision": "float32", "replicas": 1}
 TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 
 
@@ -58,6 +62,11 @@ class Hyperparameters:
     tuned_on : str
         `splits.learning_hash` of the tracks that the settings were searched on; empty if they
         were not searched.
+    precision : str
+        From `CHOICES`. The mixed ones compute in 16 bits and keep weights in 32 (Micikevicius et
+        al. 2018); float16 is for GPUs, bfloat16 for TPUs, recent GPUs and processors.
+    replicas : int
+        GPUs that share each batch (see `training.spread`).
     """
 
     learning_rate: float
@@ -74,6 +83,8 @@ class Hyperparameters:
     normalise: bool = True
     fixed_epochs: int = 0
     tuned_on: str = ""
+    precision: str = HARDWARE["precision"]
+    replicas: int = HARDWARE["replicas"]
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -86,7 +97,8 @@ class Hyperparameters:
 
     def as_json(self) -> dict:
         """All settings, as a JSON file gives them back."""
-        return asdict(self) | {"augmentation": list(self.augmentation)}
+        settings = asdict(self) | {"augmentation": list(self.augmentation)}
+        return {key: v for key, v in settings.items() if key not in HARDWARE or v != HARDWARE[key]}
 
     @classmethod
     def from_json(cls, settings: dict) -> "Hyperparameters":
@@ -188,14 +200,27 @@ def build(name: str, shapes: dict, n_genres: int, settings: Hyperparameters, sta
         to genre probabilities (batch, genres).
     """
     inputs, hidden = {}, []
-    for key, builder in BUILDERS[family(name)].items():
-        inputs[key] = keras.Input(shapes[key], name=key)
-        mean, variance = (np.asarray(values).tolist() for values in statistics[key])
-        x = layers.Normalization(axis=-1, mean=mean, variance=variance)(inputs[key])
-        hidden.append(builder(x, settings))
-    joined = layers.Concatenate()(hidden) if len(hidden) > 1 else hidden[0]
-    outputs = layers.Dense(n_genres, activation="softmax", name="genre")(joined)
-    return keras.Model(alone(inputs), outputs, name=name)
+    with _computing_in(settings.precision):
+        for key, builder in BUILDERS[family(name)].items():
+            inputs[key] = keras.Input(shapes[key], name=key, dtype="float32")
+            mean, variance = (np.asarray(values).tolist() for values in statistics[key])
+            scaled = {"mean": mean, "variance": variance, "dtype": "float32"}
+            x = layers.Normalization(axis=-1, **scaled)(inputs[key])
+            hidden.append(builder(x, settings))
+        joined = layers.Concatenate()(hidden) if len(hidden) > 1 else hidden[0]
+        outputs = layers.Dense(n_genres, activation="softmax", name="genre", dtype="float32")
+        return keras.Model(alone(inputs), outputs(joined), name=name)
+
+
+@contextlib.contextmanager
+def _computing_in(precision):
+    """Build layers whose numbers have this precision, but for those that name another."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(precision)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def build_cnn(x, settings: Hyperparameters):

@@ -5,6 +5,7 @@ its Dask backend waits for ever for a job whose workers died. Its process pool (
 """
 
 import contextlib
+import functools
 import os
 import socket
 import threading
@@ -39,7 +40,17 @@ class ClusterError(RuntimeError):
     """The Dask cluster cannot do what is asked of it; the message says what to do."""
 
 
-def over(function, jobs, total: int, *, desc: str, unit: str, folder: Path, n_jobs: int = -1):
+def over(
+    function,
+    jobs,
+    total: int,
+    *,
+    desc: str,
+    unit: str,
+    folder: Path,
+    n_jobs: int = -1,
+    each: int = AHEAD,
+):
     """Call a function on every job, several at once, and yield the results in order.
 
     Each call computes on one thread. A few jobs per worker are handed out at a time, so the memory
@@ -55,11 +66,13 @@ def over(function, jobs, total: int, *, desc: str, unit: str, folder: Path, n_jo
     total : int
         How many jobs there are.
     desc, unit : str
-        What the progress bar says.
+        What the progress bar says; without `desc` there is none.
     folder : Path
         Folder that the jobs read, which every worker must see under the same path.
     n_jobs : int
         Processes of this machine; -1 for one per core; with 1 all is done in this process.
+    each : int
+        Jobs handed out per worker, of long ones fewer: then later ones can build on results.
 
     Yields
     ------
@@ -71,8 +84,8 @@ def over(function, jobs, total: int, *, desc: str, unit: str, folder: Path, n_jo
     ClusterError
         See `connect`; also if all workers of the cluster go, or die over and over on a job.
     """
-    workers = _cluster(folder) if os.environ.get(ADDRESS) else _processes(n_jobs)
-    bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5)
+    workers = _cluster(folder, each) if os.environ.get(ADDRESS) else _processes(n_jobs, each)
+    bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5, disable=not desc)
     with bar, workers as (submit, ahead):
         pending = deque()
         for job in jobs:
@@ -99,7 +112,28 @@ def alone(function, job):
 
 
 @contextlib.contextmanager
-def _processes(n_jobs):
+def lent(value, place: Path):
+    """Put a value that many jobs read into a file, where `borrowed` finds it within the block."""
+    import joblib
+
+    with files.written_whole(place) as temporary:
+        joblib.dump(value, temporary)
+    try:
+        yield place
+    finally:
+        place.unlink(missing_ok=True)
+
+
+@functools.lru_cache(maxsize=1)
+def borrowed(place: Path):
+    """Value that was lent; its arrays are mapped, so that processes of one machine share them."""
+    import joblib
+
+    return joblib.load(place, mmap_mode="r")
+
+
+@contextlib.contextmanager
+def _processes(n_jobs, each):
     """Processes of this machine, or this very one if there is to be one alone."""
     import joblib
     from joblib.externals import loky
@@ -111,7 +145,7 @@ def _processes(n_jobs):
     # not the pool that joblib keeps for all: `joblib.Parallel` cannot use one that it has not made
     options = {"initializer": _leave_with, "initargs": (os.getpid(),)}
     with loky.ProcessPoolExecutor(workers, env=dict.fromkeys(THREADS, "1"), **options) as executor:
-        yield lambda *call: executor.submit(alone, *call).result, AHEAD * workers
+        yield lambda *call: executor.submit(alone, *call).result, each * workers
 
 
 def _leave_with(parent):
@@ -175,7 +209,7 @@ def _without_workers(address):
 
 
 @contextlib.contextmanager
-def _cluster(folder):
+def _cluster(folder, each):
     """Workers of the Dask cluster."""
     client = connect()
 
@@ -184,7 +218,7 @@ def _cluster(folder):
         return partial(_result, client, future, job[0])
 
     try:
-        yield submit, max(64, AHEAD * len(client.nthreads()))
+        yield submit, each * max(16, len(client.nthreads()))
     finally:
         client.close()
 
@@ -235,4 +269,5 @@ def _there(function, job, folder, code):
             f"a Dask worker on {host} does not see {folder}: it must be a shared folder, with the "
             "same path on every machine."
         )
+    os.environ.update(dict.fromkeys(THREADS, "1"))  # TensorFlow reads them when it first computes
     return alone(function, job)

@@ -2,10 +2,10 @@
 
 The search is Optuna's (Akiba et al. 2019): trials proposed by a tree-structured Parzen estimator
 (Bergstra et al. 2011), the poor ones stopped early, all kept in one SQLite file, so that a search
-can be stopped, continued, and shared by several processes.
+can be stopped and continued. Several processes try settings at once, and this one alone reads and
+writes the file, since SQLite cannot be shared by machines.
 """
 
-import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from genre_utils import evaluation, files, models, parallel, splits, training
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 INNER_FOLDS = 3
+PRUNER = optuna.pruners.MedianPruner(n_startup_trials=4)
 FIRST_AT_RANDOM = 6  # trials of a fold before the sampler learns from them
 AUGMENTATION = {"none": (), "all": models.AUGMENTATIONS}
 
@@ -73,17 +74,26 @@ def search(study: Path, name: str, *, trials: int, epochs: int, seed: int = 0, n
         int(fold): _search_name(study, folds, fold, epochs, seed)
         for fold in sorted(folds["fold"].unique())
     }
-    done = {fold: _finished(_open(study, name, key)) for fold, key in names.items()}
-    jobs = [
-        (f"{name}, fold {fold}", study, name, fold, key, epochs, seed)
-        for number in range(trials)
-        for fold, key in names.items()
-        if number >= done[fold]
-    ]
-    progress = {"desc": f"{name}, search", "unit": "trial", "folder": study, "n_jobs": n_jobs}
-    for _ in parallel.over(_one_more, jobs, len(jobs), **progress):
-        pass
+    searches = {fold: _open(study, name, key) for fold, key in names.items()}
+    done = {fold: len(_finished(search)) for fold, search in searches.items()}
+    left = [(fold, number) for number in range(trials) for fold in names if number >= done[fold]]
+    if left:
+        _go_on(study, name, searches, left, epochs, seed, n_jobs)
     _publish(study, name, folds, names)
+
+
+def _go_on(study, name, searches, left, epochs, seed, n_jobs):
+    """Make the trials that are left, each of them knowing those that are stored by then."""
+    with training.lent(study, training.load(study)) as place:
+        jobs = (
+            (f"{name}, fold {fold}", place, name, fold, number, _finished(searches[fold]), epochs,
+             seed)
+            for fold, number in left
+        )  # fmt: skip
+        progress = {"desc": f"{name}, search", "unit": "trial", "folder": study, "n_jobs": n_jobs}
+        tried = parallel.over(_one_more, jobs, len(left), each=2, **progress)
+        for (fold, _), trial in zip(left, tried, strict=True):
+            searches[fold].add_trial(trial)
 
 
 def settings(study: Path, name: str) -> dict[int, models.Hyperparameters]:
@@ -130,25 +140,22 @@ def inner_folds(folds: pd.DataFrame, fold: int, tracks: pd.DataFrame, seed: int)
     return inner
 
 
-@functools.lru_cache(maxsize=1)
-def _data(study):
-    return training.load(study)
-
-
-def _one_more(label, study, name, fold, key, epochs, seed):
-    """One more trial of a fold; `label` says in errors which one it was."""
-    data, search = _data(study), _open(study, name, key)
-    if not search.trials:
-        search.enqueue_trial(_usual(name))
+def _one_more(_, place, name, fold, number, known, epochs, seed):
+    """One more trial of a fold, in a copy of its search that holds the trials that are known."""
     # a search that goes on must not draw the first trials again
-    number = 10_000 * seed + 100 * fold + len(search.trials)
-    search.sampler = optuna.samplers.TPESampler(
-        n_startup_trials=FIRST_AT_RANDOM, multivariate=True, seed=number
+    sampler = optuna.samplers.TPESampler(
+        n_startup_trials=FIRST_AT_RANDOM,
+        multivariate=True,
+        seed=10_000 * seed + 100 * fold + number,
     )
+    search = optuna.create_study(sampler=sampler, pruner=PRUNER)
+    search.add_trials(known)
+    if number == 0:
+        search.enqueue_trial(_usual(name))
     trial = search.ask(space(name))
-    score = _score(trial, data, name, fold, epochs, seed)
+    score = _score(trial, parallel.borrowed(place), name, fold, epochs, seed)
     state = optuna.trial.TrialState.PRUNED if score is None else None
-    search.tell(trial, score, state=state)
+    return search.tell(trial, score, state=state)
 
 
 def _usual(name):
@@ -203,15 +210,12 @@ def _open(study, name, key):
     """The search of one fold, in the file that all searches of this model share."""
     path = study / "tuning" / f"{name}.db"
     path.parent.mkdir(exist_ok=True)
-    storage = optuna.storages.RDBStorage(
-        f"sqlite:///{path}", engine_kwargs={"connect_args": {"timeout": 60}}
-    )
-    pruner = optuna.pruners.MedianPruner(n_startup_trials=4)
-    return optuna.create_study(storage=storage, study_name=key, pruner=pruner, load_if_exists=True)
+    storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    return optuna.create_study(storage=storage, study_name=key, load_if_exists=True)
 
 
 def _finished(search):
-    return len(search.get_trials(deepcopy=False, states=DONE))
+    return search.get_trials(deepcopy=False, states=DONE)
 
 
 def _publish(study, name, folds, names):
