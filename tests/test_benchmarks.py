@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import scaling
 from extraction import COSTLY
 from genre_utils import evaluation, features, files
 
@@ -25,6 +26,23 @@ def test_the_stored_extraction_benchmark_is_of_this_code_and_holds_what_is_claim
     assert stored["librosa_over_shared_pass"] == round(alone / times["shared pass"], 1) >= 8
     stft = times["librosa.stft"]
     assert stored["shared_pass_over_stft"] == round(times["shared pass"] / stft, 1) <= 8
+
+
+def test_the_document_on_scaling_shows_what_was_measured():
+    stored = files.read_json(files.ROOT / "benchmarks" / "scaling.json")
+    document = (files.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert scaling.block(stored) in document
+    assert scaling.written_anew(document, stored) == document
+    assert list(stored["workers"]) == ["1", "2"]
+
+
+def test_what_grows_with_the_music_grows_in_proportion():
+    stored = files.read_json(files.ROOT / "benchmarks" / "scaling.json")
+    more = scaling.SIZES["10 million tracks"] / scaling.SIZES["fma_large"]
+    for less, much in scaling.extrapolated(stored).values():
+        assert much == pytest.approx(more * less)
+    array = scaling.extrapolated(stored)["array of all excerpts, GB"][0]
+    assert array == pytest.approx(106_574 * stored["bytes_a_clip"]["log_mel"] / 1e9)
 
 
 @pytest.fixture(scope="module")
