@@ -111,15 +111,20 @@ def alone(function, job):
         return function(*job)
 
 
-@contextlib.contextmanager
-def lent(value, place: Path):
-    """Put a value that many jobs read into a file, where `borrowed` finds it within the block."""
+def lend(value, place: Path) -> Path:
+    """Put a value that is too large to be sent with a job into a file, for `borrowed`."""
     import joblib
 
     with files.written_whole(place) as temporary:
         joblib.dump(value, temporary)
+    return place
+
+
+@contextlib.contextmanager
+def lent(value, place: Path):
+    """Lend a value for a block, then remove the file."""
     try:
-        yield place
+        yield lend(value, place)
     finally:
         place.unlink(missing_ok=True)
 

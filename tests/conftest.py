@@ -9,7 +9,7 @@ import soundfile
 from hypothesis import settings
 
 from browser import browser_fixture, page_fixture  # noqa: F401  fixtures of several files
-from genre_utils import files
+from genre_utils import files, parallel
 from study_runs import places_fixture  # noqa: F401
 
 # the same examples on every machine that integrates, other ones each time elsewhere
@@ -32,6 +32,24 @@ def cache(tmp_path_factory):
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("GENRE_CACHE_DIR", str(folder))
         yield folder
+
+
+def keep_threads(patch):
+    """Undo after a test what a Dask worker in this process does to its environment."""
+    for name in parallel.THREADS:
+        patch.setenv(name, "1")
+
+
+@pytest.fixture
+def one_worker(monkeypatch):
+    """A Dask cluster whose one worker is a thread of this process, by whose address jobs go."""
+    import distributed
+
+    keep_threads(monkeypatch)
+    options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
+    with distributed.LocalCluster(processes=False, **options) as cluster:
+        monkeypatch.setenv(parallel.ADDRESS, cluster.scheduler_address)
+        yield cluster
 
 
 def sound(seed, *, seconds=1.0, sr=22_050, channels=1):

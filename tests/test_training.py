@@ -8,10 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre_utils import classical, evaluation, files, splits
+from genre_utils import classical, evaluation, files, parallel, splits
 from genre_utils import study as runner
 
 keras = pytest.importorskip("keras")
+
+import tensorflow as tf  # noqa: E402
 
 from genre_utils import batches, models, training  # noqa: E402
 from small_study import GENRES, small_study_fixture, write_small_study  # noqa: E402, F401
@@ -121,6 +123,55 @@ def test_without_normalisation_the_network_sees_the_levels_as_they_are(study, ti
     model, _ = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
     layer = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
     np.testing.assert_allclose(layer(data.excerpts[:4]), data.excerpts[:4], rtol=1e-5)
+
+
+def test_by_default_layers_compute_in_32_bits_on_one_device_and_records_do_not_name_it(study, tiny):
+    settings = models.PAPER["rnn"]
+    model, _ = training.train_fold(training.load(study), 0, "rnn", settings, epochs=1, seed=0)
+    assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
+    assert type(model.optimizer) is keras.optimizers.Adam
+    assert not isinstance(model.distribute_strategy, tf.distribute.MirroredStrategy)
+    assert not set(models.HARDWARE) & set(settings.as_json())
+
+
+@pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
+def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny, precision):
+    data, histories = training.load(study), []
+    for settings in (models.PAPER["rnn"], replace(models.PAPER["rnn"], precision=precision)):
+        model, history = training.train_fold(data, 0, "rnn", settings, epochs=3, seed=0)
+        histories.append(history["loss"])
+    kinds = {layer.name: layer.compute_dtype for layer in model.layers}
+    assert kinds.pop("genre") == kinds.pop("log_mel") == "float32"
+    assert precision.removeprefix("mixed_") in kinds.values()
+    assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
+    assert keras.config.dtype_policy().name == "float32"
+    assert histories[0] != histories[1]
+    np.testing.assert_allclose(*histories, rtol=0.02)
+    assert models.Hyperparameters.from_json(settings.as_json()) == settings
+
+
+def losses(study):
+    """Loss in each epoch of a network on one and on two logical devices of the processor."""
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    data, usual = training.load(study), replace(models.MLP, dropout=0.0, fixed_epochs=3)
+    found, alike = [], {"epochs": 3, "seed": 0}
+    for augmentation in ((), ("mixup",)):
+        for replicas in (1, 2):
+            settings = replace(usual, augmentation=augmentation, replicas=replicas)
+            model, history = training.train_fold(data, 0, "mlp", settings, **alike)
+            assert model.distribute_strategy.num_replicas_in_sync == replicas
+            found.append(history["loss"])
+    return found
+
+
+def test_two_replicas_learn_what_one_does_but_for_the_order_of_sums(study):
+    bar = {"desc": "", "unit": "", "folder": study, "n_jobs": 2}
+    [found] = parallel.over(losses, [(study,)], 1, **bar)  # in a process of its own
+    for one, two in (found[:2], found[2:]):
+        np.testing.assert_allclose(one, two, rtol=1e-5)
+    with pytest.raises(ValueError, match="REPLICAS is 99, but TensorFlow finds 1 device"):
+        training.spread(99)
 
 
 def test_another_seed_is_another_network(study):

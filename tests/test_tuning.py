@@ -54,6 +54,16 @@ def test_the_search_records_what_it_ran_on(searched):
     assert ran_on == f"tensorflow on {keras.distribution.list_devices()[0]}"
 
 
+def test_a_cluster_finds_the_same_and_leaves_the_file_to_this_process(
+    searched, small_study, tmp_path, one_worker
+):
+    study = shutil.copytree(small_study, tmp_path / "study")
+    tuning.search(study, NAME, trials=2, epochs=1)
+    found, expected = (trials_of(place).drop(columns="seconds") for place in (study, searched))
+    pd.testing.assert_frame_equal(found, expected, check_exact=True)
+    assert not list(study.rglob("data-*"))
+
+
 def test_the_settings_of_a_fold_are_its_best_trial(searched):
     best = tuning.settings(searched, NAME)
     for fold, trials in trials_of(searched).groupby("fold"):
