@@ -140,9 +140,10 @@ def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny, pr
     for settings in (models.PAPER["rnn"], replace(models.PAPER["rnn"], precision=precision)):
         model, history = training.train_fold(data, 0, "rnn", settings, epochs=3, seed=0)
         histories.append(history["loss"])
-    kinds = {layer.name: layer.compute_dtype for layer in model.layers}
-    assert kinds.pop("genre") == kinds.pop("log_mel") == "float32"
-    assert precision.removeprefix("mixed_") in kinds.values()
+    assert model.input.dtype == model.get_layer("genre").compute_dtype == "float32"
+    normalised, pooled = model.layers[1:3]
+    assert normalised.compute_dtype == "float32"
+    assert pooled.compute_dtype == precision.removeprefix("mixed_")
     assert {weight.dtype for weight in model.trainable_weights} == {"float32"}
     assert keras.config.dtype_policy().name == "float32"
     assert histories[0] != histories[1]
@@ -154,22 +155,22 @@ def losses(study):
     """Loss in each epoch of a network on one and on two logical devices of the processor."""
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    data, usual = training.load(study), replace(models.MLP, dropout=0.0, fixed_epochs=3)
-    found, alike = [], {"epochs": 3, "seed": 0}
-    for augmentation in ((), ("mixup",)):
+    data, found = training.load(study), []
+    usual = replace(models.MLP, dropout=0.0, fixed_epochs=3, augmentation=())
+    for settings in (usual, replace(usual, balance="weights")):
         for replicas in (1, 2):
-            settings = replace(usual, augmentation=augmentation, replicas=replicas)
-            model, history = training.train_fold(data, 0, "mlp", settings, **alike)
+            settings = replace(settings, replicas=replicas)
+            model, history = training.train_fold(data, 0, "mlp", settings, epochs=3, seed=0)
             assert model.distribute_strategy.num_replicas_in_sync == replicas
             found.append(history["loss"])
     return found
 
 
-def test_two_replicas_learn_what_one_does_but_for_the_order_of_sums(study):
+def test_two_replicas_learn_what_one_does(study):
     bar = {"desc": "", "unit": "", "folder": study, "n_jobs": 2}
     [found] = parallel.over(losses, [(study,)], 1, **bar)  # in a process of its own
-    for one, two in (found[:2], found[2:]):
-        np.testing.assert_allclose(one, two, rtol=1e-5)
+    np.testing.assert_allclose(*found[:2], rtol=1e-5)  # in another order of sums
+    np.testing.assert_allclose(*found[2:], rtol=0.01)  # and from batches of the next epoch
     with pytest.raises(ValueError, match="REPLICAS is 99, but TensorFlow finds 1 device"):
         training.spread(99)
 
