@@ -145,7 +145,7 @@ def cross_validate(
     data.hashes["own"] = model.sha256
     with among_the_others(model):
         predictions, run = training.out_of_fold(
-            study, model.name, data, model.settings, epochs=epochs, seed=seed, here=True
+            study, model.name, data, model.settings, epochs=epochs, seed=seed
         )
     files.write_table(study / "predictions" / f"{model.name}.parquet", predictions)
     files.write_json(study / "runs" / f"{model.name}.json", run)

@@ -5,7 +5,6 @@ its Dask backend waits for ever for a job whose workers died. Its process pool (
 """
 
 import contextlib
-import functools
 import os
 import socket
 import threading
@@ -109,32 +108,6 @@ def alone(function, job):
 
     with _one_at_a_time, threadpoolctl.threadpool_limits(1):
         return function(*job)
-
-
-def lend(value, place: Path) -> Path:
-    """Put a value that is too large to be sent with a job into a file, for `borrowed`."""
-    import joblib
-
-    with files.written_whole(place) as temporary:
-        joblib.dump(value, temporary)
-    return place
-
-
-@contextlib.contextmanager
-def lent(value, place: Path):
-    """Lend a value for a block, then remove the file."""
-    try:
-        yield lend(value, place)
-    finally:
-        place.unlink(missing_ok=True)
-
-
-@functools.lru_cache(maxsize=1)
-def borrowed(place: Path):
-    """Value that was lent; its arrays are mapped, so that processes of one machine share them."""
-    import joblib
-
-    return joblib.load(place, mmap_mode="r")
 
 
 @contextlib.contextmanager

@@ -339,30 +339,12 @@ def _answers(study, asked, possible, names, homes, key, n_jobs):
     jobs = left.merge(pd.DataFrame({"change": possible}), how="cross")
     found = _all_described(study, jobs, n_jobs)
     data, statistics = training.load(study), classical.Data(study)
-
-    def calls():
-        for fold, own in jobs.groupby("fold"):
-            rows, asked = _asked(data, statistics, own, islice(found, len(own)))
-            lent = parallel.lend((rows, asked, statistics), places[fold].with_suffix(".joblib"))
-            yield f"fold {fold}", lent, study, fold, names, homes
-
-    folds = list(jobs["fold"].unique())
-    options = {"desc": "", "unit": "fold", "folder": study, "n_jobs": 1}
-    for fold, table in zip(
-        folds, parallel.over(_named, calls(), len(folds), **options), strict=True
-    ):
-        files.write_table(places[fold], table)
-        places[fold].with_suffix(".joblib").unlink()
+    for fold, own in jobs.groupby("fold"):
+        rows, asked = _asked(data, statistics, own, islice(found, len(own)))
+        said = _said(study, fold, asked, statistics, names, homes)
+        tables = [_by_track(rows, p, data.genres).assign(model=name) for name, p in said.items()]
+        files.write_table(places[fold], pd.concat(tables, ignore_index=True))
     return [pd.read_parquet(place) for place in places.values()]
-
-
-def _named(_, lent, study, fold, names, homes):
-    """Genre that every model names for each track of a fold under each change."""
-    rows, asked, statistics = parallel.borrowed(lent)
-    said = _said(study, fold, asked, statistics, names, homes)
-    genres = statistics.genres
-    tables = [_by_track(rows, p, genres).assign(model=name) for name, p in said.items()]
-    return pd.concat(tables, ignore_index=True)
 
 
 def _all_described(study, jobs, n_jobs):

@@ -1,7 +1,6 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
 import contextlib
-import os
 import time
 from functools import cached_property
 from importlib.metadata import version
@@ -14,7 +13,7 @@ import tensorflow as tf
 from scipy.special import expit
 from tqdm import tqdm
 
-from genre_utils import batches, belief, cost, evaluation, files, models, parallel, splits, store
+from genre_utils import batches, belief, cost, evaluation, files, models, splits, store
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -56,13 +55,10 @@ def cross_validate(
     return predictions, run
 
 
-def out_of_fold(
-    study: Path, name: str, data, settings, *, epochs: int, seed: int, label=None, here=False
-):
+def out_of_fold(study: Path, name: str, data, settings, *, epochs: int, seed: int, label=None):
     """Train and test a model on every fold; keep each fold, and leave the rest to the caller.
 
-    Folds are trained one after the other in this process, so that their times can be compared;
-    where `parallel.ADDRESS` names a Dask cluster, beside each other on its workers.
+    Folds are trained one after the other in this process, so that their times can be compared.
 
     Parameters
     ----------
@@ -75,8 +71,6 @@ def out_of_fold(
     epochs, seed : int
     label : str, optional
         What the progress bar says; by default the model's name.
-    here : bool
-        Train in this process, cluster or not, as is needed for a model that workers do not know.
 
     Returns
     -------
@@ -84,41 +78,17 @@ def out_of_fold(
     run : dict
         See `cross_validate`.
     """
+    tables, runs = [], []
     folds = sorted(data.folds["fold"].unique())
     per_fold = settings if isinstance(settings, dict) else dict.fromkeys(folds, settings)
-    jobs, label = [(fold, per_fold[fold], epochs, seed) for fold in folds], label or name
-    there = os.environ.get(parallel.ADDRESS) and not here
-    found = _on_cluster if there else _one_by_one
-    tables, runs = zip(*found(study, name, data, jobs, label), strict=True)
+    bar = tqdm(folds, desc=f"{label or name}, folds", unit="fold")
+    for fold in bar:
+        table, run = _stored_or_trained(study, name, data, fold, per_fold[fold], epochs, seed)
+        tables.append(table)
+        runs.append(run)
+        bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
     predictions = pd.concat(tables, ignore_index=True)
     return predictions, _describe_run(name, settings, runs, data, epochs, seed)
-
-
-def _one_by_one(study, name, data, jobs, label):
-    """Predictions and record of each fold, trained in this process."""
-    bar = tqdm(jobs, desc=f"{label}, folds", unit="fold")
-    for job in bar:
-        predictions, run = _stored_or_trained(study, name, data, *job)
-        yield predictions, run
-        bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
-
-
-def _on_cluster(study, name, data, jobs, label):
-    """Predictions and record of each fold, trained by the workers of a cluster."""
-    with lent(study, data) as place:
-        calls = [(f"{label}, fold {job[0]}", study, name, place, *job) for job in jobs]
-        bar = {"desc": f"{label}, folds", "unit": "fold"}
-        yield from parallel.over(_there, calls, len(calls), folder=study, **bar)
-
-
-def _there(_, study, name, place, *job):
-    return _stored_or_trained(study, name, parallel.borrowed(place), *job, cluster=True)
-
-
-def lent(study: Path, data):
-    """Lend the data to other processes (see `parallel.lent`), by a name that tells what it is."""
-    key = files.sha256(data.hashes)[:16]
-    return parallel.lent(data, study / "folds_done" / f"data-{key}.joblib")
 
 
 ARRAYS = {"log_mel": "excerpts", "features": "features"}  # input of a model, attribute of `Data`
@@ -398,7 +368,7 @@ def _place(study, hashes, name, settings, epochs, seed, fold, versions):
     return study / "folds_done" / name / f"{fold:02d}-{key[:16]}.parquet"
 
 
-def _stored_or_trained(study, name, data, fold, settings, epochs, seed, cluster=False):
+def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
     trained = settings.as_json(), epochs, seed, int(fold), _versions()
     place = _place(study, data.hashes, name, *trained)
     if place.exists():
@@ -417,8 +387,6 @@ def _stored_or_trained(study, name, data, fold, settings, epochs, seed, cluster=
         "temperature": _temperature(model, data, fold, settings),
         "history": history,
     }
-    if cluster:
-        run["cluster"] = True  # its times are those of a worker, which shares its machine
     predictions = predict(model, data, fold_rows(data, fold)["test"], int(fold))
     with files.written_whole(place.with_suffix(".keras")) as temporary:
         model.save(temporary)

@@ -6,6 +6,7 @@ can be stopped and continued. Several processes try settings at once, and this o
 writes the file, since SQLite cannot be shared by machines.
 """
 
+import functools
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,11 +36,12 @@ def space(name: str) -> dict[str, optuna.distributions.BaseDistribution]:
         optuna.distributions.FloatDistribution,
         optuna.distributions.CategoricalDistribution,
     )
+    fewest = min(3, models.DEFAULTS[models.family(name)].hidden_layers)  # an `mlp` has one
     saturating = ("tanh",) if models.family(name) == "rnn" else ()
     return {
         "learning_rate": floats(3e-4, 3e-2, log=True),
         "batch_size": choice((16, 32, 64)),
-        "hidden_layers": optuna.distributions.IntDistribution(3, 5),
+        "hidden_layers": optuna.distributions.IntDistribution(fewest, 5),
         "activation": choice(("relu", "leaky_relu", *saturating)),
         "optimizer": choice(models.CHOICES["optimizer"]),
         "l2": floats(1e-5, 1e-2, log=True),
@@ -85,16 +87,14 @@ def search(study: Path, name: str, *, trials: int, epochs: int, seed: int = 0, n
 
 def _go_on(study, name, searches, left, epochs, seed, n_jobs):
     """Make the trials that are left, each of them knowing those that are stored by then."""
-    with training.lent(study, training.load(study)) as place:
-        jobs = (
-            (f"{name}, fold {fold}", place, name, fold, number, _finished(searches[fold]), epochs,
-             seed)
-            for fold, number in left
-        )  # fmt: skip
-        progress = {"desc": f"{name}, search", "unit": "trial", "folder": study, "n_jobs": n_jobs}
-        tried = parallel.over(_one_more, jobs, len(left), each=2, **progress)
-        for (fold, _), trial in zip(left, tried, strict=True):
-            searches[fold].add_trial(trial)
+    jobs = (
+        (f"{name}, fold {fold}", study, name, fold, number, _finished(searches[fold]), epochs, seed)
+        for fold, number in left
+    )
+    progress = {"desc": f"{name}, search", "unit": "trial", "folder": study, "n_jobs": n_jobs}
+    tried = parallel.over(_one_more, jobs, len(left), each=2, **progress)
+    for (fold, _), trial in zip(left, tried, strict=True):
+        searches[fold].add_trial(trial)
 
 
 def settings(study: Path, name: str) -> dict[int, models.Hyperparameters]:
@@ -141,7 +141,12 @@ def inner_folds(folds: pd.DataFrame, fold: int, tracks: pd.DataFrame, seed: int)
     return inner
 
 
-def _one_more(_, place, name, fold, number, known, epochs, seed):
+@functools.lru_cache(maxsize=1)
+def _data(study):
+    return training.load(study)
+
+
+def _one_more(_, study, name, fold, number, known, epochs, seed):
     """One more trial of a fold, in a copy of its search that holds the trials that are known."""
     # a search that goes on must not draw the first trials again
     sampler = optuna.samplers.TPESampler(
@@ -154,7 +159,7 @@ def _one_more(_, place, name, fold, number, known, epochs, seed):
     if number == 0:
         search.enqueue_trial(_usual(name))
     trial = search.ask(space(name))
-    score = _score(trial, parallel.borrowed(place), name, fold, epochs, seed)
+    score = _score(trial, _data(study), name, fold, epochs, seed)
     state = optuna.trial.TrialState.PRUNED if score is None else None
     return search.tell(trial, score, state=state)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import distributed
 import numpy as np
-import pandas as pd
 import pytest
 import scipy.fft
 import scipy.linalg
@@ -20,7 +19,6 @@ import threadpoolctl
 from conftest import keep_threads, write_sound
 
 from genre_utils import corpus, features, files, parallel, store
-from small_study import write_small_study
 from study_runs import command
 
 RECIPE = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
@@ -206,47 +204,6 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_store(music, address, tmp
     assert extracted(music, tmp_path / "dask", monkeypatch) == one
     killer.join(timeout=1)
     assert len(found) == 1 and found[0] < 24, "the worker was killed in the middle"
-
-
-LEARN = """
-import pathlib, sys
-from genre_utils import training
-
-training.cross_validate(pathlib.Path(sys.argv[1]), "dbn", epochs=3)
-"""
-
-
-def learn(study, **environment):
-    """Train the folds of a small study in a process of its own; predictions and records."""
-    study.mkdir()
-    write_small_study(study, tracks=3)
-    environment = os.environ | {"PYTHONPATH": str(files.ROOT)} | environment
-    subprocess.run([sys.executable, "-c", LEARN, study], env=environment, check=True)
-    predictions = pd.read_parquet(study / "predictions" / "dbn.parquet")
-    return predictions, files.read_json(study / "runs" / "dbn.json")["folds"]
-
-
-def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluster, tmp_path):
-    pids, lost = list(cluster.run(os.getpid).values()), []
-
-    def kill_one_that_has_begun():
-        while not lost:
-            begun = [pid for pid in pids if "/data-" in Path(f"/proc/{pid}/maps").read_text()]
-            lost.extend(begun[:1])
-            time.sleep(0.05)
-        os.kill(lost[0], signal.SIGKILL)
-        lost.extend((tmp_path / "there").glob("folds_done/dbn/*.parquet"))
-
-    killer = threading.Thread(target=kill_one_that_has_begun, daemon=True)
-    killer.start()
-    predictions, folds = learn(tmp_path / "there")
-    assert len(lost) == 1, "a worker was killed, before any fold was done"
-    assert not list(tmp_path.rglob("data-*"))
-    alone = dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
-    expected, here = learn(tmp_path / "here", **alone)
-    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert [fold["history"] for fold in folds] == [fold["history"] for fold in here]
-    assert [fold.get("cluster") for fold in (*folds, *here)] == [True, True, None, None]
 
 
 def test_a_cluster_checks_files_as_this_machine_does(cluster, music, monkeypatch):

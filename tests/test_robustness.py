@@ -242,17 +242,6 @@ def test_folds_that_are_done_are_read(measured, monkeypatch):
     pd.testing.assert_frame_equal(robustness.compare(measured), before)
 
 
-def test_a_cluster_gives_the_same_answers(measured, one_worker):
-    done = measured / "folds_done" / robustness.GRID
-    before = {path.name: pd.read_parquet(path) for path in done.iterdir()}
-    for path in [*done.iterdir(), measured / "predictions" / "robustness" / "all.json"]:
-        path.unlink()
-    robustness.measure(measured)
-    assert {path.name for path in done.iterdir()} == set(before)
-    for name, answers in before.items():
-        pd.testing.assert_frame_equal(pd.read_parquet(done / name), answers)
-
-
 def test_a_store_is_asked_about_shorter_clips_and_nothing_else(few, tmp_path):
     rows = [(f"{g}{a}", g, f"{g} {a}") for g in GENRES for a in range(4)]
     tracks = pd.DataFrame(rows, columns=["track_id", "genre", "artist"])
