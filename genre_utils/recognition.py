@@ -125,7 +125,7 @@ def read_arrays(path: Path) -> dict:
         with zipfile.ZipFile(path) as packed:
             size = sum(info.file_size for info in packed.infolist())
         if size > MAX_MODEL:
-            raise ModelError(f"{path} unpacks to {size:,} bytes, more than a model can have")
+            raise ValueError(f"it unpacks to {size:,} bytes")
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
     except (*_UNREADABLE, ValueError) as error:

@@ -277,7 +277,8 @@ def fuzz(count, seed, *, n_jobs=-1, with_bombs=True):
                 raise
         reasons += found
         most = max(most, gibibytes)
-        print(f"{min(first + BATCH, count)} files, {most:.2f} GiB at most", flush=True)
+        done = f"{reasons['used']} used, {answers['recognised']} recognised, {most:.2f} GiB at most"
+        print(f"{reasons.total()} files: {done}", flush=True)
     return reasons, answers, most
 
 
