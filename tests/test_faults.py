@@ -38,7 +38,7 @@ def place_fixture(tmp_path, monkeypatch):
 
 def write_notebook(place, *lines):
     """Write a study of one notebook."""
-    parameters = "PROFILE = STUDY_DIR = 'quick'\nMODELS = ['svm']"
+    parameters = "PROFILE = 'quick'\nSTUDY_DIR = 'quick'\nMODELS = ['svm']"
     cells = [nbformat.v4.new_code_cell(text) for text in (parameters, NOTEBOOK, "\n".join(lines))]
     cells[0].metadata["tags"] = ["parameters"]
     notebook = nbformat.v4.new_notebook(cells=cells)
