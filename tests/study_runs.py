@@ -16,7 +16,7 @@ def command(*arguments, env):
     """Run ``python -m genre_utils ...`` as a user would; return the finished process."""
     return subprocess.run(
         [sys.executable, "-m", "genre_utils", *map(str, arguments)],
-        env=os.environ | env, capture_output=True, text=True, timeout=900, cwd=env["CWD"],
+        env=os.environ | env, capture_output=True, text=True, timeout=2700, cwd=env["CWD"],
     )  # fmt: skip
 
 
