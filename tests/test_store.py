@@ -52,11 +52,12 @@ def test_the_store_holds_the_features_of_each_track(music):
     length = features.excerpt_frames(0.4, RECIPE.frames_per_second)
     for row, path in enumerate(tracks["path"]):
         y, _ = audio.load_clip(folder / path, seconds=1.0)
-        families = features.frame_features(y, RECIPE)
-        np.testing.assert_array_equal(stored[row], families["log_mel"].T)
+        families = features.frame_features(y, RECIPE)  # here with as many threads as there are
+        np.testing.assert_allclose(stored[row], families["log_mel"].T, atol=1e-6)
         rows = summary[summary["track_id"] == tracks["track_id"][row]]
         expected = features.summarise(families, length)
-        np.testing.assert_array_equal(rows[features.summary_columns(families)], expected)
+        found = rows[features.summary_columns(families)]
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_second_run_reads_the_cache(music):
