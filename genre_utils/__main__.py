@@ -241,14 +241,17 @@ def _recognize(options):
 def _similar(options):
     for name in parallel.THREADS:  # as for recognize
         os.environ.setdefault(name, "1")
-    from genre_utils import similarity
+    from genre_utils import recognition_batch, similarity
 
     if not Path(options.library).is_dir():
         print(f"{options.library!a} is no folder of music.", file=sys.stderr)
         return 2
     try:
         answers, failed = similarity.search(
-            options.audio, options.library, options.count, threads=os.cpu_count() or 1
+            options.audio,
+            options.library,
+            options.count,
+            threads=recognition_batch.usable_cores(),
         )
         similarity.write(sys.stdout, answers, options.format)
         sys.stdout.flush()

@@ -346,7 +346,7 @@ def tagged_artist(path: str | Path) -> str:
     "Various Artists" and the like are nobody. Tags that cannot be read are none.
     """
     try:
-        with _memory_limited(TAG_BYTES):
+        with memory_limited(TAG_BYTES):
             file = mutagen.File(on_disk(path), easy=True)
         tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
     except _TAG_ERRORS:
@@ -362,8 +362,11 @@ def tagged_artist(path: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def _memory_limited(more):
-    """Let this process hold `more` bytes than now, where Linux tells how much that is."""
+def memory_limited(more):
+    """Let this process hold `more` bytes than now, where Linux tells how much that is.
+
+    Beyond that, what is done within raises a MemoryError.
+    """
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[0])
     except OSError:

@@ -197,7 +197,7 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        with audio._memory_limited(MEMORY):
+        with audio.memory_limited(MEMORY):
             _unpack_into(partial, archive, max_bytes)
         partial.replace(target)
     except (*DAMAGE, ValueError) as error:

@@ -108,8 +108,9 @@ def is_kept(path: Path) -> bool:
     Folds that are done, models, composed music and fingerprints are. (Files of the feature cache
     and long measurements hold checksums of their own; the rest is written by each run.)
     """
-    # of music, what corpus.json says decides what is done with it
-    return not KEPT.isdisjoint(path.parts) and path.name != "corpus.json"
+    # what folders further up are called is not ours to say, and what corpus.json says of music
+    # decides what is done with it
+    return not KEPT.isdisjoint(path.parts[-4:]) and path.name != "corpus.json"
 
 
 def _checksum(path):

@@ -65,7 +65,7 @@ def over(
     total : int
         How many jobs there are.
     desc, unit : str
-        What the progress bar says; without `desc` there is none.
+        What the progress bar says.
     folder : Path
         Folder that the jobs read, which every worker must see under the same path.
     n_jobs : int
@@ -84,7 +84,7 @@ def over(
         See `connect`; also if all workers of the cluster go, or die over and over on a job.
     """
     workers = _cluster(folder, each) if os.environ.get(ADDRESS) else _processes(n_jobs, each)
-    bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5, disable=not desc)
+    bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5)
     with bar, workers as (submit, ahead):
         pending = deque()
         for job in jobs:

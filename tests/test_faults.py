@@ -67,6 +67,12 @@ def test_what_is_kept_and_altered_is_dropped_with_what_was_made_with_it(tmp_path
     assert [path.name for path in done.glob("[!.]*")] == ["01-b.parquet"]
 
 
+def test_what_folders_further_up_are_called_decides_nothing(tmp_path):
+    study = tmp_path / "models" / "clone" / "reports" / "demo"
+    files.write_json(study / "results.json", {})
+    assert not list(study.glob(".*.md5"))
+
+
 def test_a_file_older_than_its_checksum_is_dropped(tmp_path):
     """As a writer leaves it that is killed in between."""
     path = tmp_path / "models" / "rnn.keras"

@@ -167,7 +167,7 @@ def losses(study):
 
 
 def test_two_replicas_learn_what_one_does(study):
-    bar = {"desc": "", "unit": "", "folder": study, "n_jobs": 2}
+    bar = {"desc": "replicas", "unit": "process", "folder": study, "n_jobs": 2}
     [found] = parallel.over(losses, [(study,)], 1, **bar)  # in a process of its own
     np.testing.assert_allclose(*found[:2], rtol=1e-5)  # in another order of sums
     np.testing.assert_allclose(*found[2:], rtol=0.01)  # and from batches of the next epoch
