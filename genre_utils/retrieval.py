@@ -180,7 +180,7 @@ def examples(study: Path, model: str, *, each: int = 3) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        query, its genre, neighbour, genre, distance, why.
+        query, neighbour, genres (of both), distance, why.
     """
     tracks, vectors = embeddings(study, model)
     group, x, timbre = tracks["group"].to_numpy(), vectors[VECTORS[-1]], vectors[BASELINE]
@@ -191,8 +191,8 @@ def examples(study: Path, model: str, *, each: int = 3) -> pd.DataFrame:
         farther = pd.Series(similarity.shares_farther(timbre[others], timbre[query]), others)
         for row in found[query][found[query] >= 0]:
             why = similarity.reason(told[query], told[row], farther[row], "other artists' tracks")
-            line = {"query": tracks.index[query], "its genre": tracks["genre"].iloc[query]}
-            line |= {"neighbour": tracks.index[row], "genre": tracks["genre"].iloc[row]}
+            line = {"query": tracks.index[query], "neighbour": tracks.index[row]}
+            line |= {"genres": ", ".join(tracks["genre"].iloc[[query, row]])}
             rows.append(line | {"distance": np.linalg.norm(x[row] - x[query]), "why": why})
     return pd.DataFrame(rows)
 
