@@ -31,7 +31,7 @@ CORPUS = {
 def png() -> str:
     figure, content = Figure(figsize=(12, 3)), io.BytesIO()
     figure.subplots().plot([0, 1], [0, 1])
-    figure.savefig(content, format="png")
+    figure.savefig(content, format="png", dpi=100)  # whatever style another test has set
     return base64.encodebytes(content.getvalue()).decode()
 
 
