@@ -27,7 +27,7 @@ from genre_utils import files
 HERE = Path(__file__).parent
 HISTORY = HERE / "history"
 #: From quick to long: the last takes more than half an hour.
-NAMES = ("study", "interval_coverage", "extraction", "recognition", "memory", "peer")
+NAMES = ("study", "interval_coverage", "extraction", "scaling", "recognition", "memory", "peer")
 
 
 def run(name: str, folder: Path, *, quick: bool) -> Path | None:

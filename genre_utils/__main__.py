@@ -1,6 +1,7 @@
 """Command line: ``python -m genre_utils`` with study, audit, recognize, similar or page."""
 
 import argparse
+import errno
 import json
 import os
 import signal
@@ -18,9 +19,18 @@ def main(arguments=None) -> int:
     try:
         if getattr(options, "dask", None):
             _use_cluster(options.dask)
-        return options.command(options)
+        status = options.command(options)
+        sys.stdout.flush()
+        return status
     except parallel.ClusterError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        if error.filename or error.errno not in (errno.EPIPE, errno.ENOSPC):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
+        if error.errno == errno.ENOSPC:  # otherwise whoever read has seen enough
+            print("The output cannot be written: no space left on its disk.", file=sys.stderr)
         return 1
 
 
@@ -102,9 +112,9 @@ def _add_dask(parser):
         "--dask",
         metavar="ADDRESS",
         default=os.environ.get(parallel.ADDRESS),
-        help="decode and compute features on the Dask cluster whose scheduler is at ADDRESS, such "
-        "as tcp://192.168.0.5:8786; its workers need this environment and, under the same paths, "
-        "the music; start them with `dask worker ADDRESS --nworkers=-1 --nthreads 1`",
+        help="decode, compute features and train folds on the Dask cluster whose scheduler is at "
+        "ADDRESS, such as tcp://192.168.0.5:8786; its workers need this environment and, under the "
+        "same paths, the music; start them with `dask worker ADDRESS --nworkers=-1 --nthreads 1`",
     )
 
 
@@ -227,9 +237,6 @@ def _recognize(options):
     except recognition.ModelError as error:
         print(error, file=sys.stderr)
         return 2
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
@@ -254,12 +261,8 @@ def _similar(options):
             threads=recognition_batch.usable_cores(),
         )
         similarity.write(sys.stdout, answers, options.format)
-        sys.stdout.flush()
     except similarity.SimilarityError as error:
         print(error, file=sys.stderr)
-        return 1
-    except BrokenPipeError:  # whoever read has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except KeyboardInterrupt:
         print("\nStopped. What was heard so far is in the cache.", file=sys.stderr)

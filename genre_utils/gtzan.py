@@ -196,7 +196,9 @@ def _list_paths(folder, mirrors):
     own = files.data_folder() / "gtzan"
     paths = {}
     for name in mirrors:
-        beside = [path for depth in ("", "*/", "*/*/") for path in folder.glob(depth + name)]
+        beside = [
+            path for depth in ("", "*/", "*/*/") for path in sorted(folder.glob(depth + name))
+        ]
         there = [path for path in [*beside, own / name] if path.is_file()]
         if there:
             paths[name] = there[0]

@@ -5,8 +5,11 @@ its Dask backend waits for ever for a job whose workers died. Its process pool (
 """
 
 import contextlib
+import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections import deque
@@ -32,6 +35,14 @@ CODE = files.sha256(
     files.source_hash(*sorted(path.stem for path in Path(__file__).parent.glob("*.py"))),
     [version(name) for name in ("numpy", "scipy", "librosa", "soundfile")],
 )
+#: A program that makes the call of `in_own_process`.
+CALL = """
+import importlib, json, sys
+from genre_utils import parallel
+parent, module, name, job = json.loads(sys.argv[1])
+parallel._leave_with(parent)
+getattr(importlib.import_module(module), name)(*job)
+"""
 _one_at_a_time = threading.Lock()
 
 
@@ -108,6 +119,29 @@ def alone(function, job):
 
     with _one_at_a_time, threadpoolctl.threadpool_limits(1):
         return function(*job)
+
+
+def in_own_process(function, job: list) -> None:
+    """Call a function of a module in a Python process of its own, which ends with this one.
+
+    Parameters
+    ----------
+    function : callable
+        What it returns is lost: it leaves its result in a file.
+    job : list
+        Its arguments, as JSON holds them.
+
+    Raises
+    ------
+    RuntimeError
+        If it fails, with the end of what it said.
+    """
+    call = json.dumps([os.getpid(), function.__module__, function.__name__, job])
+    command = [sys.executable, "-c", CALL, call]
+    # in the folder of this package, which is then the one that is imported
+    done = subprocess.run(command, cwd=files.ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{job[0]}: {done.stderr.strip()[-2000:] or done.returncode}")
 
 
 @contextlib.contextmanager

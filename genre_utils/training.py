@@ -1,6 +1,7 @@
 """Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
 
 import contextlib
+import os
 import time
 from functools import cached_property
 from importlib.metadata import version
@@ -13,7 +14,7 @@ import tensorflow as tf
 from scipy.special import expit
 from tqdm import tqdm
 
-from genre_utils import batches, belief, cost, evaluation, files, models, splits, store
+from genre_utils import batches, belief, cost, evaluation, files, models, parallel, splits, store
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -26,7 +27,8 @@ def cross_validate(
     """Train and test a model on every fold of the study, and store what came out.
 
     A fold that was trained before with the same data, settings and code is read, not trained again,
-    so that a study that was stopped goes on where it was.
+    so that a study that was stopped goes on where it was. Where `parallel.ADDRESS` names a Dask
+    cluster, its workers train those that are left.
 
     Parameters
     ----------
@@ -47,8 +49,10 @@ def cross_validate(
     run : dict
         What ``runs/NAME.json`` holds.
     """
-    settings = hyperparameters or models.DEFAULTS[name]
-    predictions, run = out_of_fold(study, name, load(study), settings, epochs=epochs, seed=seed)
+    settings, data = hyperparameters or models.DEFAULTS[name], load(study)
+    if os.environ.get(parallel.ADDRESS):
+        _train_on_cluster(study, name, data, settings, epochs, seed)
+    predictions, run = out_of_fold(study, name, data, settings, epochs=epochs, seed=seed)
     files.write_table(study / "predictions" / f"{name}.parquet", predictions)
     files.write_json(study / "runs" / f"{name}.json", run)
     evaluation.log_look(study, run, predictions)
@@ -79,16 +83,49 @@ def out_of_fold(study: Path, name: str, data, settings, *, epochs: int, seed: in
         See `cross_validate`.
     """
     tables, runs = [], []
-    folds = sorted(data.folds["fold"].unique())
-    per_fold = settings if isinstance(settings, dict) else dict.fromkeys(folds, settings)
-    bar = tqdm(folds, desc=f"{label or name}, folds", unit="fold")
-    for fold in bar:
-        table, run = _stored_or_trained(study, name, data, fold, per_fold[fold], epochs, seed)
+    bar = tqdm(_per_fold(data, settings), desc=f"{label or name}, folds", unit="fold")
+    for fold, own in bar:
+        table, run = _stored_or_trained(study, name, data, fold, own, epochs, seed)
         tables.append(table)
         runs.append(run)
         bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
     predictions = pd.concat(tables, ignore_index=True)
     return predictions, _describe_run(name, settings, runs, data, epochs, seed)
+
+
+def _per_fold(data, settings):
+    """Each fold, and the settings that are for it."""
+    folds = sorted(int(fold) for fold in data.folds["fold"].unique())
+    return [(fold, settings[fold] if isinstance(settings, dict) else settings) for fold in folds]
+
+
+def _train_on_cluster(study, name, data, settings, epochs, seed):
+    """Have workers train the folds that are not done; they leave them where those done are."""
+    jobs = []
+    for fold, own in _per_fold(data, settings):
+        place = _place(study, data.hashes, name, own.as_json(), epochs, seed, fold, _versions())
+        if not place.exists():
+            job = [str(place), str(study), name, fold, own.as_json(), epochs, seed]
+            jobs.append((f"{name}, fold {fold}", job))
+    bar = {"desc": f"{name}, folds on the cluster", "unit": "fold", "folder": study}
+    for _ in parallel.over(_train_there, jobs, len(jobs), **bar):
+        pass
+
+
+def _train_there(_, job):
+    """On a worker: in a process of its own, for Keras draws seeds from what its threads share."""
+    parallel.in_own_process(_train_one, job)
+    if not Path(job[0]).exists():
+        raise parallel.ClusterError(
+            f"a Dask worker has trained {job[2]} with other versions than {_versions()}, or on "
+            "another study: start it in an environment like this one."
+        )
+
+
+def _train_one(_, study, name, fold, settings, epochs, seed):
+    """Train one fold of a study, unless it is done."""
+    settings = models.Hyperparameters.from_json(settings)
+    _stored_or_trained(Path(study), name, load(Path(study)), fold, settings, epochs, seed)
 
 
 ARRAYS = {"log_mel": "excerpts", "features": "features"}  # input of a model, attribute of `Data`

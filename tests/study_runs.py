@@ -9,7 +9,13 @@ import pandas as pd
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-SMALL = ["--set", "EPOCHS=2", "--set", "FOLDS=3", "--set", "MODELS=[rnn]", "--set", "EXAMPLES=2"]
+EPOCHS = 2
+SMALL = {"EPOCHS": EPOCHS, "FOLDS": 3, "MODELS": "[rnn]", "EXAMPLES": 2, "PIECES": 1}
+
+
+def chosen(settings):
+    """Write settings as arguments of the command line."""
+    return [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
 
 
 def command(*arguments, env):

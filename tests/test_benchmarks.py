@@ -19,6 +19,7 @@ import run
 import study
 
 import extraction
+import scaling
 from genre_utils import evaluation, features, files
 
 STORED = files.ROOT / "benchmarks" / "extraction.json"
@@ -202,6 +203,23 @@ def test_memory_of_an_extraction_is_compared_between_sizes():
 
 
 # ---------------------------------------------------------------------------- the peer
+
+
+def test_the_document_on_scaling_shows_what_was_measured():
+    stored = files.read_json(files.ROOT / "benchmarks" / "scaling.json")
+    document = (files.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    assert scaling.block(stored) in document
+    assert scaling.written_anew(document, stored) == document
+    assert list(stored["workers"]) == ["1", "2"]
+
+
+def test_what_grows_with_the_music_grows_in_proportion():
+    stored = files.read_json(files.ROOT / "benchmarks" / "scaling.json")
+    more = scaling.SIZES["10 million tracks"] / scaling.SIZES["fma_large"]
+    for less, much in scaling.extrapolated(stored).values():
+        assert much == pytest.approx(more * less)
+    array = scaling.extrapolated(stored)["array of all excerpts, GB"][0]
+    assert array == pytest.approx(106_574 * stored["bytes_a_clip"]["log_mel"] / 1e9)
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,8 @@ def place_fixture(tmp_path, monkeypatch):
     return tmp_path
 
 
-def write_notebook(place, *lines):
-    """Write a study of one notebook."""
+def write_notebook(place, *lines, name="01_only"):
+    """Write a notebook of a study."""
     parameters = "PROFILE = 'quick'\nSTUDY_DIR = 'quick'\nMODELS = ['svm']"
     cells = [nbformat.v4.new_code_cell(text) for text in (parameters, NOTEBOOK, "\n".join(lines))]
     cells[0].metadata["tags"] = ["parameters"]
@@ -46,7 +46,7 @@ def write_notebook(place, *lines):
         "name": "python3", "language": "python", "display_name": "Python",
     }  # fmt: skip
     (place / "notebooks").mkdir(exist_ok=True)
-    nbformat.write(notebook, place / "notebooks" / "01_only.ipynb")
+    nbformat.write(notebook, place / "notebooks" / f"{name}.ipynb")
 
 
 def run():
@@ -158,6 +158,22 @@ def test_after_a_fold_or_model_was_altered_all_notebooks_run_again(place, name, 
     study._mend(place)
     assert not path.exists() and not study._is_done(place, "01_only", "same")
     assert f"{path} is not as it was written: it is made again" in capsys.readouterr().out
+
+
+def test_a_changed_result_is_made_again_and_what_comes_after_it(place, capsys):
+    write_notebook(place, "pass", name="01_before")
+    write_notebook(place, "(folder / 'results.json').write_text('{}')", name="02_results")
+    write_notebook(place, "assert (folder / 'results.json').read_text() == '{}'", name="03_after")
+    run()
+    (place / "reports" / "study" / "results.json").write_text("altered")
+    capsys.readouterr()
+    run()
+    said = capsys.readouterr().out
+    assert re.findall(r"(\w+): (unchanged|done)", said) == [
+        ("01_before", "unchanged"), ("02_results", "done"), ("03_after", "done"),
+    ]  # fmt: skip
+    run()
+    assert capsys.readouterr().out.count("unchanged since the last run") == 3
 
 
 def test_a_damaged_record_means_that_a_notebook_is_not_done(place):

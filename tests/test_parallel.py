@@ -12,13 +12,16 @@ from pathlib import Path
 
 import distributed
 import numpy as np
+import pandas as pd
+import psutil
 import pytest
 import scipy.fft
 import scipy.linalg
 import threadpoolctl
 from conftest import keep_threads, write_sound
 
-from genre_utils import corpus, features, files, parallel, store
+from genre_utils import corpus, features, files, parallel, store, training
+from small_study import write_small_study
 from study_runs import command
 
 RECIPE = features.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
@@ -204,6 +207,55 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_store(music, address, tmp
     assert extracted(music, tmp_path / "dask", monkeypatch) == one
     killer.join(timeout=1)
     assert len(found) == 1 and found[0] < 24, "the worker was killed in the middle"
+
+
+LEARN = """
+import pathlib, sys
+from genre_utils import training
+
+training.cross_validate(pathlib.Path(sys.argv[1]), "rnn", epochs=2)
+"""
+
+
+def learn(study, **environment):
+    """Train the folds of a small study in a process of its own; predictions and histories."""
+    study.mkdir()
+    write_small_study(study, tracks=3)
+    environment = os.environ | {"PYTHONPATH": str(files.ROOT)} | environment
+    subprocess.run([sys.executable, "-c", LEARN, study], env=environment, check=True)
+    folds = files.read_json(study / "runs" / "rnn.json")["folds"]
+    predictions = pd.read_parquet(study / "predictions" / "rnn.parquet")
+    return predictions, [fold["history"] for fold in folds]
+
+
+def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluster, tmp_path):
+    pids, lost = list(cluster.run(os.getpid).values()), []
+
+    def kill_one_that_has_begun():
+        while not lost:
+            lost.extend([pid for pid in pids if psutil.Process(pid).children()][:1])
+            time.sleep(0.05)
+        os.kill(lost[0], signal.SIGKILL)
+        lost.extend((tmp_path / "there").glob("folds_done/rnn/*.parquet"))
+
+    threading.Thread(target=kill_one_that_has_begun, daemon=True).start()
+    predictions, histories = learn(tmp_path / "there")
+    assert len(lost) == 1, "a worker was killed, before any fold was done"
+    alone = dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
+    expected, here = learn(tmp_path / "here", **alone)
+    pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
+    assert histories == here
+
+
+def test_a_worker_that_trains_on_another_study_is_named(monkeypatch, tmp_path):
+    monkeypatch.setattr(parallel, "in_own_process", lambda *_: None)  # which leaves no fold
+    with pytest.raises(parallel.ClusterError, match="has trained rnn with other versions"):
+        training._train_there("", [str(tmp_path / "fold.parquet"), "study", "rnn"])
+
+
+def test_what_fails_in_a_process_of_its_own_is_told():
+    with pytest.raises(RuntimeError, match=r"(?s)nowhere\.json: .*No such file or directory"):
+        parallel.in_own_process(files.read_json, ["nowhere.json"])
 
 
 def test_a_cluster_checks_files_as_this_machine_does(cluster, music, monkeypatch):

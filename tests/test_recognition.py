@@ -3,7 +3,11 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import jsonschema
 import librosa
@@ -360,6 +364,20 @@ def test_sound_on_standard_input_needs_no_heavy_library(folder, places):
     assert b"genre_utils.features" in loaded and not heavy & loaded
     seconds = spent.children_user + spent.children_system
     assert seconds - before.children_user - before.children_system < 5  # on a busy machine
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_output_that_cannot_be_written_is_said_and_a_reader_who_leaves_is_not(tmp_path):
+    path = write_sound(tmp_path / "clip.wav", seconds=3.0)
+    arguments = [sys.executable, "-m", "genre_utils", "recognize", path]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(arguments, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1 and "no space left on its disk" in done.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    gone = subprocess.run(arguments, stdout=writer, stderr=subprocess.PIPE, text=True)
+    os.close(writer)
+    assert gone.returncode == 1 and "Traceback" not in done.stderr + gone.stderr
 
 
 def test_wrong_usage_is_told_apart_from_a_bad_file(folder, tmp_path, places):

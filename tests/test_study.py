@@ -77,15 +77,6 @@ def test_a_second_run_finds_nothing_to_do(quick, places):
     assert "Rendering" not in done.stdout
 
 
-def test_a_changed_result_is_made_again(quick, places):
-    before = (quick / "results.json").read_bytes()
-    (quick / "results.json").write_text("{}")
-    done = command("study", "--profile", "quick", env=places)
-    assert done.returncode == 0
-    assert done.stdout.count("unchanged since the last run") == 5
-    assert (quick / "results.json").read_bytes() == before
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_stands_up_in_a_browser(quick, page, name):
     check_page(page, quick / f"{name}.html", synthetic=True)
