@@ -22,7 +22,7 @@ SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBF
 LOUDNESS_TARGETS = {"none": None, "rms": -20.0, "ebu": -23.0}  # dB of full scale; LUFS
 LOUDEST = 1e4  # full scale; floating-point files may exceed 1, but not by 80 dB
 BLOCK = 1 << 18  # values decoded at a time, so that memory does not grow with the file
-ESTIMATE = 0.1  # seconds by which an MP3 that does not say its length may end early
+TOLERANCE = 0.1  # seconds by which a file may end before the length that it says
 
 # limits that no music meets: a small file can hold hours of silence, and a header can say anything
 MAX_SECONDS = 2 * 3600
@@ -99,7 +99,7 @@ def examine(
         size = _size(path)
         if size == 0:
             return Examination(0.0, "", "empty file (0 bytes)")
-        missing = _bytes_missing(path, size)
+        missing = bytes_missing(path)
         with opened(path) as sound:
             return _examine_sound(sound, min_seconds, missing, hear)
     except UndecodableError as error:
@@ -153,7 +153,7 @@ def _examine_sound(sound, min_seconds, missing, hear):
     seconds = frames / sound.samplerate
     if too_long:
         reason = f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
-    elif damage or missing or sound.frames - frames > ESTIMATE * sound.samplerate:
+    elif damage or missing or sound.frames - frames > TOLERANCE * sound.samplerate:
         reason = f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}"
         if missing:
             reason = f"truncated: {missing:,} bytes that its header announces are missing"
@@ -192,12 +192,22 @@ def _blocks(sound, frames=np.inf):
         yield block
 
 
-def _bytes_missing(path, size):
+def bytes_missing(path: str | Path) -> int:
     """Bytes that a header announces beyond the end of the file.
 
     libsndfile quietly plays what is there. RIFF, AIFF and AU files announce a size (streamed ones
     0 or about the largest number), an Ogg file that of each page.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    int
+        0 where nothing is missing, or where the format does not tell.
     """
+    size = os.path.getsize(path)
     with open(path, "rb") as handle:
         header = handle.read(12)
         magic = header[:4]
@@ -229,7 +239,9 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
     """Yield any file that libsndfile or ffmpeg decodes as an open ``soundfile.SoundFile``.
 
     What libsndfile refuses (M4A, WMA, WebM, ...), ffmpeg decodes into a temporary file: its first
-    sound stream, within limits of time and size, and without following any reference.
+    sound stream, within limits of time and size, and without following any reference. So it does
+    an MP3 that does not say its length, which libsndfile guesses from the first bit rate, and ends
+    there.
 
     Parameters
     ----------
@@ -254,7 +266,7 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
         refusal = error.error_string.strip(". ")
     else:
         with sound:
-            if sound.frames < UNKNOWN_FRAMES:
+            if sound.frames < UNKNOWN_FRAMES and says_its_length(path, sound.format):
                 yield sound
                 return
         refusal = "of unknown length"
@@ -263,6 +275,28 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
         _convert(path, decoded, refusal, clip_seconds)
         with soundfile.SoundFile(decoded) as sound:
             yield sound
+
+
+def says_its_length(path: str | Path, kind: str) -> bool:
+    """Whether libsndfile knows how long a file is, and does not guess.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        Its format, as libsndfile calls it. An MP3 has to name its length in its first frame, after
+        the tag; others always do.
+    """
+    if kind != "MP3":
+        return True
+    with open(path, "rb") as handle:
+        start = handle.read(10)
+        if start[:3] == b"ID3":  # its size is written seven bits to a byte
+            handle.seek(10 + sum(byte << 7 * i for i, byte in enumerate(start[:5:-1])))
+        else:
+            handle.seek(0)
+        frame = handle.read(2048)
+    return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
 
 def _convert(path, decoded, refusal, clip_seconds):

@@ -654,11 +654,15 @@ def ends_early(path: str | Path, heard: float) -> list[str]:
     """
     import soundfile
 
+    path = audio.on_disk(path)
     try:
-        about = soundfile.info(os.fsencode(audio.on_disk(path)))
+        about = soundfile.info(os.fsencode(path))
     except soundfile.LibsndfileError:
         return []
-    announced = 0 if about.frames >= audio.UNKNOWN_FRAMES else about.duration
+    if missing := audio.bytes_missing(path):
+        return [f"It ends after {heard:.1f} s: {missing:,} bytes that it announces are missing."]
+    known = about.frames < audio.UNKNOWN_FRAMES and audio.says_its_length(path, about.format)
+    announced = about.duration if known else 0
     if min(announced, audio.MAX_SECONDS) - heard < 2 * LEAST_SECONDS:
         return []
     return [f"It announces {announced:.1f} s and ends after {heard:.1f} s: the rest is missing."]

@@ -74,14 +74,22 @@ def test_an_au_file_of_unknown_size_and_an_ogg_with_a_tail_are_used(tmp_path):
     assert reason(path) == ""
 
 
-def test_an_mp3_that_only_estimates_its_length_is_used(tmp_path):
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_an_mp3_that_does_not_say_its_length_is_decoded_to_its_end(tmp_path, mode):
     path = tmp_path / "a.mp3"
-    y = sound(0, seconds=20, sr=44_100)
-    soundfile.write(path, y, 44_100, bitrate_mode="CONSTANT", compression_level=0.5)
+    y = np.concatenate([0.1 * sound(0, seconds=8, sr=44_100), sound(1, seconds=12, sr=44_100)])
+    soundfile.write(path, y, 44_100, bitrate_mode=mode, compression_level=0.5)
     content = path.read_bytes()
-    path.write_bytes(content[content.index(b"\xff\xfb", 10) :])  # without the frame that knows it
-    assert soundfile.info(path).frames > len(soundfile.read(path)[0])
-    assert reason(path) == ""
+    headless = content[content.index(b"\xff\xfb", 10) :]  # without the frame that knows it
+    for tag in (b"", b"ID3\4\0\0\0\0\2\1" + b"Info".ljust(257, b"\0")):
+        path.write_bytes(tag + headless)
+        guess = soundfile.info(path).duration
+        assert (guess == pytest.approx(20, abs=0.1)) == (mode == "CONSTANT")
+        heard = audio.examine(path, min_seconds=1.0)
+        assert heard.reason == "" and heard.duration_s == pytest.approx(20, abs=0.1)
+    path.write_bytes(content)
+    with audio.opened(path) as decoded:
+        assert decoded.format == "MP3"
 
 
 def test_a_streamed_wav_that_announces_the_largest_size_is_used(tmp_path):

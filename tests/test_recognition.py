@@ -188,12 +188,13 @@ def test_silence_and_what_is_no_sound_are_refused(recognise, tmp_path):
 
 
 @pytest.mark.parametrize("share", [0.4, 1.0])
-def test_a_recording_that_breaks_off_is_answered_with_a_warning(recognise, tmp_path, share):
-    path = tmp_path / "a.mp3"
+@pytest.mark.parametrize("name", ["a.mp3", "a.wav", "a.aiff", "a.au", "a.ogg"])
+def test_a_recording_that_breaks_off_is_answered_with_a_warning(recognise, tmp_path, name, share):
+    path = tmp_path / name
     soundfile.write(path, song(7, seconds=30.0), SR)
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     answer = recognise.run(path)
-    missing = [warning for warning in answer["warnings"] if "announces 30.0 s" in warning]
+    missing = [warning for warning in answer["warnings"] if "announces" in warning]
     assert len(missing) == (share < 1) and (answer["duration_s"] < 20) == (share < 1)
 
 
