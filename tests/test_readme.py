@@ -41,6 +41,21 @@ def test_the_four_at_the_top_are_ahead_of_the_cnn_and_not_of_one_another(results
             assert pair["separable"] == ("cnn" in (pair["a"], pair["b"]))
 
 
+def worth_of_the_search(results, name):
+    """What searched settings change, in points of accuracy, as the README says it."""
+    both = {name, f"{name}_tuned"}
+    (pair,) = [pair for pair in results["pairwise"] if {pair["a"], pair["b"]} == both]
+    sign = 100 if pair["b"] == name else -100
+    low, high = sorted(sign * limit for limit in pair["ci95"])
+    return f"`{name}` {sign * pair['difference']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+
+
+def test_what_searched_settings_are_worth_is_that_of_the_reference_run(results):
+    said = " ".join(README.split())
+    for name in ("cnn", "rnn", "hybrid"):
+        assert worth_of_the_search(results, name) in said
+
+
 def test_the_verdicts_on_the_paper_are_those_of_the_reference_run(results):
     said, audit = " ".join(README.split()), results["audit"]
     assert claims.counted(audit) in said
