@@ -30,7 +30,8 @@ def main(arguments=None) -> int:
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for Python's last flush
         if error.errno == errno.ENOSPC:  # otherwise whoever read has seen enough
-            print("The output cannot be written: no space left on its disk.", file=sys.stderr)
+            why = "no space is left on the disk of the output, or of the cache"
+            print(f"Nothing more can be written: {why}.", file=sys.stderr)
         return 1
 
 
