@@ -360,16 +360,18 @@ def table(models: dict) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        model, trained on, kB, accuracy, low, high (95 % over artists), unsure below (confidence),
-        accuracy when sure, false alarms (share of its own tracks called unlike them).
+        model, trained on, kB, accuracy, 95 % interval (over artists), unsure below (confidence),
+        when sure (accuracy), false alarms (share of its own tracks called unlike them).
     """
     rows = []
     for name, one in models.items():
         about, size = one.classifier.about, one.classifier.path.stat().st_size
         low, high = about["accuracy"]["ci95"]
         row = {"model": name, "trained on": about["corpus"]["name"], "kB": size / 1000}
-        row |= {"accuracy": about["accuracy"]["value"], "low": low, "high": high}
-        row |= {"unsure below": about["abstain"]["below"]}
-        row |= {"accuracy when sure": about["abstain"]["accuracy"]}
+        row |= {"accuracy": about["accuracy"]["value"], "95 % interval": f"{low:.2f} to {high:.2f}"}
+        row |= {
+            "unsure below": about["abstain"]["below"],
+            "when sure": about["abstain"]["accuracy"],
+        }
         rows.append(row | {"false alarms": about["unlike"]["false_alarms"]})
     return pd.DataFrame(rows)

@@ -776,6 +776,27 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
     return figure
 
 
+def searched(tuned: dict, names) -> pd.DataFrame:
+    """Settings that were chosen for each fold, to be read.
+
+    Parameters
+    ----------
+    tuned : dict of int to models.Hyperparameters
+        By fold, see `tuning.settings`.
+    names : iterable of str
+        The settings that were searched.
+
+    Returns
+    -------
+    pd.DataFrame
+        Text, a row per fold and a column per setting.
+    """
+    table = pd.DataFrame([one.as_json() for one in tuned.values()], index=[*tuned])[[*names]]
+    table["augmentation"] = table["augmentation"].map(lambda several: ", ".join(several) or "none")
+    table = table.map(lambda value: f"{value:.2g}" if isinstance(value, float) else str(value))
+    return table.rename(columns=lambda name: name.replace("_", " ")).rename_axis("fold")
+
+
 #: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
 UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
 

@@ -117,3 +117,13 @@ def test_a_confusion_matrix_shows_the_counts_and_the_share_of_the_row():
     axis = next(axis for axis in figure.axes if axis.get_visible())
     assert [text.get_text() for text in axis.texts] == ["3", "1", "0", "4"]
     np.testing.assert_allclose(axis.collections[0].get_array().ravel(), [0.75, 0.25, 0, 1])
+
+
+def test_settings_of_folds_are_shown_to_be_read():
+    from genre_utils import models
+
+    few = models.Hyperparameters(l2=3.7e-5, augmentation=("masks", "mixup"), tuned_on="x")
+    shown = plots.searched({0: few, 3: models.PAPER["cnn"]}, ["l2", "batch_size", "augmentation"])
+    assert [*shown.columns] == ["l2", "batch size", "augmentation"]
+    assert [*shown.loc[0]] == ["3.7e-05", str(few.batch_size), "masks, mixup"]
+    assert shown.loc[3, "augmentation"] == "none"
