@@ -28,10 +28,10 @@ RULES = {
     "pair": "That one model is ahead of another is *reproduced* if they differ in this direction, "
     "and *not reproduced* if they differ in the other, by the sign-flip test over artists (p < "
     "0.05 after Holm's correction: for the paper's three pairs, or for the two about features).",
-    "highest": "That something is the highest or lowest of several is *reproduced* if its distance "
-    "from the nearest of the others has a 95 % interval above zero, *not reproduced* if that "
-    "interval is below zero. The interval is by bootstrap over artists, who are drawn alike for "
-    "all that is compared; the share of draws in which the claim holds is given.",
+    "highest": "That something is the highest or lowest of several is *reproduced* if it is ahead "
+    "of each of the others, and *not reproduced* if it is behind one of them, by Student's t-test "
+    "of the difference over artists (p < 0.05, for the latter after Holm's correction for the "
+    "others). Its distance from the nearest of them is given with its own 95 % interval.",
     "change": "That a change helps is judged like a pair, with Holm's correction for all changes "
     "that were measured together. Each trains the same network anew.",
     "time": "That one network trains faster than another is judged by its seconds per fold, wall "
@@ -46,7 +46,7 @@ class _Evidence:
 
     results: dict
     study: Path
-    drawn: dict  # metrics of the paper's models in each bootstrap draw
+    counts: dict  # confusion matrices of the groups, for each of the paper's models
     runs: dict
     stored: dict  # variants of `ablation` and their predictions
     effects: pd.DataFrame  # differences of variants from their baselines
@@ -62,11 +62,10 @@ def _evidence(results, study):
         for variants in (ablation.claims, lambda has_audio: others)  # Holm within each
     ]
     effects = pd.concat([table for table in tables if len(table)] or [pd.DataFrame({"label": []})])
-    counts = paper.confusions(study, [name for name in named if name in MODELS])
     return _Evidence(
         results,
         study,
-        {name: _drawn(count) for name, count in counts.items()},
+        paper.confusions(study, [name for name in named if name in MODELS]),
         {name: files.read_json(study / "runs" / f"{name}.json") for name in named},
         stored,
         effects.set_index("label"),
@@ -110,15 +109,14 @@ def audit(results: dict, study: Path) -> dict:
         claims : list of dict
             topic, claim, rule (a key of `RULES`), verdict (reproduced, not reproduced, not
             separable, not measured, or None), found (what was found, in words), value and ci95
-            (its 95 % interval), share (of bootstrap draws in which the claim holds), needs (what
-            would measure it). What does not apply is None.
+            (its 95 % interval), needs (what would measure it). What does not apply is None.
         arithmetic : dict
             How many statements about the paper's own table were checked, and how many cannot hold:
             see `paper.audit`. This needs no music.
     """
     why = why_no_evidence(results)
     seen = None if why else _evidence(results, study)
-    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "share", "needs"))
+    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "needs"))
     claims = [
         {"topic": topic, "claim": claim, "rule": rule} | blank | (judge(seen) if seen else {})
         for topic, claim, rule, judge in _claims()
@@ -189,18 +187,6 @@ def _claims():
     for pair, what in zip(pairs, ("learned", "handcrafted"), strict=True):
         claim = f"Handcrafted features beside learned ones are ahead of {what} ones alone."
         yield "Features", claim, "pair", partial(_ahead, pair=pair, family=pairs)
-
-
-def _drawn(counts):
-    """All metrics in each bootstrap draw of artists, who are drawn alike for every model.
-
-    Parameters
-    ----------
-    counts : ndarray, shape (groups, genres, genres)
-        Confusion matrices of the groups.
-    """
-    weights = significance.bootstrap_weights(len(counts))
-    return evaluation.metrics_from_confusion(np.tensordot(weights, counts, axes=1), absent=np.nan)
 
 
 def _missing(seen, *names):
@@ -282,32 +268,52 @@ def _ahead(seen, *, pair, family):
     }
 
 
-def _compared(values, drawn, claimed, digits, *, sign=1):
+def _compared(ratios, claimed, what, *, sign=1):
     """Judge that `claimed` has the highest (sign 1) or lowest (-1) of some values.
 
     Parameters
     ----------
-    values : Series
-        By name.
-    drawn : ndarray, shape (replicates, names)
+    ratios : dict of str to tuple
+        Each value, by name, as `significance.combined_ratios` takes it.
     claimed : str
-    digits : str
+    what : str
         What the values are, for the text.
     sign : int
     """
-    at, others = values.index.get_loc(claimed), values.index != claimed
-    rival = (sign * values[others]).idxmax()
-    gap = sign * drawn[:, at] - (sign * drawn[:, others]).max(axis=1)
-    value, (low, high) = sign * (values[claimed] - values[rival]), significance.interval(gap)
-    share = (gap > 0).sum() / max(1, np.isfinite(gap).sum())
+    values = {name: significance.combined_ratios(*one).value for name, one in ratios.items()}
+    others = [name for name in ratios if name != claimed]
+    ahead = {name: _difference(ratios[claimed], ratios[name], sign) for name in others}
+    nearest = min(others, key=lambda name: ahead[name].value)
+    value, (low, high) = ahead[nearest].value, significance.change_interval(ahead[nearest])
+    p = np.array([significance.change_test(one) for one in ahead.values()])
+    above = np.array([one.value for one in ahead.values()]) > 0
+    verdict = UNCLEAR
+    if (above & (p < significance.LEVEL)).all():
+        verdict = REPRODUCED
+    elif (~above & (significance.holm(p) < significance.LEVEL)).any():
+        verdict = NOT_REPRODUCED
     return {
         "value": value,
         "ci95": [low, high],
-        "share": share,
-        "found": f"{digits}: {claimed} {values[claimed]:.2f}, nearest other {rival} "
-        f"{values[rival]:.2f}; distance {_signed(value, low, high)}, holds in {share:.0%} of draws",
-        "verdict": _of(low, high),
+        "found": f"{what}: {claimed} {values[claimed]:.2f}, nearest other {nearest} "
+        f"{values[nearest]:.2f}; distance {_signed(value, low, high)}",
+        "verdict": verdict,
     }
+
+
+def _difference(one, other, sign):
+    """Estimate of one value less another, or the reverse, over the same artists."""
+    parts, wholes, weights = (
+        np.concatenate(pair, axis=-1) for pair in zip(one, other, strict=True)
+    )
+    weights = weights * np.repeat([sign, -sign], [len(one[2]), len(other[2])])
+    return significance.combined_ratios(parts, wholes, weights)
+
+
+def _recall_of(counts, place):
+    """Recall of one genre as `significance.combined_ratios` takes it."""
+    hits, true, _ = evaluation.metric_ratios(counts)["recall"]
+    return hits[:, [place]], true[:, [place]], np.ones(1)
 
 
 def _best_genre(seen, *, name, genre):
@@ -317,19 +323,16 @@ def _best_genre(seen, *, name, genre):
         missing = f"a corpus with {', '.join(GENRES)}"
     if missing:
         return _unmeasured(missing)
-    per_genre = list(seen.results["models"][name]["per_genre"].values())  # in the same order
-    places = [genres.index(one) for one in GENRES]
-    values = pd.Series([per_genre[place]["recall"] for place in places], index=GENRES)
-    return _compared(values, seen.drawn[name]["genre_recall"][:, places], genre, "recall")
+    ratios = {one: _recall_of(seen.counts[name], genres.index(one)) for one in GENRES}
+    return _compared(ratios, genre, "recall")
 
 
 def _extreme(seen, *, name, key, sign):
     missing = _missing(seen, *MODELS)
     if missing:
         return _unmeasured(missing)
-    values = pd.Series({one: seen.results["models"][one][key] for one in MODELS})
-    drawn = np.stack([seen.drawn[one][key] for one in MODELS], axis=1)
-    return _compared(values, drawn, name, METRICS[key], sign=sign)
+    ratios = {one: evaluation.metric_ratios(seen.counts[one])[key] for one in MODELS}
+    return _compared(ratios, name, METRICS[key], sign=sign)
 
 
 def _faster(seen, *, pair):
@@ -385,21 +388,17 @@ def _best_rate(seen, *, genre):
     if genre and genre not in genres:
         return _unmeasured(f"a corpus with {genre}")
     groups = evaluation.groups_of(pd.read_parquet(seen.study / "folds.parquet"))
-    values, drawn = {}, []
+    ratios = {}
     for label, predictions in rates.items():
         tracks = evaluation.track_probabilities(predictions)
         counts = evaluation.group_confusions(tracks, groups, seen.results["corpus"]["genres"])
-        pick = partial(_accuracy_of, place=genres.index(genre) if genre else None)
         name = label.removeprefix("rnn_") if label != "rnn" else "0.005"
-        values[name] = pick(evaluation.metrics_from_confusion(counts.sum(axis=0)))
-        drawn.append(pick(_drawn(counts)))
-    what = f"recall of {genre}" if genre else "accuracy"
-    return _compared(pd.Series(values), np.stack(drawn, axis=1), "0.005", what)
-
-
-def _accuracy_of(metrics, place):
-    """Accuracy, or the recall of the genre at a place."""
-    return metrics["accuracy"] if place is None else metrics["genre_recall"][..., place]
+        ratios[name] = (
+            _recall_of(counts, genres.index(genre))
+            if genre
+            else evaluation.metric_ratios(counts)["accuracy"]
+        )
+    return _compared(ratios, "0.005", f"recall of {genre}" if genre else "accuracy")
 
 
 def table(found: dict) -> pd.DataFrame:

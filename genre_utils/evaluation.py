@@ -248,12 +248,41 @@ def metrics_from_confusion(confusion: np.ndarray, absent: float = 0.0) -> dict[s
     }
 
 
+def metric_ratios(confusions: np.ndarray) -> dict[str, tuple]:
+    """Accuracy and macro metrics as `significance.combined_ratios` takes them.
+
+    Every one is a ratio of counts, or the mean of such ratios over the genres (F1 is 2 hits /
+    (true + predicted)).
+
+    Parameters
+    ----------
+    confusions : np.ndarray, shape (..., groups, genres, genres)
+
+    Returns
+    -------
+    dict of str to tuple
+        accuracy, precision, recall, f1: numerators and denominators, (..., groups, ratios), and
+        weights, (ratios,).
+    """
+    confusions = np.asarray(confusions, dtype=float)
+    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
+    true, guessed = confusions.sum(axis=-1), confusions.sum(axis=-2)
+    even = np.full(hits.shape[-1], 1 / hits.shape[-1])
+    total = true.sum(axis=-1, keepdims=True)
+    return {
+        "accuracy": (hits.sum(axis=-1, keepdims=True), total, np.ones(1)),
+        "precision": (hits, guessed, even),
+        "recall": (hits, true, even),
+        "f1": (2 * hits, true + guessed, even),
+    }
+
+
 def metric_intervals(confusions: np.ndarray) -> dict[str, np.ndarray]:
     """95 % interval of each metric, from the confusion matrices of the groups.
 
-    Every metric is a ratio of counts, or the mean of such ratios over the genres (F1 is 2 hits /
-    (true + predicted)): `significance.combined_ratios` gives its error, and
-    `significance.share_interval` its limits, which are wide where a genre has few artists.
+    From `metric_ratios`, and such ratios of each genre, `significance.combined_ratios` makes the
+    error and `significance.share_interval` the limits, which are wide where a genre has few
+    artists.
 
     Parameters
     ----------
@@ -264,25 +293,19 @@ def metric_intervals(confusions: np.ndarray) -> dict[str, np.ndarray]:
     dict
         Keys as `metrics_from_confusion`, without support; low and high on the first axis.
     """
-    confusions = np.asarray(confusions, dtype=float)
-    hits = np.diagonal(confusions, axis1=-2, axis2=-1)
-    true, guessed = confusions.sum(axis=-1), confusions.sum(axis=-2)
+    whole = metric_ratios(confusions)
+    hits, true, _ = whole["recall"]
+    _, guessed, _ = whole["precision"]
     total = true.sum(axis=-1, keepdims=True)
-    ratios = {"precision": (hits, guessed), "recall": (hits, true)}
-    ratios["f1"] = 2 * hits, true + guessed
-    of_genre = ratios | {"accuracy": (total - true - guessed + 2 * hits, total + 0 * true)}
+    of_genre = {name: both for name, (*both, _) in whole.items() if name != "accuracy"}
+    of_genre["accuracy"] = total - true - guessed + 2 * hits, total + 0 * true
 
     def limits(parts, wholes, weights=(1.0,)):
         return significance.share_interval(significance.combined_ratios(parts, wholes, weights))
 
-    even = np.full(hits.shape[-1], 1 / hits.shape[-1])
-    return {
-        "accuracy": limits(hits.sum(axis=-1, keepdims=True), total),
-        **{name: limits(*both, even) for name, both in ratios.items()},
-        **{
-            f"genre_{name}": limits(*(np.swapaxes(x, -1, -2)[..., np.newaxis] for x in both))
-            for name, both in of_genre.items()
-        },
+    return {name: limits(*ratios) for name, ratios in whole.items()} | {
+        f"genre_{name}": limits(*(np.swapaxes(x, -1, -2)[..., np.newaxis] for x in both))
+        for name, both in of_genre.items()
     }
 
 

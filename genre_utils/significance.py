@@ -122,6 +122,14 @@ def change_interval(estimate: Estimate) -> np.ndarray:
     return np.clip([limits[0] - error, limits[1] + error], -1, 1)
 
 
+def change_test(estimate: Estimate) -> float:
+    """Two-sided p of a difference of two shares: below 0.05 where `change_interval` excludes 0."""
+    size = min(abs(estimate.value), 1)
+    if estimate.error > NOTHING:
+        return float(2 * stats.t.sf(size / estimate.error, estimate.freedom))
+    return float(min(1, 2 * (1 - size) ** max(estimate.groups, 1)))
+
+
 def accuracy_interval(correct, groups) -> np.ndarray:
     """95 % interval of the share of right answers, (rows,) bool: see `share_interval`."""
     sums = group_sums(np.column_stack([correct, np.ones(len(correct))]), groups)
