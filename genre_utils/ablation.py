@@ -497,8 +497,8 @@ def balance_in_words(table: pd.DataFrame) -> str:
     for row in table[table["rare"] & (table["title"] != "as they come")].itertuples():
         sure = row.difference_low > 0 or row.difference_high < 0
         parts.append(
-            f"{row.title} changes the F1 of {row.genre} by {100 * row.difference:+.0f} points "
-            f"({100 * row.difference_low:+.0f} to {100 * row.difference_high:+.0f}), which "
-            f"{'excludes' if sure else 'includes'} no change"
+            f"with {row.title} the F1 of {row.genre} changes by {100 * row.difference:+.0f} points "
+            f"({100 * row.difference_low:+.0f} to {100 * row.difference_high:+.0f}): its interval, "
+            f"not corrected for several tests, {'excludes' if sure else 'includes'} zero"
         )
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."

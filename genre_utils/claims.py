@@ -455,10 +455,13 @@ def answer_in_words(results: dict) -> list[str]:
     alike = [
         pair["b"] if pair["a"] == best else pair["a"]
         for pair in pairs
-        if best in (pair["a"], pair["b"]) and not pair["separable"]
+        if best in (pair["a"], pair["b"]) and pair["difference"] and not pair["separable"]
     ]
     heard = "has never heard" if corpus["group_by"] == "artist" else "may have heard"
+    level = [name for name in models if models[name]["accuracy"] == models[best]["accuracy"]]
     first = f"The best of {len(models)} models, {best}," if len(models) > 1 else best
+    if level[1:]:
+        first += f" and level with it {' and '.join(level[1:])},"
     first += (
         f" names the genre of {_percent(models[best]['accuracy'])} of whole tracks by artists that "
         f"it {heard} (95\N{NO-BREAK SPACE}% interval {_percent(low)} to {_percent(high)}; "

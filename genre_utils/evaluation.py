@@ -423,6 +423,32 @@ def environment() -> dict:
     }
 
 
+def accuracy_by_split(study: Path) -> pd.DataFrame:
+    """Accuracy of whole tracks in each part of the corpus's own split, which the folds do not heed.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per model, the most accurate first, a column per part: text with a 95 % interval over
+        artists. Empty where the corpus has no split.
+    """
+    split = pd.read_parquet(study / "tracks.parquet").set_index("track_id")["split"]
+    groups = groups_of(pd.read_parquet(study / "folds.parquet"))
+    rows = {}
+    for name in finished_models(study) if split.astype(bool).any() else ():
+        table = track_probabilities(pd.read_parquet(study / "predictions" / f"{name}.parquet"))
+        table = table.assign(right=table["y_true"] == table["y_pred"])
+        rows[name] = {"all": table["right"].mean()}
+        for part, own in table.groupby(table["track_id"].map(split)):
+            low, high = significance.accuracy_interval(own["right"], own["track_id"].map(groups))
+            text = f"{own['right'].mean():.2f} [{low:.2f}, {high:.2f}]"
+            rows[name][f"{part}, {len(own)} tracks"] = text
+    if not rows:
+        return pd.DataFrame()
+    shown = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
+    return shown.sort_values("all", ascending=False, kind="stable").drop(columns="all")
+
+
 def results(study: Path, profile: str) -> dict:
     """All numbers of a study folder, for the models that have predictions and a run record.
 

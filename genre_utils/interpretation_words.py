@@ -171,7 +171,9 @@ def importance(table: pd.DataFrame) -> str:
         needed = rows[(rows["low"] > 0) & (rows["family"] != "spectrogram")]
         needed = needed.sort_values("drop", ascending=False)
         named = [f"{row.family.replace('_', ' ')} ({row.drop:.2f})" for row in needed.itertuples()]
-        what = f"loses most by {_listed(named)}" if named else "loses nothing reliably by any"
+        what = "loses nothing reliably, whichever family is permuted"
+        if named:
+            what = f"loses most when a family is permuted that tells it much: {_listed(named)}"
         told.append(f"`{model}` ({rows['accuracy'].iloc[0]:.2f} with everything) {what}.")
         for seen in rows[rows["family"] == "spectrogram"].itertuples():
             limits = f"[{seen.low:+.2f} to {seen.high:+.2f}]"
@@ -296,8 +298,10 @@ def unanimous(answers: genre_relations.Answers, found: pd.DataFrame, faults: dic
     if faults is not None:
         named = [one for one in found["track_id"] if one in faults]
         text += " Of GTZAN's published faults, this project knows those of the sound (repeated or "
-        text += f"distorted), but not the disputed labels; they name {len(named)} of these tracks"
-        text += f": {', '.join(named)}." if named else "."
+        text += (
+            "distorted), but not the disputed labels. Of these tracks, the known faults include "
+        )
+        text += f"{', '.join(named) or 'none'}."
     return text
 
 

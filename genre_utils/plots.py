@@ -776,6 +776,10 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
     return figure
 
 
+#: How columns of `evaluation.track_probabilities` are called where they are shown.
+TRACK_COLUMNS = {"track_id": "track", "y_true": "its genre", "y_pred": "answer"}
+
+
 def searched(tuned: dict, names) -> pd.DataFrame:
     """Settings that were chosen for each fold, to be read.
 

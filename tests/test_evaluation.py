@@ -407,6 +407,22 @@ def test_results_hold_the_contract_and_are_the_same_bytes_again(study):
     assert [row["a"] for row in found["power"]] == [] if pair["separable"] else ["cnn"]
 
 
+def test_accuracy_is_told_apart_for_each_part_of_the_corpus_s_own_split(tmp_path):
+    study = make_study(tmp_path)
+    tracks = pd.read_parquet(study / "tracks.parquet").assign(split="")
+    tracks.to_parquet(study / "tracks.parquet")
+    assert evaluation.accuracy_by_split(study).empty
+    tracks["split"] = np.where(np.arange(len(tracks)) % 3 == 0, "valid", "train")
+    tracks.to_parquet(study / "tracks.parquet")
+    shown = evaluation.accuracy_by_split(study)
+    assert set(shown.index) == {"cnn", "svm"} and len(shown.columns) == 2
+    table = evaluation.track_probabilities(pd.read_parquet(study / "predictions" / "svm.parquet"))
+    own = tracks.loc[tracks["split"] == "valid", "track_id"]
+    table = table[table["track_id"].isin(own)]
+    share = sk.accuracy_score(table["y_true"], table["y_pred"])
+    assert shown.loc["svm", f"valid, {len(own)} tracks"].startswith(f"{share:.2f} [")
+
+
 def with_temperatures(study, temperatures):
     path = study / "runs" / "cnn.json"
     folds = [{"fold": k, "temperature": value} for k, value in enumerate(temperatures)]
