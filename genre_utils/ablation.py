@@ -20,6 +20,7 @@ from genre_utils import (
     features,
     files,
     grids,
+    paper,
     parallel,
     significance,
     splits,
@@ -393,11 +394,13 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """`compare` as a table to be read, differences in points."""
     points = 100 * table[["difference", "low", "high"]]
-    readable = table[["question", "title", "baseline", "accuracy", "p_holm", "verdict"]].assign(
-        points=[f"{d:+.0f} [{low:+.0f}, {high:+.0f}]" for d, low, high in points.to_numpy()]
+    readable = table.assign(
+        points=[f"{d:+.0f} [{low:+.0f}, {high:+.0f}]" for d, low, high in points.to_numpy()],
+        p_holm=table["p_holm"].map(paper.p_text),
     )
+    columns = ["title", "baseline", "accuracy", "points", "p_holm", "verdict"]
     names = {"title": "change", "p_holm": "p (Holm)", "points": "points [95 %]"}
-    return readable.rename(columns=names)
+    return readable[columns].rename(columns=names)
 
 
 def recall_by_rate(study: Path, genre: str) -> pd.DataFrame:

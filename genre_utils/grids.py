@@ -187,7 +187,7 @@ def judged(table: pd.DataFrame) -> pd.DataFrame:
 def points(row) -> str:
     """Write a difference in points with its interval: ``-12 points (-18 to -7)``."""
     change, low, high = (round(100 * row[name]) for name in ("difference", "low", "high"))
-    return f"{change} points ({low} to {high})"
+    return f"{change} {'point' if abs(change) == 1 else 'points'} ({low} to {high})"
 
 
 def one_look(study: Path) -> str:
