@@ -389,8 +389,8 @@ def in_words(pairs: list[dict]) -> str:
         unclear = [f"`{pair['b']}`" for pair in others if not pair["separable"]]
         level = [f"`{pair['b']}`" for pair in others if pair["difference"] == 0]
         text = f"`{others[0]['a']}`, which has the highest accuracy"
-        text += f" (as {' and '.join(level)} have), differs from " if level else ", differs from "
-        text += f"{len(others) - len(unclear)} of the {len(others)} others"
+        text += f" (level with {' and '.join(level)})" if level else ""
+        text += f", differs from {len(others) - len(unclear)} of the {len(others)} others"
         parts.append(text + (f", but not from {', '.join(unclear)}." if unclear else "."))
     return " ".join(parts)
 
