@@ -176,6 +176,14 @@ def difference(one, other, groups) -> dict[str, float]:
     return {"difference": change, "low": low, "high": high, "p_value": p_value}
 
 
+def between(one: pd.DataFrame, other: pd.DataFrame, folds: pd.DataFrame) -> dict[str, float]:
+    """`difference` in the accuracy of whole tracks, from predictions for the same tracks."""
+    tables = [evaluation.track_probabilities(table).set_index("track_id") for table in (one, other)]
+    right = [table["y_true"] == table["y_pred"] for table in tables]
+    groups = right[0].index.map(evaluation.groups_of(folds))
+    return difference(right[0], right[1].loc[right[0].index], groups)
+
+
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Differences with p_holm (Holm over all rows) and ``separable``, p_holm < 0.05."""
     if table.empty:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from genre_utils import files, grids, significance
 from small_study import small_study_fixture  # noqa: F401
+from study_runs import ROOT
 
 ANSWERS = pd.DataFrame({"track_id": ["rock/00-0", "jazz/00-0"], "y_pred": ["rock", "rock"]})
 
@@ -96,3 +97,17 @@ def test_differences_are_corrected_together():
     table = grids.judged(pd.DataFrame({"p_value": [0.01, 0.04, 0.9]}))
     assert list(table["p_holm"]) == pytest.approx([0.03, 0.08, 0.9])
     assert list(table["separable"]) == [True, False, False]
+
+
+def test_two_tables_of_predictions_differ_by_what_the_comparison_of_models_says():
+    study = ROOT / "reports" / "gtzan-mel"
+    one, other = (
+        pd.read_parquet(study / "predictions" / f"{name}.parquet") for name in ("cnn_tuned", "cnn")
+    )
+    shuffled = other.sample(frac=1.0, random_state=0)
+    found = grids.between(one, shuffled, pd.read_parquet(study / "folds.parquet"))
+    pairs = files.read_json(study / "results.json")["pairwise"]
+    (pair,) = [pair for pair in pairs if (pair["a"], pair["b"]) == ("cnn", "cnn_tuned")]
+    assert found["difference"] == pytest.approx(-pair["difference"])
+    assert [found["low"], found["high"]] == pytest.approx([-pair["ci95"][1], -pair["ci95"][0]])
+    assert found["p_value"] == pytest.approx(pair["p_value"])
