@@ -423,9 +423,9 @@ def _render(study, name, key):
     from genre_utils import report
 
     template = sorted(p for p in (Path(__file__).parent / "report_template").iterdir())
-    key = files.sha256(
-        key, files.source_hash("report"), *[p.read_bytes() for p in template if p.is_file()]
-    )
+    executed = sorted((study / "notebooks").glob("*.ipynb"))  # they may have run again as they are
+    shown = [p.read_bytes() for p in (*template, *executed) if p.is_file()]
+    key = files.sha256(key, files.source_hash("report"), *shown)
     if _is_done(study, "reports", key):
         return study / "index.html"
     print("Rendering the reports ...", flush=True)

@@ -18,7 +18,7 @@ import numpy as np
 import psutil
 import pytest
 
-from genre_utils import corpus, files, fingerprint, study, synthetic
+from genre_utils import corpus, files, fingerprint, report, study, synthetic
 
 NOTEBOOK = """
 import os, pathlib, subprocess, sys, time
@@ -174,6 +174,23 @@ def test_a_changed_result_is_made_again_and_what_comes_after_it(place, capsys):
     ]  # fmt: skip
     run()
     assert capsys.readouterr().out.count("unchanged since the last run") == 3
+
+
+def test_pages_are_rendered_again_after_a_notebook_that_ran_again_as_it_was(tmp_path, monkeypatch):
+    rendered = []
+
+    def render(folder, profile):
+        rendered.append(profile)
+        (folder / "index.html").write_text("page")
+        return folder / "index.html"
+
+    monkeypatch.setattr(report, "render_study", render)
+    executed = tmp_path / "notebooks" / "06_comparison.ipynb"
+    executed.parent.mkdir()
+    for text, times in (("first", 1), ("first", 1), ("again, with what was measured since", 2)):
+        executed.write_text(text)
+        study._render(tmp_path, "quick", "the same key")
+        assert len(rendered) == times
 
 
 def test_a_damaged_record_means_that_a_notebook_is_not_done(place):
