@@ -16,7 +16,7 @@ from study_runs import places_fixture  # noqa: F401
 settings.register_profile("study", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("study")
 
-LONGEST = ["test_study.py", "test_own_music.py", "test_real_music.py"]  # minutes; others: seconds
+LONGEST = ["test_study.py", "test_own_music.py"]  # minutes; others: seconds
 
 
 def pytest_collection_modifyitems(items):

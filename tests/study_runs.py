@@ -10,7 +10,10 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 EPOCHS = 2
-SMALL = {"EPOCHS": EPOCHS, "FOLDS": 3, "MODELS": "[rnn]", "EXAMPLES": 2, "PIECES": 1}
+SMALL = {
+    "CLIP_SECONDS": 12, "EXCERPT_SECONDS": 3, "AUGMENTED_COPIES": 0, "ABLATION": "false",
+    "EPOCHS": EPOCHS, "FOLDS": 2, "MODELS": "[rnn]", "EXAMPLES": 2, "PIECES": 1,
+}  # fmt: skip
 
 
 def chosen(settings):

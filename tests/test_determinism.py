@@ -25,7 +25,7 @@ recipe = features.Recipe(clip_seconds=3.0, excerpt_seconds=1.0)
 (base / "store").mkdir()
 store.extract(tracks, base / "music", base / "store", recipe, copies=1, seed=0, n_jobs=1)
 (base / "study").mkdir()
-training.cross_validate(write_small_study(base / "study"), "rnn", epochs=1)
+training.cross_validate(write_small_study(base / "study"), "mlp", epochs=1)
 """
 
 

@@ -213,7 +213,7 @@ LEARN = """
 import pathlib, sys
 from genre_utils import training
 
-training.cross_validate(pathlib.Path(sys.argv[1]), "rnn", epochs=2)
+training.cross_validate(pathlib.Path(sys.argv[1]), "mlp", epochs=2)
 """
 
 
@@ -223,8 +223,8 @@ def learn(study, **environment):
     write_small_study(study, tracks=3)
     environment = os.environ | {"PYTHONPATH": str(files.ROOT)} | environment
     subprocess.run([sys.executable, "-c", LEARN, study], env=environment, check=True)
-    folds = files.read_json(study / "runs" / "rnn.json")["folds"]
-    predictions = pd.read_parquet(study / "predictions" / "rnn.parquet")
+    folds = files.read_json(study / "runs" / "mlp.json")["folds"]
+    predictions = pd.read_parquet(study / "predictions" / "mlp.parquet")
     return predictions, [fold["history"] for fold in folds]
 
 
@@ -236,7 +236,7 @@ def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluste
             lost.extend([pid for pid in pids if psutil.Process(pid).children()][:1])
             time.sleep(0.05)
         os.kill(lost[0], signal.SIGKILL)
-        lost.extend((tmp_path / "there").glob("folds_done/rnn/*.parquet"))
+        lost.extend((tmp_path / "there").glob("folds_done/mlp/*.parquet"))
 
     threading.Thread(target=kill_one_that_has_begun, daemon=True).start()
     predictions, histories = learn(tmp_path / "there")

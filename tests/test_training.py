@@ -195,7 +195,7 @@ def test_predictions_cover_every_track_once_and_learn_the_easy_difference(study)
     assert json.loads((study / "runs" / "rnn.json").read_text()) == run
 
 
-def test_normalisation_comes_from_the_training_part_alone(study):
+def test_normalisation_comes_from_the_training_part_alone(study, tiny):
     data = training.load(study)
     rows = training.fold_rows(data, 0)
     data.excerpts[rows["test"]] += 1000.0
@@ -228,7 +228,7 @@ def test_augmented_copies_are_trained_on_and_never_tested(study):
     assert copies == {"train": {0, 1}, "validation": {0}, "test": {0}}
 
 
-def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, monkeypatch):
+def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, tiny, monkeypatch):
     undisturbed, _ = trained(shutil.copytree(study, study.parent / "undisturbed"))
     real, calls = training.train_fold, []
 
@@ -251,7 +251,7 @@ def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, monkeypatch):
     pd.testing.assert_frame_equal(resumed, undisturbed, check_exact=True)
 
 
-def test_a_stored_fold_is_taken_for_the_same_settings_alone(study, monkeypatch):
+def test_a_stored_fold_is_taken_for_the_same_settings_alone(study, tiny, monkeypatch):
     trained(study)
     calls, real = [], training.train_fold
     monkeypatch.setattr(
@@ -280,7 +280,7 @@ def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(study, ti
     assert training.fit_final(study, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
 
 
-def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study):
+def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study, tiny):
     trained(study)
     path = training.fit_final(study, "rnn", 0.75, seed=0)
     sidecar = files.read_json(path.with_suffix(".json"))
@@ -330,7 +330,7 @@ def test_a_study_with_folds_logs_no_look(study, tiny):
     assert not (study / "looks.csv").exists()
 
 
-def test_the_model_of_a_fold_can_be_asked_again(study):
+def test_the_model_of_a_fold_can_be_asked_again(study, tiny):
     predictions, _ = trained(study)
     data = training.load(study)
     model = training.fold_model(study, "rnn", 1)
