@@ -36,7 +36,13 @@ def obstacle(study: Path) -> str:
     corpus = files.read_json(study / "corpus.json")
     if corpus["group_by"] != "artist":
         return "the study is split by track, so no split keeps artists apart"
-    return grids.one_look(study)
+    if why := grids.one_look(study):
+        return why
+    try:
+        deal(*_dealt_of(study, classical.Data(study).table), seeds=1)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def estimate(study: Path, name: str, *, seeds: int = 3, folds: int = FOLDS) -> float:
@@ -82,11 +88,8 @@ def measure(study: Path, names=("svm",), *, seeds: int = 3, folds: int = FOLDS, 
 
 
 def _measured(study, name, seeds, folds, n_jobs):
-    corpus = files.read_json(study / "corpus.json")
-    tracks = pd.read_parquet(study / "tracks.parquet")
-    tracks = tracks[tracks["status"] == "used"]
     data = classical.Data(study)
-    dealt = deal(data.table, tracks, folds=min(folds, corpus["folds"]), seeds=seeds)
+    dealt = deal(*_dealt_of(study, data.table, folds), seeds=seeds)
     first = next(iter(dealt.values()))
     sizes = first[(first["part"] == "train") & (first["fold"] == 0)]["genre"].value_counts()
     if name in grids.CLASSICAL:
@@ -100,7 +103,14 @@ def _measured(study, name, seeds, folds, n_jobs):
     return answers, {genre: int(n) for genre, n in sizes.items()}
 
 
-def deal(table: pd.DataFrame, tracks: pd.DataFrame, *, folds: int, seeds: int) -> dict:
+def _dealt_of(study, table, folds=FOLDS):
+    """What `deal` deals in a study: excerpts, used tracks, and the number of folds."""
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    used = tracks[tracks["status"] == "used"]
+    return table, used, min(folds, files.read_json(study / "corpus.json")["folds"])
+
+
+def deal(table: pd.DataFrame, tracks: pd.DataFrame, folds: int, *, seeds: int) -> dict:
     """Folds of excerpts under each split and seed, with equal training sets.
 
     Parameters
@@ -122,7 +132,8 @@ def deal(table: pd.DataFrame, tracks: pd.DataFrame, *, folds: int, seeds: int) -
     Raises
     ------
     ValueError
-        If in every deal a fold would leave some genre nothing to learn from.
+        If in every deal a fold would leave some genre nothing to learn from, or fewer artists
+        than the SVM is calibrated with.
     """
     excerpts = table.merge(tracks[["track_id", "genre", "artist"]], on="track_id")
     excerpts = excerpts.assign(name=named(excerpts))
@@ -150,6 +161,12 @@ def _dealt(excerpts, split, folds, seed):
     units = excerpts.assign(track_id=excerpts[unit]).drop_duplicates("track_id")
     by = "artist" if split == "artist" else "track"
     made = splits.make_folds(units, folds=folds, group_by=by, seed=seed)
+    fewest = made[made["part"] == "train"].groupby("fold")["group"].nunique().min()
+    if fewest < classical.CALIBRATION_FOLDS:
+        raise ValueError(
+            f"a fold would leave {fewest} {by}s to learn from, where "
+            f"{classical.CALIBRATION_FOLDS} are needed"
+        )
     made = made.rename(columns={"track_id": "unit"})
     columns = excerpts[["name", "genre"]].assign(unit=excerpts[unit])
     spelled = made.merge(columns, on="unit").rename(columns={"name": "track_id"})

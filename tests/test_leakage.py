@@ -165,11 +165,18 @@ def test_a_network_of_features_sees_those_of_its_excerpts(small_study, monkeypat
     assert np.isfinite(seen[0][0]).all() and "#" in seen[0][1]
 
 
-@pytest.mark.parametrize("change", [{"group_by": "track"}, {"protocol": "fixed"}])
-def test_a_study_that_cannot_tell_says_why(tmp_path, change):
-    study = write_small_study(tmp_path)
+@pytest.mark.parametrize(
+    ("artists", "change", "why"),
+    [
+        (6, {"group_by": "track"}, "split by track"),
+        (6, {"protocol": "fixed"}, "one look"),
+        (4, {"folds": 2}, "leave 2 tracks to learn from, where 3 are needed"),
+    ],
+)
+def test_a_study_that_cannot_tell_says_why(tmp_path, artists, change, why):
+    study = write_small_study(tmp_path, artists=artists, tracks=1)
     files.write_json(study / "corpus.json", files.read_json(study / "corpus.json") | change)
-    assert leakage.obstacle(study)
+    assert why in leakage.obstacle(study)
     with pytest.raises(ValueError, match="cannot be measured"):
         leakage.measure(study)
     assert leakage.price(study).empty and leakage.differences(study).empty
