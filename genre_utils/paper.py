@@ -327,7 +327,8 @@ def _unsure_best(results: dict, names: list[str]) -> list[str]:
 def shown(table: pd.DataFrame, caption: str = ""):
     """A table of text as a notebook displays it: index as a column, all of it escaped."""
     styled = table.reset_index() if table.index.name else table
-    return styled.style.hide().format(escape="html").set_caption(escape(caption))
+    styled = styled.style.hide().format(escape="html").format_index(escape="html", axis=1)
+    return styled.set_caption(escape(caption))
 
 
 def f1_bound(precision, recall):

@@ -141,6 +141,26 @@ def all_end(processes, seconds):
     check(not left, f"still running after {seconds} s: {left}")
 
 
+def all_rest(processes):
+    """Check that processes end, or wait for work that does not come, as joblib's do for 5 minutes.
+
+    Those of a notebook whose study was killed: its kernel ends, and its workers have no one to ask.
+    """
+    _, left = psutil.wait_procs(processes, timeout=60)
+    before = busy_seconds(left)
+    time.sleep(3)
+    check(busy_seconds(left) - before < 0.5, f"working on after 60 s: {left}")
+
+
+def busy_seconds(processes):
+    """Processor time that those which still run have taken."""
+    total = 0.0
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:2])
+    return total
+
+
 # ------------------------------------------------------------------ the faults
 
 
@@ -158,7 +178,7 @@ def kills(place, base, *, count, **_):
             else:
                 os.killpg(child.pid, signal.SIGKILL)
             child.wait()
-            all_end(started, 60)
+            all_rest(started)
             left -= 1
             continue
         check(child.returncode == 0, f"exit code {child.returncode}: {said(place)[-600:]}")
@@ -256,7 +276,7 @@ def read_only(place, base, **_):
             started = family(child)
             child.kill()
             child.wait()
-            all_end(started, 60)
+            all_rest(started)
             remount("ro")
             words = f"{re.escape(str(place / name))}.* cannot be written to: Read-only file system"
             told = refused(start(place), place, words)
