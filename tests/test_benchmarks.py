@@ -213,6 +213,18 @@ def test_the_document_on_scaling_shows_what_was_measured():
     assert list(stored["workers"]) == ["1", "2"]
 
 
+def test_the_document_on_scaling_shows_the_memory_that_was_measured():
+    last = sorted((files.ROOT / "benchmarks" / "history").glob("*-memory.json"))[-1]
+    small, large = files.read_json(last)["result"]["sizes"]
+    document = (files.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
+    words = re.sub(r"\s+", " ", document)
+    assert f"from {small['clips']:,} to {large['clips']:,} clips" in words
+    for key in ("largest_worker_mb", "peak_mb"):
+        assert f"from {small[key]:.0f} to {large[key]:.0f} MB" in words
+    more = (large["peak_mb"] - small["peak_mb"]) / (large["clips"] - small["clips"])
+    assert f"{1024 * more:.1f} kB for each further track" in words
+
+
 def test_what_grows_with_the_music_grows_in_proportion():
     stored = files.read_json(files.ROOT / "benchmarks" / "scaling.json")
     more = scaling.SIZES["10 million tracks"] / scaling.SIZES["fma_large"]
