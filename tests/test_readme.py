@@ -138,3 +138,12 @@ def test_its_profiles_and_parameters_exist():
     assert named == {path.stem for path in study.PROFILES.glob("*.yaml")}
     parameters = set(re.findall(r"--set '?([A-Z_]+)=", README)) - {"NAME"}
     assert study.choose_notebooks({name: [] for name in parameters})
+
+
+def test_how_fast_a_folder_is_recognised_is_what_was_measured_last():
+    last = sorted((ROOT / "benchmarks" / "history").glob("*-recognition.json"))[-1]
+    figures = files.read_json(last)["result"]["figures"]
+    text = re.sub(r"\s+", " ", README)
+    assert f"{figures['times as fast as the music plays']['value']:,.0f} times as fast" in text
+    assert f"in {figures['memory, MB']['value']:.0f} MB for 10,000 files as for 1,000" in text
+    assert figures["memory for 10,000 files over that for 1,000"]["met"]
