@@ -58,7 +58,7 @@ def run(name: str, folder: Path, *, quick: bool) -> Path | None:
             raise RuntimeError(f"the benchmark {name} failed with status {status}; see above")
         record["machine"] = measuring.machine() | watch.state
         record["result"] = files.read_json(result)
-    path = folder / f"{started:%Y-%m-%dT%H-%M-%S}-{name}.json"
+    path = folder / f"{started:%Y-%m-%dT%H-%M-%S.%f}-{name}.json"
     files.write_json(path, record)
     return path
 

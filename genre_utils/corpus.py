@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.cluster.hierarchy import DisjointSet
 
-from genre_utils import audio, files, fingerprint, parallel, splits
+from genre_utils import audio, files, fingerprint, parallel
 
 CORPORA = ("synthetic", "folder", "gtzan", "gtzan-mini", "fma", "store")
 COMPANIONS = {".csv", ".json", ".txt", ".md", ".jpg", ".jpeg", ".png", ".gif", ".pdf", ".m3u"}
@@ -513,6 +512,8 @@ def _without_copies(table, fingerprints, step, least):
     sounds = [usable[rows] for rows in sounds]  # those of one sound, sample by sample
     firsts = [rows[0] for rows in sounds]
     links = fingerprint.links([fingerprints[row] for row in firsts], least=least)
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
+
     copies = DisjointSet(usable)
     for one, *others in sounds:
         for other in others:
@@ -577,6 +578,8 @@ def check(tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int)
         raise CorpusError(f"FOLDS is {folds}; cross-validation needs at least 2.")
     if group_by not in ("artist", "track"):
         raise CorpusError(f"GROUP_BY is {group_by!r}; choose 'artist' or 'track'.")
+    from genre_utils import splits  # which imports scikit-learn: not in every worker
+
     groups = splits.groups_of(tracks, group_by)
     per_genre = groups.groupby(tracks["genre"].to_numpy()).nunique().reindex(genres, fill_value=0)
     needed = MIN_ARTISTS + (folds == 2)  # of three, half-and-half folds can test two at once

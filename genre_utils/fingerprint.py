@@ -8,8 +8,6 @@ recordings are copies where many pairs of the same name lie at one and the same 
 import numpy as np
 import pandas as pd
 from scipy import fft, ndimage
-from scipy.cluster.hierarchy import DisjointSet
-from scipy.signal import get_window
 from tqdm import tqdm
 
 VERSION = "1"  # of the fingerprints, which are cached under it
@@ -59,7 +57,7 @@ def _spectrogram(y, sr):
     frames = np.lib.stride_tricks.sliding_window_view(y, size) if len(y) >= size else y[:0, None]
     count = int((len(frames) - 1) / (HOP * sr)) + 1 if len(frames) else 0
     starts = np.round(np.arange(count) * HOP * sr).astype(int)  # HOP need not be whole samples
-    window = get_window("hann", size).astype(np.float32)
+    window = np.hanning(size + 1)[:-1].astype(np.float32)
     image = np.zeros((count, high - low), dtype=np.float32)
     for first in range(0, count, 256):
         rows = slice(first, first + 256)
@@ -194,6 +192,8 @@ def links(
         first, second (positions in `fingerprints`, first < second), landmarks, share, shift
         (`compare`): as many pairs as tie each group of copies together.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
+
     groups = DisjointSet(range(len(fingerprints)))
     rows = []
     for first, second in _candidates(fingerprints, candidate):

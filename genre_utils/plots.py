@@ -47,6 +47,7 @@ def keep(figure, study: Path, name: str) -> None:
     for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
         with files.written_whole(study / "figures" / f"{name}.{suffix}") as temporary:
             figure.savefig(temporary, metadata=metadata)
+        figure.set_layout_engine("none")  # it is laid out now; the next two drawings need not be
 
 
 def players(clips: dict[str, np.ndarray], sr: int, *, seconds: float = 8.0) -> HTML:

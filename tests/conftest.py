@@ -16,11 +16,12 @@ from study_runs import places_fixture  # noqa: F401
 settings.register_profile("study", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("study")
 
-LONGEST = ["test_study.py", "test_own_music.py"]  # minutes; others: seconds
+LONGEST = ["test_study.py", "test_own_music.py", "test_parallel.py", "test_training.py"]
+LONGEST += ["test_store.py", "test_tuning.py", "test_reference_reports.py"]  # others: seconds
 
 
 def pytest_collection_modifyitems(items):
-    """Whole studies first: two workers that take file by file then end at about the same time."""
+    """The longest files first, so that two workers end at about the same time."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
 

@@ -141,6 +141,7 @@ def address_fixture(tmp_path_factory):
     """A scheduler and two worker processes on this machine, as a user starts them."""
     place = tmp_path_factory.mktemp("cluster") / "scheduler.json"
     settings = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}  # for a quicker test
+    settings |= {"PYTHONHASHSEED": "1", "LC_ALL": "C", "TZ": "America/St_Johns"}
     started = []
 
     def start(*arguments):
@@ -218,17 +219,19 @@ training.cross_validate(pathlib.Path(sys.argv[1]), "mlp", epochs=2)
 
 
 def learn(study, **environment):
-    """Train the folds of a small study in a process of its own; predictions and histories."""
+    """Train one fold of a small study in a process of its own; predictions and histories."""
     study.mkdir()
     write_small_study(study, tracks=3)
+    folds = pd.read_parquet(study / "folds.parquet")
+    files.write_table(study / "folds.parquet", folds[folds["fold"] == 0])
     environment = os.environ | {"PYTHONPATH": str(files.ROOT)} | environment
     subprocess.run([sys.executable, "-c", LEARN, study], env=environment, check=True)
-    folds = files.read_json(study / "runs" / "mlp.json")["folds"]
-    predictions = pd.read_parquet(study / "predictions" / "mlp.parquet")
-    return predictions, [fold["history"] for fold in folds]
+    [fold] = files.read_json(study / "runs" / "mlp.json")["folds"]
+    return pd.read_parquet(study / "predictions" / "mlp.parquet"), fold["history"]
 
 
 def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluster, tmp_path):
+    """Whatever the processes' language, time zone and seed of hashes are."""
     pids, lost = list(cluster.run(os.getpid).values()), []
 
     def kill_one_that_has_begun():
@@ -239,12 +242,13 @@ def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluste
         lost.extend((tmp_path / "there").glob("folds_done/mlp/*.parquet"))
 
     threading.Thread(target=kill_one_that_has_begun, daemon=True).start()
-    predictions, histories = learn(tmp_path / "there")
-    assert len(lost) == 1, "a worker was killed, before any fold was done"
+    predictions, history = learn(tmp_path / "there")
+    assert len(lost) == 1, "a worker was killed, before the fold was done"
     alone = dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
+    alone |= {"PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu"}
     expected, here = learn(tmp_path / "here", **alone)
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert histories == here
+    assert history == here
 
 
 def test_a_worker_that_trains_on_another_study_is_named(monkeypatch, tmp_path):

@@ -31,6 +31,33 @@ def trained(study, name="rnn", **options):
     return training.cross_validate(study, name, **{"epochs": EPOCHS, "seed": 0, **options})
 
 
+def put_tiny(patch):
+    """One dense layer in place of the recurrent ones, where the network is not what is tested."""
+    tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
+    patch.setitem(models.BUILDERS, "rnn", {"log_mel": tiny})
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    put_tiny(monkeypatch)
+
+
+@pytest.fixture(scope="module", name="folds_done")
+def folds_done_fixture(small_study, tmp_path_factory):
+    """The small study with both folds of the tiny network trained."""
+    with pytest.MonkeyPatch.context() as patch:
+        put_tiny(patch)
+        done = shutil.copytree(small_study, tmp_path_factory.mktemp("done") / "study")
+        trained(done)
+    return done
+
+
+@pytest.fixture
+def done(folds_done, tiny, tmp_path):
+    """A copy of the study that the tiny network was trained on."""
+    return shutil.copytree(folds_done, tmp_path / "done")
+
+
 def built(name, shapes, settings):
     """A model for four genres whose statistics change nothing."""
     statistics = {key: (np.zeros(shape[-1]), np.ones(shape[-1])) for key, shape in shapes.items()}
@@ -70,36 +97,18 @@ def test_convolution_parameters_match_a_hand_count():
     assert model.count_params() in (expected, expected + inside)
 
 
-def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study):
-    data = training.load(study)
+EVERY_CHANGE = {"augmentation": models.AUGMENTATIONS, "balance": "sampling"}
+
+
+@pytest.mark.parametrize(("name", "changes"), [("rnn", {}), ("hybrid", EVERY_CHANGE)])
+def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study, name, changes):
+    data, tables = training.load(study), []
     rows = training.fold_rows(data, 0)["test"]
-    tables = []
+    settings = replace(models.PAPER[name], hidden_layers=3, batch_size=4, **changes)
     for _ in range(2):
-        model, _ = training.train_fold(data, 0, "hybrid", models.PAPER["hybrid"], epochs=2, seed=3)
+        model, _ = training.train_fold(data, 0, name, settings, epochs=2, seed=3)
         tables.append(training.predict(model, data, rows, 0))
     pd.testing.assert_frame_equal(*tables, check_exact=True)
-
-
-def test_two_runs_with_every_change_agree_bit_for_bit(study):
-    data = training.load(study)
-    rows = training.fold_rows(data, 0)["test"]
-    settings = models.Hyperparameters(
-        0.001, 4, 3, augmentation=models.AUGMENTATIONS, balance="sampling"
-    )
-    first, second = (
-        training.predict(
-            training.train_fold(data, 0, "cnn", settings, epochs=2, seed=3)[0], data, rows, 0
-        )
-        for _ in range(2)
-    )
-    pd.testing.assert_frame_equal(first, second, check_exact=True)
-
-
-@pytest.fixture
-def tiny(monkeypatch):
-    """One dense layer in place of the recurrent ones, where the network is not what is tested."""
-    tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-    monkeypatch.setitem(models.BUILDERS, "rnn", {"log_mel": tiny})
 
 
 def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch):
@@ -175,13 +184,13 @@ def test_two_replicas_learn_what_one_does(study):
         training.spread(99)
 
 
-def test_another_seed_is_another_network(study):
+def test_another_seed_is_another_network(study, tiny):
     data = training.load(study)
     weights = [
         training.train_fold(data, 0, "rnn", models.PAPER["rnn"], epochs=1, seed=seed)[0]
         for seed in (0, 1)
     ]
-    first, second = (model.get_layer("dense").kernel.numpy() for model in weights)
+    first, second = (model.get_layer("genre").kernel.numpy() for model in weights)
     assert not np.array_equal(first, second)
 
 
@@ -228,8 +237,8 @@ def test_augmented_copies_are_trained_on_and_never_tested(study):
     assert copies == {"train": {0, 1}, "validation": {0}, "test": {0}}
 
 
-def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, tiny, monkeypatch):
-    undisturbed, _ = trained(shutil.copytree(study, study.parent / "undisturbed"))
+def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, done, monkeypatch):
+    undisturbed, _ = trained(done)
     real, calls = training.train_fold, []
 
     def stopped(data, fold, *args, **options):
@@ -251,8 +260,7 @@ def test_a_stopped_study_goes_on_at_the_fold_where_it_was(study, tiny, monkeypat
     pd.testing.assert_frame_equal(resumed, undisturbed, check_exact=True)
 
 
-def test_a_stored_fold_is_taken_for_the_same_settings_alone(study, tiny, monkeypatch):
-    trained(study)
+def test_a_stored_fold_is_taken_for_the_same_settings_alone(done, monkeypatch):
     calls, real = [], training.train_fold
     monkeypatch.setattr(
         training,
@@ -261,38 +269,36 @@ def test_a_stored_fold_is_taken_for_the_same_settings_alone(study, tiny, monkeyp
             calls.append(fold) or real(data, fold, *args, **options)
         ),
     )
-    trained(study)
+    trained(done)
     assert calls == []
-    trained(study, seed=1)
+    trained(done, seed=1)
     assert calls == [0, 1]
 
 
-def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(study, tiny):
-    trained(study)
+def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(done):
     settings = replace(models.PAPER["rnn"], augmentation=("masks",), balance="weights")
-    _, run = trained(study, hyperparameters=settings)
+    _, run = trained(done, hyperparameters=settings)
     assert run["hyperparameters"]["augmentation"] == ["masks"]
-    assert json.loads((study / "runs" / "rnn.json").read_text()) == run
-    assert len(list((study / "folds_done" / "rnn").glob("*.parquet"))) == 4
-    path = training.fit_final(study, "rnn", 0.75, seed=0)
+    assert json.loads((done / "runs" / "rnn.json").read_text()) == run
+    assert len(list((done / "folds_done" / "rnn").glob("*.parquet"))) == 4
+    path = training.fit_final(done, "rnn", 0.75, seed=0)
     assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
     before = path.stat().st_mtime_ns
-    assert training.fit_final(study, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
+    assert training.fit_final(done, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
 
 
-def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(study, tiny):
-    trained(study)
-    path = training.fit_final(study, "rnn", 0.75, seed=0)
+def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
+    path = training.fit_final(done, "rnn", 0.75, seed=0)
     sidecar = files.read_json(path.with_suffix(".json"))
     assert sidecar["labels"] == GENRES and sidecar["accuracy"] == 0.75
     assert sidecar["corpus"]["synthetic"] is False and sidecar["recipe"] is None
     model = keras.models.load_model(path, safe_mode=True)
-    data = training.load(study)
+    data = training.load(done)
     assert model.predict(data.excerpts[:2], verbose=0).shape == (2, 2)
     layer = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
     np.testing.assert_allclose(np.ravel(layer.mean), data.excerpts.mean(axis=(0, 1)), rtol=1e-4)
     before = path.stat().st_mtime_ns
-    assert training.fit_final(study, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
+    assert training.fit_final(done, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("optimizer", models.CHOICES["optimizer"])
@@ -312,35 +318,34 @@ def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
     assert float(model.loss(sure, sure)) > 1.0
 
 
-def test_each_look_at_a_fixed_split_is_written_down_once(study, tiny):
-    corpus = files.read_json(study / "corpus.json")
-    files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
+def test_each_look_at_a_fixed_split_is_written_down_once(done):
+    corpus = files.read_json(done / "corpus.json")
+    files.write_json(done / "corpus.json", corpus | {"protocol": "fixed"})
     other = replace(models.PAPER["rnn"], dropout=0.1)
     for settings in (models.PAPER["rnn"], models.PAPER["rnn"], other):  # the second: no new look
-        predictions, _ = trained(study, hyperparameters=settings)
-    classical.cross_validate(study, "knn")
-    looks = pd.read_csv(study / "looks.csv")
+        predictions, _ = trained(done, hyperparameters=settings)
+    classical.cross_validate(done, "knn")
+    looks = pd.read_csv(done / "looks.csv")
     assert list(looks["model"]) == ["rnn", "rnn", "knn"] and set(looks["tracks"]) == {24}
     last = evaluation.plain_accuracy(predictions)["whole tracks"]
     assert looks["accuracy"][1] == pytest.approx(last, abs=1e-4)
 
 
-def test_a_study_with_folds_logs_no_look(study, tiny):
-    trained(study)
-    assert not (study / "looks.csv").exists()
+def test_a_study_with_folds_logs_no_look(done):
+    assert not (done / "looks.csv").exists()
 
 
-def test_the_model_of_a_fold_can_be_asked_again(study, tiny):
-    predictions, _ = trained(study)
-    data = training.load(study)
-    model = training.fold_model(study, "rnn", 1)
+def test_the_model_of_a_fold_can_be_asked_again(done):
+    predictions, _ = trained(done)
+    data = training.load(done)
+    model = training.fold_model(done, "rnn", 1)
     again = training.predict(model, data, training.fold_rows(data, 1)["test"], 1)
     stored = predictions[predictions["fold"] == 1].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, stored, rtol=1e-5)
-    for path in (study / "folds_done" / "rnn").glob("*.keras"):
+    for path in (done / "folds_done" / "rnn").glob("*.keras"):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="Run the notebook that trains rnn"):
-        training.fold_model(study, "rnn", 1)
+        training.fold_model(done, "rnn", 1)
 
 
 @pytest.mark.parametrize(("group_by", "low", "high"), [("artist", 0.3, 0.7), ("track", 0.9, 1.0)])
@@ -351,10 +356,10 @@ def test_labels_without_a_reason_are_at_chance_unless_artists_leak(tmp_path, gro
     assert low <= evaluation.plain_accuracy(predictions)["whole tracks"] <= high
 
 
-def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(study, tiny):
-    _, run = trained(study)
+def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(done):
+    _, run = trained(done)
     assert all(0.1 <= fold["temperature"] <= 10 for fold in run["folds"])
-    _, run = trained(study, hyperparameters=replace(models.PAPER["rnn"], fixed_epochs=1))
+    _, run = trained(done, hyperparameters=replace(models.PAPER["rnn"], fixed_epochs=1))
     assert [fold["temperature"] for fold in run["folds"]] == [None, None]
 
 
