@@ -261,9 +261,8 @@ def importance(table: pd.DataFrame, sizes: dict[str, int], *, shown: int = 8):
     axes.grid(axis="y", visible=False)
     which = f"the {len(families)} most important of {len(every)}"
     which = which if len(families) < len(every) else "what each is worth"
-    axes.set(
-        title=f"Families of features (columns): {which}", xlabel="loss of track accuracy, 95 %"
-    )
+    figure.suptitle(f"Families of features (columns): {which}", fontsize="medium")
+    axes.set_xlabel("loss of track accuracy, 95 %")
     figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
     return figure
 

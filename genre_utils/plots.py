@@ -128,7 +128,7 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float, col
     figure, axes = plt.subplots(
         rows, columns, figsize=(7.2, 2.1 * rows + 0.9), squeeze=False, sharex=True, sharey=True
     )
-    figure.get_layout_engine().set(wspace=0.06)  # so that labels of neighbours do not touch
+    figure.get_layout_engine().set(wspace=0.06, h_pad=0.08)  # labels touch nothing, nor the edge
     for axis in axes.flat[len(images) :]:
         axis.set_visible(False)
     for axis, (title, image) in zip(axes.flat, images.items(), strict=False):
@@ -600,7 +600,7 @@ def cluster_agreement(table: pd.DataFrame):
         label="artists, if clusters knew the genre alone",
     )  # fmt: skip
     axes.axvline(0, color="0.6", ls="--", lw=1)
-    axes.legend(frameon=False, loc="upper center", bbox_to_anchor=(0.4, -0.28), fontsize="small")
+    figure.legend(loc="outside lower center", frameon=False, fontsize="small")
     axes.set(title="Do clusters of MFCCs follow the genre or the artist?")
     axes.set(xlabel="adjusted Rand index (0 chance, 1 the same)")
     return figure

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+import matplotlib.image
 import nbformat
+import numpy as np
 import pandas as pd
 import pytest
 from sklearn import metrics
@@ -80,6 +82,15 @@ def test_models_are_kept_with_what_recognition_needs(quick):
         assert sidecar["recipe"]["sr"] == 22_050 and len(sidecar["labels"]) == 4
         results = files.read_json(quick / "results.json")
         assert sidecar["accuracy"] == pytest.approx(results["models"][name]["accuracy"])
+
+
+def test_nothing_in_a_figure_reaches_its_edge(quick):
+    figures = sorted((quick / "figures").glob("*.png"))
+    assert len(figures) > 50
+    for path in figures:
+        image = matplotlib.image.imread(path)[..., :3]
+        edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        assert edge.min() > 0.75, f"{path.name} is cut off"
 
 
 # ------------------------------------------------------------------ what goes wrong
