@@ -168,7 +168,7 @@ def test_a_changed_copy_is_trained_on_and_the_derived_store_is_taken_away(tmp_pa
     for seed, name in enumerate(names):
         write_sound(music / name, seed=seed)
     tracks = corpus.find_tracks("folder", music)
-    tracks = corpus.audit(tracks, music, min_seconds=0.9)
+    tracks = corpus.audit(tracks, music, min_seconds=0.9, n_jobs=1)
     recipe = features.Recipe(clip_seconds=1.0, excerpt_seconds=0.4, n_mels=16)
     store.extract(tracks, music, study, recipe, n_jobs=1)
     for name, table in (

@@ -19,10 +19,10 @@ from pathlib import Path
 from genre_utils import corpus, features, splits, store, synthetic
 
 base = Path(sys.argv[1])
-settings = {"artists_per_genre": 3, "tracks_per_artist": 1, "seconds": 3.0, "seed": 0}
+settings = {"artists_per_genre": 3, "tracks_per_artist": 1, "seconds": 3.0, "seed": 0, "n_jobs": 1}
 synthetic.compose_corpus(base / "music", genres=["rock", "jazz"], **settings)
 found = corpus.find_tracks("synthetic", base / "music")
-tracks = corpus.audit(found, base / "music", min_seconds=1.0)
+tracks = corpus.audit(found, base / "music", min_seconds=1.0, n_jobs=1)
 recipe = features.Recipe(clip_seconds=3.0, excerpt_seconds=1.0)
 (base / "store").mkdir()
 store.extract(tracks, base / "music", base / "store", recipe, copies=1, seed=0, n_jobs=1)

@@ -67,7 +67,7 @@ def test_the_log_mel_picture_does_not_depend_on_the_level(gain):
 def test_originals_and_changed_copies_are_scaled_in_the_store(tmp_path):
     write_sound(tmp_path / "music" / "jazz" / "a.wav", seconds=2.0)
     tracks = corpus.find_tracks("folder", tmp_path / "music")
-    tracks = corpus.audit(tracks, tmp_path / "music", min_seconds=1.0)
+    tracks = corpus.audit(tracks, tmp_path / "music", min_seconds=1.0, n_jobs=1)
     y, _ = audio.load_clip(tmp_path / "music" / "jazz" / "a.wav", seconds=2.0)
     copies = {"copies": 1, "effects": ("gain",), "p": 1.0, "n_jobs": 1}
     energies = {}

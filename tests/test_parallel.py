@@ -178,7 +178,7 @@ def music_fixture(tmp_path):
     for i in range(12):
         write_sound(tmp_path / "music" / "rock" / f"{i:02d}.wav", seed=i)
     tracks = corpus.find_tracks("folder", tmp_path / "music")
-    return corpus.audit(tracks, tmp_path / "music", min_seconds=0.5), tmp_path / "music"
+    return corpus.audit(tracks, tmp_path / "music", min_seconds=0.5, n_jobs=1), tmp_path / "music"
 
 
 def extracted(music, place, monkeypatch, n_jobs=-1):

@@ -147,3 +147,22 @@ def test_how_fast_a_folder_is_recognised_is_what_was_measured_last():
     assert f"{figures['times as fast as the music plays']['value']:,.0f} times as fast" in text
     assert f"in {figures['memory, MB']['value']:.0f} MB for 10,000 files as for 1,000" in text
     assert figures["memory for 10,000 files over that for 1,000"]["met"]
+
+
+def test_how_a_published_network_compares_is_what_was_measured():
+    stored = files.read_json(ROOT / "benchmarks" / "peer.json")
+    value = {key: figure["value"] for key, figure in stored["figures"].items()}
+    alike, in_full = stored["compared"][:2]
+    text, (low, high) = re.sub(r"\s+", " ", README), (100 * limit for limit in alike["ci95"])
+    times = value["training seconds of peer"] / value["training seconds of ours"]
+    apart = f"{100 * alike['difference']:+.0f} points [{low:+.0f}, {high:+.0f}]"
+    both = f"`cnn` gets {value['accuracy of ours']:.2f} against {value['accuracy of peer']:.2f}"
+    assert f"{both}, {apart}, trained {times:.0f} times as fast" in text
+    assert f"{len(stored['split']['test'])} test tracks" in text
+    assert in_full["b"] == ["peer, 150 epochs"]
+    seconds = value["training seconds of peer in full"]
+    times = seconds / value["training seconds of ours"]
+    full = f"{value['accuracy of peer in full']:.2f} after {seconds / 60:.0f} minutes"
+    low, high = (-100 * limit for limit in reversed(in_full["ci95"]))
+    more = f"{-100 * in_full['difference']:.0f} points more [{low:+.0f}, {high:+.0f}]"
+    assert f"{full}, {times:.0f} times as long: {more}" in text
