@@ -507,13 +507,13 @@ def _without_copies(table, fingerprints, step, least):
 
     `step` is the unit of the fingerprints' times in seconds, `least` as in `fingerprint.links`.
     """
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
+
     usable = table.index[table["reason"] == ""]
     sounds = table.loc[usable].groupby("audio_md5", sort=False).indices.values()
     sounds = [usable[rows] for rows in sounds]  # those of one sound, sample by sample
     firsts = [rows[0] for rows in sounds]
     links = fingerprint.links([fingerprints[row] for row in firsts], least=least)
-    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
-
     copies = DisjointSet(usable)
     for one, *others in sounds:
         for other in others:
@@ -574,12 +574,12 @@ def check(tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int)
     CorpusError
         Under two folds, an unknown `group_by`, or a genre with under three artists (tracks).
     """
+    from genre_utils import splits  # which imports scikit-learn: not in every worker
+
     if folds < 2:
         raise CorpusError(f"FOLDS is {folds}; cross-validation needs at least 2.")
     if group_by not in ("artist", "track"):
         raise CorpusError(f"GROUP_BY is {group_by!r}; choose 'artist' or 'track'.")
-    from genre_utils import splits  # which imports scikit-learn: not in every worker
-
     groups = splits.groups_of(tracks, group_by)
     per_genre = groups.groupby(tracks["genre"].to_numpy()).nunique().reindex(genres, fill_value=0)
     needed = MIN_ARTISTS + (folds == 2)  # of three, half-and-half folds can test two at once

@@ -57,7 +57,7 @@ def _spectrogram(y, sr):
     frames = np.lib.stride_tricks.sliding_window_view(y, size) if len(y) >= size else y[:0, None]
     count = int((len(frames) - 1) / (HOP * sr)) + 1 if len(frames) else 0
     starts = np.round(np.arange(count) * HOP * sr).astype(int)  # HOP need not be whole samples
-    window = np.hanning(size + 1)[:-1].astype(np.float32)
+    window = np.hanning(size + 1)[:-1].astype(np.float32)  # periodic, without scipy.signal
     image = np.zeros((count, high - low), dtype=np.float32)
     for first in range(0, count, 256):
         rows = slice(first, first + 256)
