@@ -234,7 +234,7 @@ def webp(png: str) -> str:
     """
     image, written = Image.open(io.BytesIO(base64.b64decode(png))), []
     for options in ({"lossless": True}, {"quality": 85}):
-        image.save(content := io.BytesIO(), format="WEBP", method=6, **options)
+        image.save(content := io.BytesIO(), format="WEBP", **options)
         written.append(content.getvalue())
     return base64.b64encode(min(written, key=len)).decode()
 

@@ -342,6 +342,7 @@ def _execute(path, executed, parameters):
         command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
         command += ["--cwd", str(NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
         command += ["--kernel", "python3", "--log-level", "ERROR"]
+        command += ["--no-request-save-on-cell-execute"]  # a fifth of the time of a small study
         with subprocess.Popen(
             command,
             stdout=subprocess.PIPE,

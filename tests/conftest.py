@@ -1,5 +1,6 @@
 """What the tests share: an empty cache of their own, small made-up music, and real music."""
 
+import gc
 import os
 
 import numpy as np
@@ -24,6 +25,11 @@ def pytest_collection_modifyitems(items):
     """The longest files first, so that two workers end at about the same time."""
     order = {name: place for place, name in enumerate(LONGEST)}
     items.sort(key=lambda item: order.get(item.path.name, len(LONGEST)))
+
+
+def pytest_collection_finish():
+    """What is imported stays: garbage, which Keras collects before each network, is not there."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

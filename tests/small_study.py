@@ -1,4 +1,6 @@
-"""A study of made-up spectrograms, small enough to train a network in seconds."""
+"""A study of made-up spectrograms, and a network, small enough to train in a moment."""
+
+import contextlib
 
 import numpy as np
 import pandas as pd
@@ -7,6 +9,33 @@ import pytest
 from genre_utils import files, splits
 
 GENRES = ["jazz", "rock"]
+
+
+@contextlib.contextmanager
+def uncompiled():
+    """TensorFlow goes step by step: a tiny network has learned before it would be compiled."""
+    import tensorflow as tf  # seconds, which not every file of tests needs
+
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)
+
+
+@contextlib.contextmanager
+def tiny_network(name):
+    """One dense layer in place of the model `name`, for tests of what is done with networks."""
+    import keras
+
+    from genre_utils import models
+
+    def pooled(x, settings):
+        return keras.layers.GlobalAveragePooling1D()(x)
+
+    with pytest.MonkeyPatch.context() as patch, uncompiled():
+        patch.setitem(models.BUILDERS, name, {"log_mel": pooled})
+        yield
 
 
 def write_small_study(study, *, artists=6, tracks=2, by="genre", group_by="artist"):

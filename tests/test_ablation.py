@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -14,20 +13,16 @@ from genre_utils import (
     evaluation,
     features,
     files,
-    models,
     splits,
     store,
     training,
 )
-from small_study import GENRES, small_study_fixture  # noqa: F401
+from small_study import GENRES, small_study_fixture, tiny_network  # noqa: F401
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_network():
-    """One dense layer in place of the convolutions: what is tested here is not the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-        patch.setitem(models.BUILDERS, "cnn", {"log_mel": tiny})
+def tiny():
+    with tiny_network("cnn"):
         yield
 
 

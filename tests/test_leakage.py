@@ -1,22 +1,18 @@
 """The price of leakage: equally large training sets, and leakage only where it is meant to be."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
 
 from genre_utils import classical, files, grids, leakage, models, training
-from small_study import small_study_fixture, write_small_study  # noqa: F401
+from small_study import small_study_fixture, tiny_network, write_small_study  # noqa: F401
 
 GENRES = ["jazz", "rock"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_network():
-    """One dense layer in place of the convolutions: what is tested here is not the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-        patch.setitem(models.BUILDERS, "cnn", {"log_mel": tiny})
+def tiny():
+    with tiny_network("cnn"):
         yield
 
 

@@ -1,6 +1,5 @@
 """Learning curves and costs: less to learn from, the same tests, and what nothing beats."""
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -13,21 +12,17 @@ from genre_utils import (
     files,
     grids,
     learning_curve,
-    models,
     splits,
     training,
 )
-from small_study import small_study_fixture, write_small_study  # noqa: F401
+from small_study import small_study_fixture, tiny_network, write_small_study  # noqa: F401
 
 GENRES = ["jazz", "pop", "rock"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def tiny_network():
-    """One dense layer in place of the convolutions: what is tested here is not the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-        patch.setitem(models.BUILDERS, "cnn", {"log_mel": tiny})
+def tiny():
+    with tiny_network("cnn"):
         yield
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from genre_utils import evaluation, files
-from small_study import small_study_fixture  # noqa: F401
+from small_study import small_study_fixture, uncompiled  # noqa: F401
 from study_runs import ROOT
 
 pytest.importorskip("keras")
@@ -23,6 +23,12 @@ SETTINGS = models.Hyperparameters(learning_rate=0.01, batch_size=8, hidden_layer
 def build(x, settings):
     return layers.GlobalAveragePooling1D()(x)
 """
+
+
+@pytest.fixture(scope="module", autouse=True)
+def step_by_step():
+    with uncompiled():
+        yield
 
 
 @pytest.fixture

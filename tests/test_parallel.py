@@ -218,20 +218,24 @@ training.cross_validate(pathlib.Path(sys.argv[1]), "mlp", epochs=2)
 """
 
 
-def learn(study, **environment):
-    """Train one fold of a small study in a process of its own; predictions and histories."""
+def one_fold(study):
+    """Write a small study of which one fold is to be trained."""
     study.mkdir()
     write_small_study(study, tracks=3)
     folds = pd.read_parquet(study / "folds.parquet")
     files.write_table(study / "folds.parquet", folds[folds["fold"] == 0])
-    environment = os.environ | {"PYTHONPATH": str(files.ROOT)} | environment
-    subprocess.run([sys.executable, "-c", LEARN, study], env=environment, check=True)
+    return study
+
+
+def learned(study):
+    """What was predicted, and the history of the fold."""
     [fold] = files.read_json(study / "runs" / "mlp.json")["folds"]
     return pd.read_parquet(study / "predictions" / "mlp.parquet"), fold["history"]
 
 
 def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluster, tmp_path):
     """Whatever the processes' language, time zone and seed of hashes are."""
+    there, here = one_fold(tmp_path / "there"), one_fold(tmp_path / "here")
     pids, lost = list(cluster.run(os.getpid).values()), []
 
     def kill_one_that_has_begun():
@@ -239,16 +243,18 @@ def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluste
             lost.extend([pid for pid in pids if psutil.Process(pid).children()][:1])
             time.sleep(0.05)
         os.kill(lost[0], signal.SIGKILL)
-        lost.extend((tmp_path / "there").glob("folds_done/mlp/*.parquet"))
+        lost.extend(there.glob("folds_done/mlp/*.parquet"))
 
     threading.Thread(target=kill_one_that_has_begun, daemon=True).start()
-    predictions, history = learn(tmp_path / "there")
+    training.cross_validate(there, "mlp", epochs=2)
     assert len(lost) == 1, "a worker was killed, before the fold was done"
-    alone = dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
+    alone = os.environ | dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
     alone |= {"PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu"}
-    expected, here = learn(tmp_path / "here", **alone)
+    alone["PYTHONPATH"] = str(files.ROOT)
+    subprocess.run([sys.executable, "-c", LEARN, here], env=alone, check=True)
+    (predictions, history), (expected, alike) = learned(there), learned(here)
     pd.testing.assert_frame_equal(predictions, expected, check_exact=True)
-    assert history == here
+    assert history == alike
 
 
 def test_a_worker_that_trains_on_another_study_is_named(monkeypatch, tmp_path):

@@ -2,7 +2,6 @@
 
 import functools
 
-import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -17,13 +16,12 @@ from genre_utils import (
     features,
     files,
     grids,
-    models,
     robustness,
     splits,
     store,
     training,
 )
-from small_study import GENRES, write_small_study
+from small_study import GENRES, tiny_network, write_small_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 SR = 22_050
@@ -157,9 +155,7 @@ SOME = ("noise at 0 dB", "10 % slower", "clip of 1 s")
 @pytest.fixture(scope="module")
 def few():
     """A tiny network, few changes, and one process."""
-    with pytest.MonkeyPatch.context() as patch:
-        tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-        patch.setitem(models.BUILDERS, "cnn", {"log_mel": tiny})
+    with pytest.MonkeyPatch.context() as patch, tiny_network("cnn"):
         patch.setattr(robustness, "CHANGES", tuple(CHANGES[label] for label in SOME))
         patch.setattr(store, "extract", functools.partial(store.extract, n_jobs=1))
         yield

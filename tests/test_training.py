@@ -16,7 +16,12 @@ keras = pytest.importorskip("keras")
 import tensorflow as tf  # noqa: E402
 
 from genre_utils import batches, models, training  # noqa: E402
-from small_study import GENRES, small_study_fixture, write_small_study  # noqa: E402, F401
+from small_study import (  # noqa: E402
+    GENRES,
+    small_study_fixture,  # noqa: F401
+    tiny_network,
+    write_small_study,
+)
 
 EPOCHS = 2
 
@@ -31,22 +36,17 @@ def trained(study, name="rnn", **options):
     return training.cross_validate(study, name, **{"epochs": EPOCHS, "seed": 0, **options})
 
 
-def put_tiny(patch):
-    """One dense layer in place of the recurrent ones, where the network is not what is tested."""
-    tiny = lambda x, settings: keras.layers.GlobalAveragePooling1D()(x)  # noqa: E731
-    patch.setitem(models.BUILDERS, "rnn", {"log_mel": tiny})
-
-
 @pytest.fixture
-def tiny(monkeypatch):
-    put_tiny(monkeypatch)
+def tiny():
+    """For tests in which it does not matter what the rnn is."""
+    with tiny_network("rnn"):
+        yield
 
 
 @pytest.fixture(scope="module", name="folds_done")
 def folds_done_fixture(small_study, tmp_path_factory):
     """The small study with both folds of the tiny network trained."""
-    with pytest.MonkeyPatch.context() as patch:
-        put_tiny(patch)
+    with tiny_network("rnn"):
         done = shutil.copytree(small_study, tmp_path_factory.mktemp("done") / "study")
         trained(done)
     return done

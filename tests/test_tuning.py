@@ -12,17 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils import files, models, splits, training, tuning
-from small_study import small_study_fixture  # noqa: F401
+from small_study import small_study_fixture, tiny_network  # noqa: F401
 
 NAME = "cnn1d"
 
 
 @pytest.fixture(scope="module", autouse=True)
 def tiny():
-    """One dense layer in place of the convolutions: the search is tested, not the network."""
-    with pytest.MonkeyPatch.context() as patch:
-        pooled = keras.layers.GlobalAveragePooling1D
-        patch.setitem(models.BUILDERS, NAME, {"log_mel": lambda x, settings: pooled()(x)})
+    with pytest.MonkeyPatch.context() as patch, tiny_network(NAME):
         patch.setattr(tuning, "INNER_FOLDS", 2)
         yield
 
