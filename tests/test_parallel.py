@@ -20,7 +20,7 @@ import scipy.linalg
 import threadpoolctl
 from conftest import keep_threads, write_sound
 
-from genre_utils import corpus, features, files, parallel, store, training
+from genre_utils import corpus, features, files, parallel, store
 from small_study import write_small_study
 from study_runs import command
 
@@ -235,6 +235,8 @@ def learned(study):
 
 def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluster, tmp_path):
     """Whatever the processes' language, time zone and seed of hashes are."""
+    from genre_utils import training  # here: processes that import this file's functions need none
+
     there, here = one_fold(tmp_path / "there"), one_fold(tmp_path / "here")
     pids, lost = list(cluster.run(os.getpid).values()), []
 
@@ -258,6 +260,8 @@ def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluste
 
 
 def test_a_worker_that_trains_on_another_study_is_named(monkeypatch, tmp_path):
+    from genre_utils import training
+
     monkeypatch.setattr(parallel, "in_own_process", lambda *_: None)  # which leaves no fold
     with pytest.raises(parallel.ClusterError, match="has trained rnn with other versions"):
         training._train_there("", [str(tmp_path / "fold.parquet"), "study", "rnn"])
