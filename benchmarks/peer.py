@@ -15,8 +15,10 @@ of windows in training, the penalty on weights, and the learning rate that falls
 
 Both are trained on the same tracks, and stopped by the same rule on the same others: no better
 validation loss for some epochs, then the weights of the best one. The peer is also trained for all
-of its 150 epochs. Tracks of the part `valid` are never read: the parts are made by artist from the
-tracks whose split is `train`.
+of its 150 epochs, and beside that the network of ours that does best elsewhere, for the epochs that
+are its own; neither learns from the tracks that would stop it. Tracks of the part `valid` are never
+read: the parts are made by artist from the tracks whose split is `train`. Settings and features of
+ours were developed on other splits of the same tracks: the peer had no such help.
 
 What was measured is kept in the JSON file after each training, and is not measured again as long as
 settings, data, code and machine are the same. Others of its trainings are replaced. Parts that were
@@ -54,6 +56,8 @@ CLIP_SECONDS, EXCERPT_SECONDS = 30.0, 6.0
 SIZE = 128  # frames and mel bands of a window of the peer
 BATCH = 32
 SPLITS = 20  # seeds that a split is sought among
+KINDS = ("model", "peer", "best", "full")  # ours and the peer, stopped; and in full
+BEST = "fusion"  # of our networks, in reports/gtzan-mel
 
 
 # ---------------------------------------------------------------------------- data
@@ -191,18 +195,20 @@ def planned(name: str, seeds: int, epochs: int, full: int) -> list[dict]:
     ]
     if full:
         plan.append({"network": "peer", "seed": 0, "max_epochs": full, "stopping": False})
+        own = {"max_epochs": models.DEFAULTS[BEST].fixed_epochs, "stopping": False}
+        plan += [{"network": BEST, "seed": seed} | own for seed in range(seeds)]
     return plan
 
 
 def chosen(plan: list[dict], only: str | None, seed: int | None) -> list[dict]:
-    """The trainings of one kind (model, peer, or full) and of one seed, if they are given."""
-    kinds = ["full" if not run["stopping"] else "peer" if run["network"] == "peer" else "model"
-             for run in plan]  # fmt: skip
-    return [
-        run
-        for run, kind in zip(plan, kinds, strict=True)
-        if only in (None, kind) and seed in (None, run["seed"])
-    ]
+    """The trainings of one kind (see `kind_of`) and of one seed, if they are given."""
+    return [run for run in plan if only in (None, kind_of(run)) and seed in (None, run["seed"])]
+
+
+def kind_of(run: dict) -> str:
+    """Name of a training's kind: ours or the peer, stopped by the common rule or not."""
+    ours = run["network"] != "peer"
+    return KINDS[2 * (not run["stopping"]) + (not ours)]
 
 
 def key_of(run: dict, data: training.Data, machine: dict) -> str:
@@ -225,6 +231,8 @@ def measure(run: dict, data: training.Data, study: Path) -> dict:
     """Train once; return what it took, and which tracks were not recognised."""
     wall, cpu = time.perf_counter(), time.process_time()
     settings = {"epochs": run["max_epochs"], "seed": run["seed"]}
+    if kind_of(run) == "best":
+        data = training.load(study, data.folds[data.folds["part"] != "validation"])
     if run["network"] == "peer":
         model, history = train_peer(data, study, stopping=run["stopping"], **settings)
     else:
@@ -259,7 +267,7 @@ def _wrong(answers):
 
 def label(run: dict) -> str:
     """Name of a training in tables."""
-    how = f"seed {run['seed']}" if run["stopping"] else f"{run['max_epochs']} epochs"
+    how = f"{run['max_epochs']} epochs" if kind_of(run) == "full" else f"seed {run['seed']}"
     return f"{run['network']}, {how}"
 
 
@@ -284,15 +292,14 @@ def answers_of(runs: list[dict], groups: pd.Series) -> pd.DataFrame:
 
 def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
     """Paired differences in accuracy, ours less the peer's: over all seeds, in full, by seed."""
-    stopped = {(run["network"] == "peer", run["seed"]): run for run in runs if run["stopping"]}
-    seeds = sorted(seed for is_peer, seed in stopped if is_peer and (False, seed) in stopped)
-    by_seed = [[label(stopped[is_peer, seed]) for is_peer in (False, True)] for seed in seeds]
-    ours, theirs = [a for a, _ in by_seed], [b for _, b in by_seed]
-    pairs = [(ours, theirs)] if by_seed else []
-    pairs += [(ours, [label(run)]) for run in runs if ours and not run["stopping"]]
-    pairs += [([a], [b]) for a, b in by_seed if len(by_seed) > 1]
+    of = {kind: {r["seed"]: label(r) for r in runs if kind_of(r) == kind} for kind in KINDS}
+    seeds = sorted(of["model"].keys() & of["peer"].keys())
+    ours, theirs = ([of[kind][seed] for seed in seeds] for kind in ("model", "peer"))
+    full, best = [*of["full"].values()], [*of["best"].values()]
+    pairs = [(ours, theirs), (ours, full), (best, full)]
+    pairs += [([a], [b]) for a, b in zip(ours, theirs, strict=True) if len(seeds) > 1]
     correct = answers_of(runs, groups)
-    return evaluation.plain([_difference(correct, groups, a, b) for a, b in pairs])
+    return evaluation.plain([_difference(correct, groups, a, b) for a, b in pairs if a and b])
 
 
 def _difference(correct, groups, a, b):
@@ -328,7 +335,9 @@ def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -
     stored = {run["key"]: run for run in stored}
     with tempfile.TemporaryDirectory() as name:
         study = Path(name)
+        started = time.perf_counter()
         folds = prepare(folder, study)
+        prepared = {"prepare_seconds": round(time.perf_counter() - started, 1)}
         data = training.load(study, folds)
         split = described_split(folds, pd.read_parquet(study / "tracks.parquet"))
         groups = pd.Series(split["test"])
@@ -336,7 +345,7 @@ def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -
         runs = [stored[key] for key in keys if key in stored]
         for run, key in zip(tqdm(plan, desc="trainings", unit="training"), keys, strict=True):
             if key not in stored:
-                runs.append(run | {"key": key} | measure(run, data, study))
+                runs.append(run | {"key": key} | prepared | measure(run, data, study))
             about = {
                 "corpus": folder.name,
                 "split": split,
@@ -395,11 +404,10 @@ def told(result: dict) -> list[str]:
 
 def figures(result: dict) -> dict:
     """Numbers whose history is drawn: of all seeds together, ours and the peer's."""
-    stopped = [run for run in result["runs"] if run["stopping"]]
+    names = dict(zip(KINDS, ("ours", "peer", "our best", "peer in full"), strict=True))
     sides = {
-        "ours": [run for run in stopped if run["network"] != "peer"],
-        "peer": [run for run in stopped if run["network"] == "peer"],
-        "peer in full": [run for run in result["runs"] if not run["stopping"]],
+        name: [run for run in result["runs"] if kind_of(run) == kind]
+        for kind, name in names.items()
     }
     return {
         f"{what} of {name}": measuring.figure(float(np.mean([run[key] for run in runs])))
@@ -427,9 +435,11 @@ def main():
     parser.add_argument("--model", choices=sorted(models.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
-    parser.add_argument("--full", type=int, default=150, help="epochs of the peer in full, or 0")
+    parser.add_argument(
+        "--full", type=int, default=150, help="epochs of the peer in full; 0: no network in full"
+    )
     parser.add_argument("--threads", type=int, help="of TensorFlow; default: one per usable core")
-    parser.add_argument("--only", choices=("model", "peer", "full"), help="these trainings alone")
+    parser.add_argument("--only", choices=KINDS, help="these trainings alone")
     parser.add_argument("--seed", type=int, help="those of this seed alone")
     parser.add_argument("--merge", nargs="+", type=Path, help="join results; nothing is trained")
     options = parser.parse_args()

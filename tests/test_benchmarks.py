@@ -289,10 +289,11 @@ def test_the_peer_comparison_keeps_each_training_and_never_reads_the_valid_part(
 
 def test_a_part_of_the_trainings_can_be_chosen(peer):
     plan = peer.planned("cnn", 3, 30, 150)
-    assert len(plan) == 7
+    assert len(plan) == 10
     assert [peer.label(run) for run in peer.chosen(plan, "peer", 1)] == ["peer, seed 1"]
     assert [peer.label(run) for run in peer.chosen(plan, "full", None)] == ["peer, 150 epochs"]
-    assert len(peer.chosen(plan, None, 2)) == 2 and not peer.chosen(plan, "full", 2)
+    assert [peer.label(run) for run in peer.chosen(plan, "best", 2)] == ["fusion, seed 2"]
+    assert len(peer.chosen(plan, None, 2)) == 3 and not peer.chosen(plan, "full", 2)
 
 
 def test_the_peer_is_the_published_network_and_its_windows_overlap_by_half(peer):
@@ -335,6 +336,8 @@ def test_two_networks_are_compared_on_the_same_tracks_by_seed_and_over_all_seeds
     assert found[1]["b"] == ["peer, 9 epochs"]
     assert found[1]["p_value"] == 2 / 2**4  # better on the tracks of all four artists
     assert found[2]["p_value"] == 1.0
+    best = {"network": "fusion", "seed": 0, "max_epochs": 1, "stopping": False, "wrong": ["a"]}
+    assert peer.compared([best, runs[-1]], groups)[0]["difference"] == 0.75
     apart = peer.compared([runs[1], runs[2]], groups)  # of different seeds: not compared
     assert apart == []
 
@@ -347,4 +350,6 @@ def test_the_stored_peer_comparison_is_complete_and_follows_from_its_answers(pee
     assert peer.told(stored) == stored["says"]
     stopped = [run["network"] for run in stored["runs"] if run["stopping"]]
     assert stopped.count("peer") == len(stopped) / 2 >= 3
-    assert [run["max_epochs"] for run in stored["runs"] if not run["stopping"]] == [150]
+    in_full = [run for run in stored["runs"] if not run["stopping"]]
+    assert [run["max_epochs"] for run in in_full if run["network"] == "peer"] == [150]
+    assert sum(run["network"] == peer.BEST for run in in_full) == 3

@@ -152,7 +152,7 @@ def test_how_fast_a_folder_is_recognised_is_what_was_measured_last():
 def test_how_a_published_network_compares_is_what_was_measured():
     stored = files.read_json(ROOT / "benchmarks" / "peer.json")
     value = {key: figure["value"] for key, figure in stored["figures"].items()}
-    alike, in_full = stored["compared"][:2]
+    alike, in_full, best = stored["compared"][:3]
     text, (low, high) = re.sub(r"\s+", " ", README), (100 * limit for limit in alike["ci95"])
     times = value["training seconds of peer"] / value["training seconds of ours"]
     apart = f"{100 * alike['difference']:+.0f} points [{low:+.0f}, {high:+.0f}]"
@@ -165,4 +165,12 @@ def test_how_a_published_network_compares_is_what_was_measured():
     full = f"{value['accuracy of peer in full']:.2f} after {seconds / 60:.0f} minutes"
     low, high = (-100 * limit for limit in reversed(in_full["ci95"]))
     more = f"{-100 * in_full['difference']:.0f} points more [{low:+.0f}, {high:+.0f}]"
-    assert f"{full}, {times:.0f} times as long: {more}" in text
+    assert f"{full}, {times:.0f} times as long: {more} than our `cnn`" in text
+    assert best["a"][0] == "fusion, seed 0" and best["b"] == in_full["b"]
+    ours = value["training seconds of our best"]
+    features = {run["prepare_seconds"] for run in stored["runs"] if run["network"] == "fusion"}
+    took = f"after {ours:.0f} seconds ({max(features):.0f} more for its features)"
+    assert f"gets {value['accuracy of our best']:.2f} {took}, {seconds / ours:.0f} times" in text
+    low, high = (100 * limit for limit in best["ci95"])
+    assert f"{100 * best['difference']:+.0f} points [{low:+.0f}, {high:+.0f}] on that" in text
+    assert low < 0 < high and "ahead but not separable" in text
