@@ -23,7 +23,8 @@ ours were developed on other splits of the same tracks: the peer had no such hel
 What was measured is kept in the JSON file after each training, and is not measured again as long as
 settings, data, code and machine are the same. Others of its trainings are replaced. Parts that were
 measured apart are merged if they are of the same data, code, versions, processor and threads: times
-compare only so, and only if each part had its cores for itself (`taskset`).
+compare only so, and only if each part had its cores for itself (`taskset`). Whoever merges sees to
+it that this file trained them alike: its own text is part of what is kept, not of what is merged.
 """
 
 import os

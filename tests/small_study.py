@@ -24,7 +24,7 @@ def uncompiled():
 
 
 @contextlib.contextmanager
-def tiny_network(name):
+def tiny_network(name, *, compiled=False):
     """One dense layer in place of the model `name`, for tests of what is done with networks."""
     import keras
 
@@ -33,7 +33,8 @@ def tiny_network(name):
     def pooled(x, settings):
         return keras.layers.GlobalAveragePooling1D()(x)
 
-    with pytest.MonkeyPatch.context() as patch, uncompiled():
+    how = contextlib.nullcontext() if compiled else uncompiled()
+    with pytest.MonkeyPatch.context() as patch, how:
         patch.setitem(models.BUILDERS, name, {"log_mel": pooled})
         yield
 

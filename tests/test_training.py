@@ -43,6 +43,13 @@ def tiny():
         yield
 
 
+@pytest.fixture
+def tiny_compiled():
+    """The same, for tests of what TensorFlow compiles: precision, steps of an optimizer."""
+    with tiny_network("rnn", compiled=True):
+        yield
+
+
 @pytest.fixture(scope="module", name="folds_done")
 def folds_done_fixture(small_study, tmp_path_factory):
     """The small study with both folds of the tiny network trained."""
@@ -145,7 +152,7 @@ def test_by_default_layers_compute_in_32_bits_on_one_device_and_records_do_not_n
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
-def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny, precision):
+def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny_compiled, precision):
     data, histories = training.load(study), []
     for settings in (models.PAPER["rnn"], replace(models.PAPER["rnn"], precision=precision)):
         model, history = training.train_fold(data, 0, "rnn", settings, epochs=3, seed=0)
@@ -303,7 +310,7 @@ def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
 
 
 @pytest.mark.parametrize("optimizer", models.CHOICES["optimizer"])
-def test_every_optimizer_follows_the_schedule_to_its_end(study, tiny, optimizer):
+def test_every_optimizer_follows_the_schedule_to_its_end(study, tiny_compiled, optimizer):
     data = training.load(study)
     settings = replace(models.PAPER["rnn"], optimizer=optimizer, schedule="cosine", batch_size=16)
     model, history = training.train_fold(data, 0, "rnn", settings, epochs=2, seed=0)
