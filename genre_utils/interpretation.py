@@ -296,9 +296,10 @@ def occlusion(model: keras.Model, x, start, genre, masks) -> np.ndarray:
     -------
     np.ndarray, shape (n, masks)
     """
-    rows, evidence = np.arange(len(genre)), evidence_model(model)
-    before = outputs(evidence, x)[rows, genre]
-    after = [outputs(evidence, hide(x, start, mask))[rows, genre] for mask in masks]
+    views = [x, *(hide(x, start, mask) for mask in masks)]
+    together = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *views)
+    evidence = outputs(evidence_model(model), together).reshape(len(views), len(genre), -1)
+    before, *after = evidence[:, np.arange(len(genre)), genre]
     return before[:, np.newaxis] - np.stack(after, axis=1)
 
 
