@@ -178,6 +178,21 @@ def test_networks_of_every_shape_can_be_explained(data, name):
         assert name == "fusion" or not np.ptp(cams, axis=2).any()  # over time alone
 
 
+@pytest.mark.parametrize("name", ["fusion", "rnn"])
+def test_what_hiding_costs_is_found_for_each_mask_and_excerpt_by_itself(data, name):
+    model = training.untrained(data, name, models.DEFAULTS[name])
+    rows = np.array([0, 5, 9])
+    x, start, genre = data.inputs(name, rows), interpretation.baseline(data, name, 0), data.y[rows]
+    masks = [np.arange(32) < 8, (np.arange(32) > 20)[:, np.newaxis], np.zeros((3, 32, 32), bool)]
+    masks[2][1] = True  # of one excerpt all, of the others nothing
+    lost = interpretation.occlusion(model, x, start, genre, masks)
+    before = interpretation.gain(model, x, start, genre)
+    for place, mask in enumerate(masks):
+        after = interpretation.gain(model, interpretation.hide(x, start, mask), start, genre)
+        np.testing.assert_allclose(lost[:, place], before - after, atol=1e-5)
+    assert abs(lost[1, 2]) > 1e-3 and not lost[[0, 2], 2].any()
+
+
 def test_examples_are_middle_excerpts_of_many_artists(data):
     groups = evaluation.groups_of(data.folds)
     rows = interpretation.examples(data, groups, 3, seed=1)
