@@ -190,7 +190,7 @@ def test_what_hiding_costs_is_found_for_each_mask_and_excerpt_by_itself(data, na
     for place, mask in enumerate(masks):
         after = interpretation.gain(model, interpretation.hide(x, start, mask), start, genre)
         np.testing.assert_allclose(lost[:, place], before - after, atol=1e-5)
-    assert abs(lost[1, 2]) > 1e-3 and not lost[[0, 2], 2].any()
+    assert abs(lost[1, 2]) > 1e-3 > abs(lost[[0, 2], 2]).max()
 
 
 def test_examples_are_middle_excerpts_of_many_artists(data):
