@@ -395,7 +395,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     """`compare` as a table to be read, differences in points."""
     points = 100 * table[["difference", "low", "high"]]
     readable = table.assign(
-        points=[f"{d:+.0f} [{low:+.0f}, {high:+.0f}]" for d, low, high in points.to_numpy()],
+        points=[f"{d:+z.0f} [{low:+z.0f}, {high:+z.0f}]" for d, low, high in points.to_numpy()],
         p_holm=table["p_holm"].map(paper.p_text),
     )
     columns = ["title", "baseline", "accuracy", "points", "p_holm", "verdict"]
@@ -480,7 +480,7 @@ def in_words(table: pd.DataFrame) -> str:
     for verdict, verb in (("helps", "raise"), ("hurts", "lower")):
         named = table.loc[table["verdict"] == verdict, ["title", "difference"]]
         if len(named):
-            listed = "; ".join(f"{t} ({100 * d:+.0f} points)" for t, d in named.to_numpy())
+            listed = "; ".join(f"{t} ({100 * d:+z.0f} points)" for t, d in named.to_numpy())
             parts.append(f"{len(named)} of {len(table)} changes {verb} the accuracy: {listed}.")
     if not parts:
         parts.append(f"None of the {len(table)} changes is separable from its baseline.")
@@ -500,8 +500,8 @@ def balance_in_words(table: pd.DataFrame) -> str:
     for row in table[table["rare"] & (table["title"] != "as they come")].itertuples():
         sure = row.difference_low > 0 or row.difference_high < 0
         parts.append(
-            f"with {row.title} the F1 of {row.genre} changes by {100 * row.difference:+.0f} points "
-            f"({100 * row.difference_low:+.0f} to {100 * row.difference_high:+.0f}): its interval, "
-            f"not corrected for several tests, {'excludes' if sure else 'includes'} zero"
+            f"with {row.title} the F1 of {row.genre} changes by {100 * row.difference:+z.0f} "
+            f"points ({100 * row.difference_low:+z.0f} to {100 * row.difference_high:+z.0f}): its "
+            f"interval, not corrected for several tests, {'excludes' if sure else 'includes'} zero"
         )
     return "; ".join(parts)[:1].upper() + "; ".join(parts)[1:] + "."

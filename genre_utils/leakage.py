@@ -343,10 +343,10 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
     )
     for name, ends in limits.items():
         pairs = (100 * table[list(ends)]).to_numpy()
-        readable[name] = ["" if np.isnan(a) else f"[{a:+.0f}, {b:+.0f}]" for a, b in pairs]
+        readable[name] = ["" if np.isnan(a) else f"[{a:+z.0f}, {b:+z.0f}]" for a, b in pairs]
     first = next(iter(limits))
     values = 100 * table["difference"]
-    readable[first] = [f"{v:+.0f} {text}" for v, text in zip(values, readable[first], strict=True)]
+    readable[first] = [f"{v:+z.0f} {text}" for v, text in zip(values, readable[first], strict=True)]
     verdicts = table["separable"].map({True: "differ", False: "not separable"})
     return readable.assign(p=table["p_holm"], verdict=verdicts)
 

@@ -274,7 +274,7 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
             row[how] = f"{one.accuracy:.2f} [{one.low:.2f}, {one.high:.2f}]"
         across = own[own["learned"] != tested].iloc[0]
         limits = across[["difference", "difference_low", "difference_high"]] * 100
-        row["points lost"] = "{:+.0f} [{:+.0f}, {:+.0f}]".format(*limits)
+        row["points lost"] = "{:+z.0f} [{:+z.0f}, {:+z.0f}]".format(*limits)
         row["p (Holm)"] = across["p_holm"]
         rows.append(row)
     return pd.DataFrame(rows)
