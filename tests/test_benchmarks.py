@@ -6,9 +6,11 @@ The stored measurements are of the code that is here.
 import importlib
 import os
 import re
+import shutil
 import sys
 import time
 
+import machines
 import measuring
 import memory
 import numpy as np
@@ -20,7 +22,7 @@ import study
 
 import extraction
 import scaling
-from genre_utils import evaluation, features, files
+from genre_utils import evaluation, features, files, grids
 from small_study import uncompiled
 
 STORED = files.ROOT / "benchmarks" / "extraction.json"
@@ -353,3 +355,53 @@ def test_the_stored_peer_comparison_is_complete_and_follows_from_its_answers(pee
     in_full = [run for run in stored["runs"] if not run["stopping"]]
     assert [run["max_epochs"] for run in in_full if run["network"] == "peer"] == [150]
     assert sum(run["network"] == peer.BEST for run in in_full) == 3
+
+
+# ------------------------------------------------------------------ two machines
+
+
+@pytest.fixture(name="two_reports")
+def two_reports_fixture(tmp_path):
+    """The same two models of a study, twice, as two machines would leave them."""
+    demo = files.ROOT / "reports" / "demo"
+    places = tmp_path / "here", tmp_path / "there"
+    for place in places:
+        for name in ("runs/knn.json", "runs/svm.json"):
+            (place / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(demo / name, place / name)
+        for name in ("knn", "svm"):
+            table = pd.read_parquet(demo / "predictions" / f"{name}.parquet")
+            files.write_table(place / "predictions" / f"{name}.parquet", table)
+    return places
+
+
+def test_machines_that_agree_are_said_to_and_one_answer_that_differs_is_found(two_reports):
+    here, there = two_reports
+    assert not machines.compared(here, there)[["probability", "named_otherwise"]].any(axis=None)
+    path = there / "predictions" / "svm.parquet"
+    table = pd.read_parquet(path)
+    track = table["track_id"] == table["track_id"].iloc[0]
+    columns = evaluation.probability_columns(table)
+    wrong = [c for c in columns if c != f"p_{table['y_true'].iloc[0]}"]
+    table.loc[track, columns] = 0.0
+    table.loc[track, wrong[0]] = 1.0
+    files.write_table(path, table.sample(frac=1, random_state=0))  # in any order
+    found = machines.compared(here, there)
+    assert found.loc["knn", "probability"] == 0 < found.loc["svm", "probability"]
+    assert found.loc["svm", "named_otherwise"] == 1 / 400
+    assert found.loc["svm", "accuracy"] - found.loc["svm", "accuracy_there"] == pytest.approx(
+        1 / 400
+    )
+    first, second = machines.told(found)
+    assert first == "Probabilities of knn differ by 0.000 at most."
+    assert "Those of svm part ways: 0.2 to 0.2 % of the tracks" in first + second
+
+
+def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
+    here, there = two_reports
+    files.write_json(there / "runs" / "svm.json", grids.run_of(there, "svm") | {"seed": 7})
+    with pytest.raises(ValueError, match="svm differs in seed"):
+        machines.compared(here, there)
+    (there / "runs" / "svm.json").unlink()
+    with pytest.raises(ValueError, match="do not hold the same models"):
+        machines.compared(here, there)

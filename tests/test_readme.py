@@ -2,6 +2,7 @@
 
 import re
 
+import machines
 import pandas as pd
 import pytest
 
@@ -116,6 +117,22 @@ def test_the_coverage_of_the_intervals_is_what_was_measured():
     said = " ".join(README.split())
     assert f"hold the truth in {min(ours):.1f} to {max(ours):.1f} %" in said
     assert f"bootstrap goes down to {min(plain):.1f} %" in said
+
+
+def test_how_far_machines_differ_is_what_was_measured_on_the_committed_report():
+    stored = files.read_json(ROOT / "benchmarks" / "machines.json")
+    found = pd.DataFrame(stored["models"]).T
+    results = files.read_json(ROOT / "reports" / "demo" / "results.json")
+    for name, row in found.iterrows():
+        assert row["accuracy_there"] == results["models"][name]["accuracy"]
+    apart = found[found["probability"] > machines.CLOSE]
+    assert {"cnn", "cnn1d", "hybrid"} <= set(apart.index)
+    assert not {"rnn", "gru", "lstm", "mlp", "svm"} & set(apart.index)
+    said, share = " ".join(README.split()), 100 * apart["named_otherwise"]
+    moved = 100 * abs(apart["accuracy"] - apart["accuracy_there"]).max()
+    assert f"differ by {found['probability'].drop(apart.index).max():.3f} at most" in said
+    assert f"name {share.min():.1f} to {share.max():.1f} % of the tracks otherwise" in said
+    assert f"up to {moved:.1f} points of accuracy" in said
 
 
 def test_what_augmentation_is_worth_is_that_of_the_reference_run():
