@@ -3,12 +3,14 @@
 The stored measurements are of the code that is here.
 """
 
+import dataclasses
 import importlib
 import os
 import re
 import shutil
 import sys
 import time
+from types import SimpleNamespace
 
 import machines
 import measuring
@@ -23,7 +25,7 @@ import study
 import extraction
 import scaling
 from genre_utils import evaluation, features, files, grids
-from small_study import uncompiled
+from small_study import tiny_network, uncompiled, write_small_study
 
 STORED = files.ROOT / "benchmarks" / "extraction.json"
 PEER = files.ROOT / "benchmarks" / "peer.json"
@@ -405,3 +407,57 @@ def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
     (there / "runs" / "svm.json").unlink()
     with pytest.raises(ValueError, match="do not hold the same models"):
         machines.compared(here, there)
+
+
+# ------------------------------------------------------------------ ideas
+
+
+def blind(x, settings):
+    """A network that sees nothing."""
+    import keras
+
+    return keras.layers.GlobalAveragePooling1D()(0.0 * x)
+
+
+def test_an_idea_that_hurts_and_one_that_changes_nothing_earn_no_place(tmp_path, monkeypatch):
+    ideas = importlib.import_module("ideas")  # and TensorFlow, which others here do not need
+    quick = dataclasses.replace(ideas.models.DEFAULTS["cnn"], learning_rate=0.05)
+    monkeypatch.setitem(ideas.models.DEFAULTS, "cnn", quick)
+    tried = [ideas.Idea("sees nothing", blind), ideas.Idea("changes nothing")]
+    study = write_small_study(tmp_path, artists=12, tracks=1)
+    with tiny_network("cnn"):
+        table = ideas.measure(study, ideas=tried, averaged=["cnn"], seeds=1, epochs=6)
+    table = table.set_index("idea")
+    assert list(table.index) == ["mean of 1 seeds", "sees nothing", "changes nothing"]
+    assert table.loc["changes nothing", "difference"] == 0
+    assert table.loc["changes nothing", "p_value"] == 1
+    assert table.loc["sees nothing", "accuracy"] <= 0.5 < table.loc["sees nothing", "without"]
+    assert table.loc["sees nothing", "separable"] and table.loc["sees nothing", "high"] < 0
+    says = ideas.told(table.reset_index())
+    assert says[0] == "Of 3 ideas none earned a place."
+    kept = table.assign(difference=-table["difference"]).reset_index()
+    assert ideas.told(kept)[0] == "Of 3 ideas 1 earned a place: sees nothing (`cnn`)."
+
+
+def test_the_ideas_that_are_networks_read_what_the_study_has():
+    ideas = importlib.import_module("ideas")
+    from genre_utils import models, own_model, training
+
+    settings = models.DEFAULTS["cnn"]
+    data = SimpleNamespace(parts=lambda _: {"log_mel": np.zeros((1, 66, 128))}, genres="abcd")
+    plain = training.untrained(data, "cnn", settings)
+    for idea in ideas.IDEAS:
+        if idea.build:
+            named = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", "")
+            network = own_model.untrained(data, named)
+            assert network.output_shape == (None, 4)
+            more = network.count_params() - plain.count_params()
+            assert more > 0 or idea.build is ideas.shifted, idea.title
+
+
+def test_a_fixed_split_is_not_looked_at_for_ideas(tmp_path):
+    study = write_small_study(tmp_path)
+    corpus = files.read_json(study / "corpus.json")
+    files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
+    with pytest.raises(ValueError, match="a fixed split is for one look"):
+        importlib.import_module("ideas").measure(study)

@@ -135,6 +135,18 @@ def test_how_far_machines_differ_is_what_was_measured_on_the_committed_report():
     assert f"up to {moved:.1f} points of accuracy" in said
 
 
+def test_ideas_that_earned_no_place_are_those_that_were_measured():
+    stored = files.read_json(ROOT / "benchmarks" / "ideas.json")
+    said, found = " ".join(README.split()), pd.DataFrame(stored["ideas"])
+    assert not found["separable"].any() and f"{len(found)} comparisons none" in said
+    best = found["difference"].idxmax()
+    fusion = found.index[found["network"] == "fusion"][0]
+    for row in (best, fusion):
+        change, low, high = 100 * found.loc[row, ["difference", "low", "high"]].astype(float)
+        assert f"({change:+.1f} points [{low:+.1f}, {high:+.1f}]" in said
+    assert found["idea"][best] == "changes from frame to frame" and stored["seeds"] == 3
+
+
 def test_what_augmentation_is_worth_is_that_of_the_reference_run():
     table = ablation.compare(ROOT / "reports" / "gtzan-mel")
     table = table[table["question"] == ablation.TRAINING].set_index("label")

@@ -1,0 +1,217 @@
+"""Ideas that might make a network better, each beside the network that the study has.
+
+    python -m genre_utils study --profile gtzan-mel-ten
+    python benchmarks/ideas.py reports/gtzan-mel-ten --json benchmarks/ideas.json
+
+Each changes one thing of `cnn`, or averages networks that began from other weights, and is trained
+from several seeds on the study's folds by artist. That profile reads the ``train`` part of all ten
+genres of GTZAN alone: the part ``valid`` has no say in what is kept. An idea earns its place if it
+is separable from the network as it is, after Holm's correction for all that were tried.
+
+Most of an hour on two cores. Stopped, it goes on at the fold where it was.
+"""
+
+import argparse
+import inspect
+import os
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it tells of its start-up otherwise
+
+import keras
+import measuring
+import numpy as np
+import pandas as pd
+
+from genre_utils import evaluation, files, grids, models, own_model, training
+
+EPOCHS = 30  # at most, as in the profile
+SEEDS = 3
+AVERAGED = ("cnn", "mlp", "fusion")  # networks whose seeds are averaged
+
+layers, ops = keras.layers, keras.ops
+
+
+# ---------------------------------------------------------------------------- networks
+
+
+def squeezed(x, settings):
+    """Each map of the last block weighed by all of them (Hu, Shen, Sun 2018)."""
+    x = models._convolutions(x, settings, settings.hidden_layers - 1)
+    filters = x.shape[-1]
+    mean = layers.GlobalAveragePooling2D()(x)
+    weight = layers.Dense(filters // 4, activation="relu", name="squeeze")(mean)
+    weight = layers.Dense(filters, activation="sigmoid", name="excite")(weight)
+    x = layers.Multiply()([x, layers.Reshape((1, 1, filters))(weight)])
+    return models._dense(layers.GlobalAveragePooling2D()(x), settings)
+
+
+def attentive(x, settings):
+    """A mean over time whose weights are learned: not all moments are equal."""
+    x = models._convolutions(x, settings, settings.hidden_layers - 1)
+    x = ops.mean(x, axis=2)  # over the bands
+    heard = layers.Dense(32, activation="tanh", name="heard")(x)
+    weight = layers.Softmax(axis=1)(layers.Dense(1, name="weight")(heard))
+    return models._dense(layers.Flatten()(layers.Dot(axes=1)([weight, x])), settings)
+
+
+def with_changes(x, settings):
+    """How each band changes from frame to frame, beside its level."""
+    change = layers.ZeroPadding1D(1)(x[:, 2:] - x[:, :-2])
+    blocks = settings.hidden_layers - 1
+    parts = [_pooled(x, settings, blocks, "level"), _pooled(change, settings, blocks, "change")]
+    return models._dense(layers.Concatenate()(parts), settings)
+
+
+def on_three_scales(x, settings):
+    """The same spectrogram as it is, and with 4 and 16 of its frames averaged."""
+    parts = [
+        _pooled(layers.AveragePooling1D(frames)(x), settings, blocks, f"scale_{frames}")
+        for frames, blocks in ((1, 3), (4, 2), (16, 1))
+    ]
+    return models._dense(layers.Concatenate()(parts), settings)
+
+
+def _pooled(x, settings, blocks, name):
+    """Mean of what blocks of convolutions find, as a layer: its own have names of their own."""
+    part = keras.Input(x.shape[1:])
+    found = models._convolutions(part, settings, blocks)
+    return keras.Model(part, layers.GlobalAveragePooling2D()(found), name=name)(x)
+
+
+def shifted(x, settings):
+    """In training each excerpt is moved up or down by up to a twentieth of the bands."""
+    frames, bands = x.shape[1:]
+    x = layers.Reshape((frames, bands, 1))(x)
+    x = layers.RandomTranslation(0.0, 0.05, fill_mode="nearest")(x)
+    return models.build_cnn(layers.Reshape((frames, bands))(x), settings)
+
+
+# ---------------------------------------------------------------------------- ideas
+
+
+@dataclass(frozen=True)
+class Idea:
+    """One thing that differs from `cnn`: how it is built, or fields of its settings."""
+
+    title: str
+    build: Callable | None = None
+    settings: dict = field(default_factory=dict)
+
+
+IDEAS = (
+    Idea("squeeze and excitation", squeezed),
+    Idea("attention over time", attentive),
+    Idea("changes from frame to frame", with_changes),
+    Idea("three time scales", on_three_scales),
+    Idea("shifts in frequency", shifted),
+    Idea("masks", settings={"augmentation": ("masks",)}),
+    Idea("mixup", settings={"augmentation": ("mixup",)}),
+    Idea("random excerpts", settings={"augmentation": ("random excerpts",)}),
+    Idea("smoothed labels", settings={"label_smoothing": 0.1}),
+    Idea("a rate that falls as a cosine", settings={"schedule": "cosine"}),
+)
+
+
+def predicted(study: Path, name: str, idea: Idea, seed: int, epochs: int) -> pd.DataFrame:
+    """Out-of-fold predictions of a network of the study, changed by an idea; see `training`."""
+    data, label = training.load(study), f"{idea.title}, seed {seed}"
+    settings = replace(models.DEFAULTS[name], **idea.settings)
+    options = {"epochs": epochs, "seed": seed, "label": label}
+    if idea.build is None:
+        return training.out_of_fold(study, name, data, settings, **options)[0]
+    text = files.sha256(inspect.getsource(idea.build), inspect.getsource(_pooled))
+    changed = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", text)
+    data.hashes["own"] = text
+    with own_model.among_the_others(changed):
+        return training.out_of_fold(study, changed.name, data, settings, **options)[0]
+
+
+def right(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Whether each track is named rightly, (tracks, predictions), indexed by track_id."""
+    whole = [evaluation.track_probabilities(table).set_index("track_id") for table in tables]
+    return pd.concat([table["y_pred"] == table["y_true"] for table in whole], axis=1)
+
+
+def mean_of(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Predictions whose probabilities are the mean of those of several networks."""
+    key = ["track_id", "excerpt", "fold", "y_true"]
+    ordered = [table.set_index(key).sort_index() for table in tables]
+    return (sum(ordered[1:], ordered[0]) / len(ordered)).reset_index()
+
+
+def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=EPOCHS):
+    """Train every idea and compare it with its network.
+
+    Returns
+    -------
+    pd.DataFrame
+        idea, network, accuracy (mean over the seeds) and that of the network (without), difference,
+        low, high (95 % over artists), p_value (sign flips over artists), p_holm, separable.
+
+    Raises
+    ------
+    ValueError
+        If the study has a fixed split, each look at which counts.
+    """
+    if why := grids.one_look(study):
+        raise ValueError(f"ideas are not tried here: {why}.")
+    group, plain, rows = grids.group_of(study), {}, []
+
+    def compared(title, name, answers):
+        without = right(plain[name])
+        repeats = np.resize(np.arange(answers.shape[1]), without.shape[1])
+        answers = answers.loc[without.index].iloc[:, repeats]
+        found = grids.difference(answers, without, without.index.map(group))
+        scores = {"accuracy": answers.to_numpy().mean(), "without": without.to_numpy().mean()}
+        rows.append({"idea": title, "network": name, **scores, **found})
+
+    for name in dict.fromkeys(["cnn", *averaged]):
+        as_it_is = Idea(f"{name} as it is")
+        plain[name] = [predicted(study, name, as_it_is, seed, epochs) for seed in range(seeds)]
+    for name in averaged:
+        compared(f"mean of {seeds} seeds", name, right([mean_of(plain[name])]))
+    for idea in ideas:
+        tables = [predicted(study, "cnn", idea, seed, epochs) for seed in range(seeds)]
+        compared(idea.title, "cnn", right(tables))
+    return grids.judged(pd.DataFrame(rows))
+
+
+def told(table: pd.DataFrame) -> list[str]:
+    """Sentences on what `measure` found."""
+    kept = table[table["separable"] & (table["difference"] > 0)]
+    best = table.loc[table["difference"].idxmax()]
+    names = ", ".join(f"{row.idea} (`{row.network}`)" for row in kept.itertuples())
+    return [
+        f"Of {len(table)} ideas {len(kept) or 'none'} earned a place" + (f": {names}." if names
+         else "."),
+        f"The best, {best['idea']} (`{best['network']}`), changes its network by "
+        f"{100 * best['difference']:+.1f} points [{100 * best['low']:+.1f}, "
+        f"{100 * best['high']:+.1f}], p {best['p_holm']:.2g} after Holm's correction.",
+    ]  # fmt: skip
+
+
+def main():
+    """Measure, print what came out, and write it as JSON if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, help="folder of a study with folds")
+    parser.add_argument("--json", type=Path, help="file to write the measurements to")
+    options = parser.parse_args()
+    table = measure(options.study.resolve())
+    print(table.round(4).to_string(index=False))
+    corpus = files.read_json(options.study / "corpus.json")
+    result = {
+        "environment": measuring.machine(),
+        "corpus": {key: corpus[key] for key in ("name", "tracks", "artists")},
+        "seeds": SEEDS,
+        "epochs": EPOCHS,
+        "ideas": table.to_dict("records"),
+        "says": told(table),
+    }
+    measuring.show(evaluation.plain(result), options.json)
+
+
+if __name__ == "__main__":
+    main()
