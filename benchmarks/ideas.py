@@ -25,7 +25,7 @@ import measuring
 import numpy as np
 import pandas as pd
 
-from genre_utils import evaluation, files, grids, models, own_model, training
+from genre_utils import ensemble, evaluation, files, grids, models, own_model, training
 
 EPOCHS = 30  # at most, as in the profile
 SEEDS = 3
@@ -135,13 +135,6 @@ def right(tables: list[pd.DataFrame]) -> pd.DataFrame:
     return pd.concat([table["y_pred"] == table["y_true"] for table in whole], axis=1)
 
 
-def mean_of(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Predictions whose probabilities are the mean of those of several networks."""
-    key = ["track_id", "excerpt", "fold", "y_true"]
-    ordered = [table.set_index(key).sort_index() for table in tables]
-    return (sum(ordered[1:], ordered[0]) / len(ordered)).reset_index()
-
-
 def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=EPOCHS):
     """Train every idea and compare it with its network.
 
@@ -172,7 +165,8 @@ def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=
         as_it_is = Idea(f"{name} as it is")
         plain[name] = [predicted(study, name, as_it_is, seed, epochs) for seed in range(seeds)]
     for name in averaged:
-        compared(f"mean of {seeds} seeds", name, right([mean_of(plain[name])]))
+        mean = ensemble.mean([one.set_index(ensemble.KEY).sort_index() for one in plain[name]])
+        compared(f"mean of {seeds} seeds", name, right([mean]))
     for idea in ideas:
         tables = [predicted(study, "cnn", idea, seed, epochs) for seed in range(seeds)]
         compared(idea.title, "cnn", right(tables))

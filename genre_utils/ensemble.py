@@ -8,6 +8,14 @@ from genre_utils import evaluation, files
 
 #: Chosen by cross-validation on the ``train`` part of GTZAN's ten genres: see the README.
 MEMBERS = ("logistic", "mlp")
+KEY = ["track_id", "excerpt", "fold", "y_true"]  # of a row of predictions
+
+
+def mean(tables: list[pd.DataFrame]) -> pd.DataFrame:
+    """Mean of the probabilities in several tables, indexed by `KEY`, of the same excerpts."""
+    first, *others = tables
+    columns = evaluation.probability_columns(first)
+    return (sum((table[columns] for table in others), first[columns]) / len(tables)).reset_index()
 
 
 def cross_validate(study: Path, members=MEMBERS) -> tuple[pd.DataFrame, dict]:
@@ -34,20 +42,17 @@ def cross_validate(study: Path, members=MEMBERS) -> tuple[pd.DataFrame, dict]:
     ValueError
         If the members did not predict the same excerpts in the same folds.
     """
-    key = ["track_id", "excerpt", "fold", "y_true"]
-    tables = {
-        name: pd.read_parquet(study / "predictions" / f"{name}.parquet").set_index(key).sort_index()
+    tables = [
+        pd.read_parquet(study / "predictions" / f"{name}.parquet").set_index(KEY).sort_index()
         for name in members
-    }
-    first, *others = tables.values()
-    for name, table in tables.items():
-        if not table.index.equals(first.index):
+    ]
+    for name, table in zip(members, tables, strict=True):
+        if not table.index.equals(tables[0].index):
             raise ValueError(
                 f"{name} did not predict the same excerpts as {members[0]}: run notebooks 02 and "
                 "05 again."
             )
-    columns = evaluation.probability_columns(first.reset_index())
-    mean = sum((table[columns] for table in others), first[columns]) / len(tables)
+    predictions = mean(tables)
     runs = [files.read_json(study / "runs" / f"{name}.json") for name in members]
     run = {
         "model": "ensemble",
@@ -57,7 +62,6 @@ def cross_validate(study: Path, members=MEMBERS) -> tuple[pd.DataFrame, dict]:
             for key in ("training_seconds", "training_cpu_seconds")
         },
     }
-    predictions = mean.reset_index()
     files.write_table(study / "predictions" / "ensemble.parquet", predictions)
     files.write_json(study / "runs" / "ensemble.json", run)
     evaluation.log_look(study, run, predictions)
