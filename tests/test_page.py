@@ -15,7 +15,9 @@ from genre_utils import __main__, audio, recognition
 
 SR = audio.SAMPLE_RATE
 LIMIT = 3  # MB
-WIDTHS = "all => Promise.all(all.map(i => i.decode().then(() => i.alt ? i.width : 0)))"
+#: A picture takes another file on another screen, which interrupts its decoding: then once more.
+DECODED = "i.decode().catch(() => i.decode())"
+WIDTHS = f"all => Promise.all(all.map(i => {DECODED}.then(() => i.alt ? i.width : 0)))"
 NASTY = "<img src=x onerror=alert(1)>${6*7}{{value}}<script>alert(2)<"
 
 
