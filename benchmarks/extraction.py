@@ -53,10 +53,11 @@ HANDED = {
 NAMES = {
     "power": "stft_magnitude**2",
     "frames": "dict(n_fft=n_fft, hop_length=hop_length)",
-    "shortest": "int(0.002 * sr)",
+    "shortest": "min(int(0.002 * sr), n_fft // 2)",
     "padded": "np.pad(y, n_fft // 2)",
     "framed": "librosa.util.frame(padded, frame_length=n_fft, hop_length=hop_length)",
-    "lags": "librosa.autocorrelate(framed, axis=0, max_size=int(0.025 * sr) + 1).T",
+    "longest": "min(int(0.025 * sr), n_fft // 2)",
+    "lags": "librosa.autocorrelate(framed, axis=0, max_size=longest + 1).T",
     "autocorrelation": "lags / np.where(lags[:, :1] > 0, lags[:, :1], 1)",
     "tempo_frames": "int(librosa.time_to_frames(8.0, sr=sr, hop_length=hop_length))",
     "tempo_lag": "np.rint(60 * sr / hop_length / tempo[0]).astype(int)",

@@ -19,7 +19,7 @@ ROLLING_DELTA = 9  # frames over which a delta is fitted
 ROLLOFF = 0.85  # share of the magnitude that lies below the roll-off frequency
 CONTRAST_EDGES = (0.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0, np.inf)  # Hz, of its octaves
 CONTRAST_QUANTILE = 0.02  # share of a band's bins that its peak and its valley are averaged over
-SHORTEST_PERIOD, LONGEST_PERIOD = 0.002, 0.025  # seconds: periods of 500 to 40 Hz
+SHORTEST_PERIOD, LONGEST_PERIOD = 0.002, 0.025  # seconds: 500 to 40 Hz; at most half a frame
 TEMPO_SECONDS = 8.0  # of music that a tempo is estimated from
 KEY_SECONDS = 3.0  # of music that a key is estimated from
 MEDIAN = 31  # frames, and bins, over which music is split into harmonic and percussive
@@ -307,7 +307,7 @@ class Recipe:
     sr : int
         Sample rate in Hz.
     n_fft, hop_length : int
-        Window and step of the short-time Fourier transform, in samples.
+        Window and step of the short-time Fourier transform, in samples; the window is even.
     n_mels, n_mfcc : int
         Mel bands and cepstral coefficients.
     clip_seconds, excerpt_seconds : float
@@ -324,6 +324,10 @@ class Recipe:
     clip_seconds: float = 30.0
     excerpt_seconds: float = 6.0
     loudness: str = "none"
+
+    def __post_init__(self):
+        if self.n_fft % 2:
+            raise ValueError(f"n_fft is {self.n_fft}; the features need an even number of samples")
 
     @property
     def frames(self) -> int:
@@ -392,18 +396,18 @@ def _spectrum_pass(y, recipe):
     frames = np.lib.stride_tricks.sliding_window_view(padded, recipe.n_fft)[:: recipe.hop_length]
     magnitude = np.empty((len(frames), recipe.n_fft // 2 + 1), np.float32)
     bands = np.empty((len(frames), bank.shape[1]), np.float32)
-    parts = []
+    join, parts = _compiled(_join_halves), []
     for start in range(0, len(frames), BLOCK):
         rows = slice(start, start + BLOCK)
-        spectrum = scipy.fft.rfft(frames[rows] * _window(recipe.n_fft), axis=1)
-        spectrum = spectrum.astype(np.complex64)
-        power = spectrum.real**2 + spectrum.imag**2
+        power = np.empty_like(magnitude[rows])
+        correlated = np.empty_like(power, np.complex64)
+        join(*_spectra_of_halves(frames[rows], recipe.hop_length), power, correlated)
         np.sqrt(power, out=magnitude[rows])
         np.matmul(power, bank, out=bands[rows])
         parts.append(
             _moments(magnitude[rows], power, recipe)
             | _contrast(magnitude[rows], recipe)
-            | _autocorrelation(frames[rows], recipe)
+            | _autocorrelation(correlated, recipe)
         )
     computed = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     peak, valley = computed.pop("peak"), computed.pop("valley")
@@ -416,9 +420,55 @@ def _spectrum_pass(y, recipe):
     return {name: values.T for name, values in computed.items()}
 
 
-@lru_cache(maxsize=8)
-def _window(n_fft):
-    return np.hanning(n_fft + 1)[:-1]  # periodic
+def _spectra_of_halves(frames, hop_length):
+    """Spectra of the first and the second half of each frame, at the frequencies of a whole one.
+
+    Where frames overlap by half, the second half of one is the first half of the next.
+    """
+    rows, n_fft = frames.shape
+    half = n_fft // 2
+    shared = hop_length == half
+    padded = np.zeros((rows + 1 if shared else 2 * rows, n_fft))
+    padded[:rows, :half] = frames[:, :half]
+    padded[rows:, :half] = frames[-1 if shared else 0 :, half:]
+    spectra = scipy.fft.rfft(padded, axis=1, overwrite_x=True)
+    return spectra[:rows], spectra[-rows:]
+
+
+def _join_halves(first, second, power, correlated):
+    """Power of each windowed frame, and spectrum of its autocorrelation, from its halves' spectra.
+
+    A delay by half a frame turns the sign of every other frequency. Hann's window, multiplied with
+    a frame, weighs each frequency of it with its neighbours: -1/4, 1/2, -1/4. The autocorrelation
+    is that of each half, and the one half's correlation with the other.
+
+    Parameters
+    ----------
+    first, second : np.ndarray, shape (frames, bins), complex128
+    power, correlated : np.ndarray, shape (frames, bins), float32 and complex64
+        What is written to.
+    """
+    rows, bins = power.shape
+    real, imag = np.empty(bins + 2), np.empty(bins + 2)  # of a frame, with a neighbour at each end
+    for row in range(rows):
+        for k in range(bins):
+            a, b = first[row, k], second[row, k] * (1 - 2 * (k % 2))
+            real[k + 1], imag[k + 1] = a.real + b.real, a.imag + b.imag
+            of_each = a.real**2 + a.imag**2 + b.real**2 + b.imag**2
+            correlated[row, k] = of_each + a.conjugate() * b
+        real[0], imag[0], real[-1], imag[-1] = real[2], -imag[2], real[-3], -imag[-3]
+        for k in range(bins):
+            x = np.float32(real[k + 1] / 2 - (real[k] + real[k + 2]) / 4)
+            y = np.float32(imag[k + 1] / 2 - (imag[k] + imag[k + 2]) / 4)
+            power[row, k] = x * x + y * y
+
+
+@lru_cache
+def _compiled(function):
+    """A function, compiled; Numba takes a second to load, which other commands can do without."""
+    import numba
+
+    return numba.njit(cache=True, fastmath={"contract"})(function)
 
 
 @lru_cache(maxsize=8)
@@ -450,7 +500,7 @@ def _moments(magnitude, power, recipe):
         "spectral_variance": np.maximum(power.mean(axis=1) - mean**2, 0),
         "spectral_centroid": centroid * frequencies[-1],
         "spectral_bandwidth": np.sqrt(spread) * frequencies[-1],
-        "spectral_rolloff": frequencies[_fast_rolloff_bins()(magnitude, np.float32(ROLLOFF))],
+        "spectral_rolloff": frequencies[_compiled(_rolloff_bins)(magnitude, np.float32(ROLLOFF))],
         "spectral_flatness": np.exp(np.log(heard).mean(axis=1)) / heard.mean(axis=1),
     }
 
@@ -464,53 +514,47 @@ def _powers(recipe):
 
 def _rolloff_bins(magnitude, share):
     """First bin up to which a row holds that share of its sum, added up as librosa does."""
-    bins = np.zeros(len(magnitude), np.int64)
+    bins = np.empty(len(magnitude), np.int64)
+    below = np.empty_like(magnitude[0])
     for row in range(len(magnitude)):
-        total = below = np.float32(0)
-        for value in magnitude[row]:
-            total += value
+        total = np.float32(0)
         for k, value in enumerate(magnitude[row]):
-            below += value
-            if below >= share * total:
-                bins[row] = k
-                break
+            total += value
+            below[k] = total
+        bins[row] = np.searchsorted(below, share * total)
     return bins
-
-
-@lru_cache(maxsize=1)
-def _fast_rolloff_bins():
-    """`_rolloff_bins`, compiled; Numba takes a second to load, which recognition can do without."""
-    import numba
-
-    return numba.njit(cache=True)(_rolloff_bins)
 
 
 @lru_cache(maxsize=8)
 def _octaves(recipe):
-    """First and last bin of each octave, and how many of its bins a peak or a valley takes."""
+    """Bins of each octave, and how many of them a peak or a valley takes."""
     frequencies = _frequencies(recipe)
     octaves = []
     for low, high in itertools.pairwise(CONTRAST_EDGES):
         start = max(0, int(np.searchsorted(frequencies, low)) - 1)
         bins = int(np.searchsorted(frequencies, high, side="right")) - start
         stop = start + bins - (high < np.inf)
-        octaves.append((start, stop, max(1, int(np.rint(CONTRAST_QUANTILE * bins)))))
+        octaves.append((slice(start, stop), max(1, int(np.rint(CONTRAST_QUANTILE * bins)))))
     return octaves
 
 
+@lru_cache(maxsize=8)
+def _ends(recipe):
+    """Weights that average the lowest, then the highest bins of each octave in rising order."""
+    sizes = [octave.stop - octave.start for octave, _ in _octaves(recipe)]
+    weights = np.zeros((sum(sizes), 2, len(sizes)), np.float32)
+    for i, (stop, (_, count)) in enumerate(zip(np.cumsum(sizes), _octaves(recipe), strict=True)):
+        start = stop - sizes[i]
+        weights[start : start + count, 0, i] = weights[stop - count : stop, 1, i] = 1 / count
+    return weights.reshape(len(weights), -1)
+
+
 def _contrast(magnitude, recipe):
-    """Mean of the highest and of the lowest bins of each octave."""
-    peaks, valleys = [], []
-    for start, stop, count in _octaves(recipe):
-        band = magnitude[:, start:stop]
-        if count > 1:
-            band = np.sort(band, axis=1)  # faster here than a partition: it is vectorised
-            peaks.append(band[:, -count:].mean(axis=1))
-            valleys.append(band[:, :count].mean(axis=1))
-        else:
-            peaks.append(band.max(axis=1))
-            valleys.append(band.min(axis=1))
-    return {"peak": np.stack(peaks, axis=1), "valley": np.stack(valleys, axis=1)}
+    """Mean of the lowest and of the highest bins of each octave."""
+    # a sort is faster here than a partition: it is vectorised
+    rising = [np.sort(magnitude[:, octave], axis=1) for octave, _ in _octaves(recipe)]
+    values = np.concatenate(rising, axis=1) @ _ends(recipe)
+    return dict(zip(("valley", "peak"), np.hsplit(values, 2), strict=True))
 
 
 def _decibels(values):
@@ -519,27 +563,27 @@ def _decibels(values):
     return librosa.power_to_db(values)
 
 
-def _autocorrelation(frames, recipe):
-    """Height and place of the highest autocorrelation of each frame, by way of its power."""
-    shortest, longest = (int(s * recipe.sr) for s in (SHORTEST_PERIOD, LONGEST_PERIOD))
-    size = scipy.fft.next_fast_len(frames.shape[1] + longest, real=True)  # so that no end wraps
-    spectrum = scipy.fft.rfft(frames, size, axis=1)
-    values = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)
+def _autocorrelation(correlated, recipe):
+    """Energy of each frame, and height and place of its highest autocorrelation."""
+    half = recipe.n_fft // 2  # beyond it the end of a frame would meet its beginning
+    shortest, longest = (min(int(s * recipe.sr), half) for s in (SHORTEST_PERIOD, LONGEST_PERIOD))
+    values = scipy.fft.irfft(correlated, recipe.n_fft, axis=1, overwrite_x=True)
     energy, values = values[:, 0], values[:, shortest : longest + 1]
     place = np.argmax(values, axis=1)
     peak = np.take_along_axis(values, place[:, np.newaxis], axis=1)[:, 0]
     return {
         "autocorrelation_peak": peak / np.where(energy > 0, energy, 1),
         "autocorrelation_period": 1000 / recipe.sr * (shortest + place),
-        "short_time_energy": np.einsum("tn,tn->t", frames, frames) / frames.shape[1],
+        "short_time_energy": energy / recipe.n_fft,
     }
 
 
 def _zero_crossing_rate(y, recipe):
     negative = np.pad(y < -AMIN, recipe.n_fft // 2, mode="edge")
-    crossings = (negative[1:] != negative[:-1]).astype(np.float32)  # what NumPy adds up fastest
-    frames = np.lib.stride_tricks.sliding_window_view(crossings, recipe.n_fft - 1)
-    return frames[:: recipe.hop_length].sum(axis=1) / recipe.n_fft
+    crossings = np.flatnonzero(negative[1:] != negative[:-1])
+    starts = np.arange(0, len(y) + 1, recipe.hop_length)
+    before, within = np.searchsorted(crossings, [starts, starts + recipe.n_fft - 1])
+    return (within - before) / recipe.n_fft
 
 
 # ---------------------------------------------------------------------------- what follows from it
@@ -643,7 +687,7 @@ def _rhythm(onset_strength, recipe):
     padded = np.pad(onset_strength, length // 2, mode="linear_ramp").astype(np.float32)
     frames = np.lib.stride_tricks.sliding_window_view(padded, length)[: len(onset_strength)]
     size = scipy.fft.next_fast_len(2 * length - 1, real=True)
-    windowed = (frames * _window(length)).astype(np.float32)
+    windowed = (frames * np.hanning(length + 1)[:-1]).astype(np.float32)  # periodic
     spectrum = scipy.fft.rfft(windowed, size, axis=1)
     values = scipy.fft.irfft(spectrum.real**2 + spectrum.imag**2, size, axis=1)[:, :length]
     highest = np.abs(values).max(axis=1, keepdims=True)

@@ -34,10 +34,17 @@ def test_every_family_is_what_librosa_computes_for_it_alone(seconds):
     assert_as_librosa(sound(4, seconds=seconds).astype(np.float32))
 
 
-@pytest.mark.parametrize("settings", [{"hop_length": 512}, {"n_fft": 1024}, {"n_mels": 40}])
+@pytest.mark.parametrize(
+    "settings", [{"hop_length": 512}, {"hop_length": 700}, {"n_fft": 1024}, {"n_mels": 40}]
+)
 def test_every_recipe_is_what_librosa_computes(settings):
     y = sound(5, seconds=3.0).astype(np.float32)
     assert_as_librosa(y, features.Recipe(**settings))
+
+
+def test_an_odd_window_is_refused():
+    with pytest.raises(ValueError, match="n_fft is 2049"):
+        features.Recipe(n_fft=2049)
 
 
 @pytest.mark.parametrize(

@@ -157,6 +157,7 @@ STUDY = {"kind": "study", "n_fft": 2048, "hop_length": 1024, "n_mfcc": 20, "loud
 STUDY |= {"frames_per_second": 22_050 / 1024, "excerpt_frames": 129}
 LIES = {
     "window": (put("recipe", "n_fft", value=2**30), "n_fft must be smaller"),
+    "odd window": (put("recipe", "n_fft", value=2049), "n_fft must be multiple of 2"),
     "endless": (put("recipe", "clip_seconds", value=1e9), "clip_seconds must be smaller"),
     "infinite": (put("recipe", "clip_seconds", value=float("inf")), "no sidecar"),
     "no number": (put("temperature", value=float("nan")), "no sidecar"),
