@@ -312,7 +312,11 @@ def _compiled(data, rows, name, settings, *, seed, epochs):
             _pretrain(model, data.excerpts[rows], seed)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
         model.compile(_optimizer(settings, steps), loss, metrics=["accuracy"])
-        model.optimizer.build(model.trainable_variables)  # else TensorFlow traces the step twice
+        # what is built within the first step makes TensorFlow trace the step a second time
+        model.optimizer.build(model.trainable_variables)
+        nothing = np.zeros((1, len(data.genres)), np.float32)
+        model.compute_metrics(None, nothing, nothing)
+        model.reset_metrics()
     return model
 
 
