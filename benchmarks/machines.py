@@ -4,8 +4,8 @@
 
 Both folders are reports of the same study, with the same data, settings, code and versions, run on
 machines whose processors round differently. Takes a second. An earlier report of this project is
-had by `git archive COMMIT reports/demo | tar -x -C FOLDER`; machines.json compares the one of
-commit 81d2f41 with the present one.
+had by `git archive COMMIT reports/demo | tar -x -C FOLDER`; machines.json compares those of commits
+81d2f41 and a68b7a4.
 """
 
 import argparse
