@@ -3,7 +3,7 @@
     python benchmarks/run.py extraction
 
 Both sides compute the same values: tests/test_features.py compares them with the expressions of
-`features.FAMILIES` that are timed here. Times are CPU seconds on one thread, medians over several
+`catalogue.FAMILIES` that are timed here. Times are CPU seconds on one thread, medians over several
 rounds in which the sides take turns; what counts are ratios. librosa is met in three ways:
 
 - for each of the families that it has a function for, that function called on the samples, as its
@@ -30,10 +30,11 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from genre_utils import audio, features, files
+from genre_utils.features import audio, catalogue, musical, spectral
+from genre_utils.workspace import files
 
 COSTLY = ("harmonic_share", "chroma_cqt", "modulation")
-QUICK = tuple(name for name in features.FAMILIES if name not in COSTLY)
+QUICK = tuple(name for name in catalogue.FAMILIES if name not in COSTLY)
 #: Families that are not a function of librosa but built on some here.
 BUILT = ("autocorrelation_period", "spectral_mean", "spectral_variance", "beat_regularity")
 BUILT += ("key_clarity", "mode", "dynamics", "arousal")
@@ -49,7 +50,7 @@ HANDED = {
     "centroid=spectral_centroid)",
 }
 
-#: What the expressions of `features.FAMILIES` refer to beside each other, `y` and the recipe.
+#: What the expressions of `catalogue.FAMILIES` refer to beside each other, `y` and the recipe.
 NAMES = {
     "power": "stft_magnitude**2",
     "frames": "dict(n_fft=n_fft, hop_length=hop_length)",
@@ -73,7 +74,7 @@ NAMES = {
 def key_correlation_of(chroma, length):
     """Pearson correlation of smoothed chroma with each key, shape (modes, tonics, frames)."""
     smooth = scipy.ndimage.uniform_filter1d(chroma, length, axis=1, mode="nearest")
-    keys = [np.roll(mode, tonic) for mode in features.KRUMHANSL_KESSLER for tonic in range(12)]
+    keys = [np.roll(mode, tonic) for mode in musical.KRUMHANSL_KESSLER for tonic in range(12)]
     with np.errstate(invalid="ignore"):  # a silent frame has no correlation
         values = np.corrcoef(np.array(keys), smooth.T)[: len(keys), len(keys) :]
     return np.nan_to_num(values).reshape(2, 12, -1)
@@ -105,12 +106,12 @@ def modulation_of(log_mel, frames_per_second):
 
 
 class OneAtATime(dict):
-    """Values of the expressions of `features.FAMILIES`, each computed when it is asked for.
+    """Values of the expressions of `catalogue.FAMILIES`, each computed when it is asked for.
 
     If `handed`, librosa's functions are given what another has computed (see `HANDED`).
     """
 
-    def __init__(self, y: np.ndarray, recipe: features.Recipe, *, handed: bool = False):
+    def __init__(self, y: np.ndarray, recipe: spectral.Recipe, *, handed: bool = False):
         self.changes = HANDED if handed else {}
         super().__init__(
             np=np, librosa=librosa, key_correlation_of=key_correlation_of,
@@ -119,8 +120,8 @@ class OneAtATime(dict):
         )  # fmt: skip
 
     def __missing__(self, name):
-        if name in features.FAMILIES:
-            expression = features.FAMILIES[name].reference
+        if name in catalogue.FAMILIES:
+            expression = catalogue.FAMILIES[name].reference
             for old, new in self.changes.items():
                 expression = expression.replace(old, new)
             self[name] = np.atleast_2d(eval(expression, {}, self))
@@ -131,32 +132,32 @@ class OneAtATime(dict):
         return self[name]
 
 
-def sides(recipe: features.Recipe) -> dict:
+def sides(recipe: spectral.Recipe) -> dict:
     """Everything that is timed, as functions of a clip."""
     return {
         "librosa.stft": lambda y: librosa.stft(y, n_fft=2048, hop_length=1024),
-        "shared pass": lambda y: features.frame_features(y, recipe, QUICK),
+        "shared pass": lambda y: spectral.frame_features(y, recipe, QUICK),
         **{f"shared pass, with {name}": _with(name, recipe) for name in COSTLY},
         "librosa, results handed on": lambda y: handed_on(y, recipe),
-        **{name: _alone(name, recipe) for name in features.FAMILIES},
+        **{name: _alone(name, recipe) for name in catalogue.FAMILIES},
     }
 
 
-def handed_on(y: np.ndarray, recipe: features.Recipe) -> dict:
+def handed_on(y: np.ndarray, recipe: spectral.Recipe) -> dict:
     """The families that librosa has, each of its functions called once."""
     values = OneAtATime(y, recipe, handed=True)
     return {name: values[name] for name in LIBROSA}
 
 
 def _with(name, recipe):
-    return lambda y: features.frame_features(y, recipe, (*QUICK, name))
+    return lambda y: spectral.frame_features(y, recipe, (*QUICK, name))
 
 
 def _alone(name, recipe):
     return lambda y: OneAtATime(y, recipe)[name]
 
 
-def floors(y: np.ndarray, recipe: features.Recipe) -> dict:
+def floors(y: np.ndarray, recipe: spectral.Recipe) -> dict:
     """Of each costly family, the part that cannot be left out, as a function of nothing.
 
     The medians of every point of the spectrum, along time and along frequency; the Fourier
@@ -169,13 +170,13 @@ def floors(y: np.ndarray, recipe: features.Recipe) -> dict:
         return librosa.stft(*given, **options)
 
     with mock.patch.object(librosa.core.constantq, "stft", noted):
-        features._chroma_cqt(y, recipe)
-    step = max(1, round(recipe.frames_per_second / features.MODULATION_FRAMES))
+        musical.chroma_cqt(y, recipe)
+    step = max(1, round(recipe.frames_per_second / musical.MODULATION_FRAMES))
     shape = map(scipy.fft.next_fast_len, (recipe.n_mels, -(-magnitude.shape[1] // step)))
-    pictures = np.ones((len(features.MODULATIONS), *shape), np.complex64)
+    pictures = np.ones((len(musical.MODULATIONS), *shape), np.complex64)
     return {
         "harmonic_share": lambda: [
-            features._running_median(one) for one in (magnitude, magnitude.T)
+            musical._running_median(one) for one in (magnitude, magnitude.T)
         ],
         "chroma_cqt": lambda: [librosa.stft(*given, **options) for given, options in calls],
         "modulation": lambda: scipy.fft.ifft2(pictures),
@@ -184,7 +185,7 @@ def floors(y: np.ndarray, recipe: features.Recipe) -> dict:
 
 def measure(clips, rounds: int) -> dict:
     """Median seconds per clip of each side, of librosa for each family alone, and of the floors."""
-    recipe = features.Recipe()
+    recipe = spectral.Recipe()
     timed = {side: _over(clips, compute) for side, compute in sides(recipe).items()}
     least = [floors(y, recipe) for y in clips]
     for name in COSTLY:
@@ -222,7 +223,9 @@ def summary(seconds: dict, clips: str) -> dict:
     }
     result = {
         "clips": clips,
-        "code": files.source_hash("features"),
+        "code": files.source_hash(
+            "features/catalogue", "features/musical", "features/spectral", "features/summarising"
+        ),
         "environment": measuring.machine() | {"threads": 1},
         "milliseconds": {side: round(1000 * value, 2) for side, value in seconds.items()},
         **{name: round(value, 1) for name, value in ratios.items()},

@@ -25,7 +25,17 @@ import measuring
 import numpy as np
 import pandas as pd
 
-from genre_utils import ensemble, evaluation, files, grids, models, own_model, training
+from genre_utils.evaluation import scoring, study_results
+from genre_utils.experiments import measurements
+from genre_utils.models import (
+    architectures,
+    cross_validation,
+    ensemble,
+    hyperparameters,
+    own_model,
+    training_data,
+)
+from genre_utils.workspace import files
 
 EPOCHS = 30  # at most, as in the profile
 SEEDS = 3
@@ -39,22 +49,22 @@ layers, ops = keras.layers, keras.ops
 
 def squeezed(x, settings):
     """Each map of the last block weighed by all of them (Hu, Shen, Sun 2018)."""
-    x = models._convolutions(x, settings, settings.hidden_layers - 1)
+    x = architectures._convolutions(x, settings, settings.hidden_layers - 1)
     filters = x.shape[-1]
     mean = layers.GlobalAveragePooling2D()(x)
     weight = layers.Dense(filters // 4, activation="relu", name="squeeze")(mean)
     weight = layers.Dense(filters, activation="sigmoid", name="excite")(weight)
     x = layers.Multiply()([x, layers.Reshape((1, 1, filters))(weight)])
-    return models._dense(layers.GlobalAveragePooling2D()(x), settings)
+    return architectures._dense(layers.GlobalAveragePooling2D()(x), settings)
 
 
 def attentive(x, settings):
     """A mean over time whose weights are learned: not all moments are equal."""
-    x = models._convolutions(x, settings, settings.hidden_layers - 1)
+    x = architectures._convolutions(x, settings, settings.hidden_layers - 1)
     x = ops.mean(x, axis=2)  # over the bands
     heard = layers.Dense(32, activation="tanh", name="heard")(x)
     weight = layers.Softmax(axis=1)(layers.Dense(1, name="weight")(heard))
-    return models._dense(layers.Flatten()(layers.Dot(axes=1)([weight, x])), settings)
+    return architectures._dense(layers.Flatten()(layers.Dot(axes=1)([weight, x])), settings)
 
 
 def with_changes(x, settings):
@@ -62,7 +72,7 @@ def with_changes(x, settings):
     change = layers.ZeroPadding1D(1)(x[:, 2:] - x[:, :-2])
     blocks = settings.hidden_layers - 1
     parts = [_pooled(x, settings, blocks, "level"), _pooled(change, settings, blocks, "change")]
-    return models._dense(layers.Concatenate()(parts), settings)
+    return architectures._dense(layers.Concatenate()(parts), settings)
 
 
 def on_three_scales(x, settings):
@@ -71,13 +81,13 @@ def on_three_scales(x, settings):
         _pooled(layers.AveragePooling1D(frames)(x), settings, blocks, f"scale_{frames}")
         for frames, blocks in ((1, 3), (4, 2), (16, 1))
     ]
-    return models._dense(layers.Concatenate()(parts), settings)
+    return architectures._dense(layers.Concatenate()(parts), settings)
 
 
 def _pooled(x, settings, blocks, name):
     """Mean of what blocks of convolutions find, as a layer: its own have names of their own."""
     part = keras.Input(x.shape[1:])
-    found = models._convolutions(part, settings, blocks)
+    found = architectures._convolutions(part, settings, blocks)
     return keras.Model(part, layers.GlobalAveragePooling2D()(found), name=name)(x)
 
 
@@ -86,7 +96,7 @@ def shifted(x, settings):
     frames, bands = x.shape[1:]
     x = layers.Reshape((frames, bands, 1))(x)
     x = layers.RandomTranslation(0.0, 0.05, fill_mode="nearest")(x)
-    return models.build_cnn(layers.Reshape((frames, bands))(x), settings)
+    return architectures.build_cnn(layers.Reshape((frames, bands))(x), settings)
 
 
 # ---------------------------------------------------------------------------- ideas
@@ -117,21 +127,21 @@ IDEAS = (
 
 def predicted(study: Path, name: str, idea: Idea, seed: int, epochs: int) -> pd.DataFrame:
     """Out-of-fold predictions of a network of the study, changed by an idea; see `training`."""
-    data, label = training.load(study), f"{idea.title}, seed {seed}"
-    settings = replace(models.DEFAULTS[name], **idea.settings)
+    data, label = training_data.load_data(study), f"{idea.title}, seed {seed}"
+    settings = replace(hyperparameters.DEFAULTS[name], **idea.settings)
     options = {"epochs": epochs, "seed": seed, "label": label}
     if idea.build is None:
-        return training.out_of_fold(study, name, data, settings, **options)[0]
+        return cross_validation.out_of_fold(study, name, data, settings, **options)[0]
     text = files.sha256(inspect.getsource(idea.build), inspect.getsource(_pooled))
     changed = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", text)
     data.hashes["own"] = text
     with own_model.among_the_others(changed):
-        return training.out_of_fold(study, changed.name, data, settings, **options)[0]
+        return cross_validation.out_of_fold(study, changed.name, data, settings, **options)[0]
 
 
 def right(tables: list[pd.DataFrame]) -> pd.DataFrame:
     """Whether each track is named rightly, (tracks, predictions), indexed by track_id."""
-    whole = [evaluation.track_probabilities(table).set_index("track_id") for table in tables]
+    whole = [scoring.track_probabilities(table).set_index("track_id") for table in tables]
     return pd.concat([table["y_pred"] == table["y_true"] for table in whole], axis=1)
 
 
@@ -149,15 +159,15 @@ def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=
     ValueError
         If the study has a fixed split, each look at which counts.
     """
-    if why := grids.one_look(study):
+    if why := measurements.one_look(study):
         raise ValueError(f"ideas are not tried here: {why}.")
-    group, plain, rows = grids.group_of(study), {}, []
+    group, plain, rows = measurements.group_of(study), {}, []
 
     def compared(title, name, answers):
         without = right(plain[name])
         repeats = np.resize(np.arange(answers.shape[1]), without.shape[1])
         answers = answers.loc[without.index].iloc[:, repeats]
-        found = grids.difference(answers, without, without.index.map(group))
+        found = measurements.difference(answers, without, without.index.map(group))
         scores = {"accuracy": answers.to_numpy().mean(), "without": without.to_numpy().mean()}
         rows.append({"idea": title, "network": name, **scores, **found})
 
@@ -170,7 +180,7 @@ def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=
     for idea in ideas:
         tables = [predicted(study, "cnn", idea, seed, epochs) for seed in range(seeds)]
         compared(idea.title, "cnn", right(tables))
-    return grids.judged(pd.DataFrame(rows))
+    return measurements.judged(pd.DataFrame(rows))
 
 
 def told(table: pd.DataFrame) -> list[str]:
@@ -204,7 +214,7 @@ def main():
         "ideas": table.to_dict("records"),
         "says": told(table),
     }
-    measuring.show(evaluation.plain(result), options.json)
+    measuring.show(study_results.plain(result), options.json)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genre_utils import calibration, evaluation, significance
+from genre_utils.evaluation import calibration, coverage, intervals
+from genre_utils.evaluation import metrics as metrics_module
 
 #: Tracks of each artist in GTZAN's rock, pop, classical and jazz (train part), collaborations tied.
 GTZAN = {
@@ -45,7 +46,7 @@ def accuracies(simulations: int, numbers=ARTISTS) -> pd.DataFrame:
     """Coverage of the interval of an accuracy: sizes, artists, accuracy, icc, `coverage`."""
     rows = [
         {"sizes": kind, "artists": artists, "accuracy": accuracy, "icc": icc}
-        | significance.coverage(sizes_of(kind, artists), accuracy, icc, simulations)
+        | coverage.coverage(sizes_of(kind, artists), accuracy, icc, simulations)
         for kind in ("uneven", "equal")
         for artists in numbers
         for accuracy in (0.6, 0.8, 0.95)
@@ -70,8 +71,8 @@ def differences(simulations: int, seed: int = 0) -> pd.DataFrame:
                           for p in (better, worse)]  # fmt: skip
                 right = np.stack([rng.binomial(alone, skill) for skill in skills], axis=-1)
                 whole = np.broadcast_to(sizes[:, np.newaxis], right.shape)
-                estimate = significance.combined_ratios(right, whole, (1.0, -1.0))
-                truth, limits = 0.4 * (better - worse), significance.change_interval(estimate)
+                estimate = intervals.combined_ratios(right, whole, (1.0, -1.0))
+                truth, limits = 0.4 * (better - worse), intervals.change_interval(estimate)
                 row = {"sizes": kind, "artists": artists, "difference": truth}
                 rows.append(row | _held(limits, truth))
     return pd.DataFrame(rows)
@@ -95,9 +96,9 @@ def metrics(simulations: int, icc: float = 0.3, seed: int = 0) -> pd.DataFrame:
         confusion[..., k, :] = rng.multinomial(sizes, shares)
         parts.append(confusion)
     expected = ANSWERS * [[sum(sizes)] for sizes in GTZAN.values()]
-    truth = evaluation.metrics_from_confusion(expected)
+    truth = metrics_module.metrics_from_confusion(expected)
     rows = []
-    for name, limits in evaluation.metric_intervals(np.concatenate(parts, axis=1)).items():
+    for name, limits in metrics_module.metric_intervals(np.concatenate(parts, axis=1)).items():
         if name.startswith("genre_"):
             rows += [
                 {"metric": name.removeprefix("genre_"), "genre": genre}

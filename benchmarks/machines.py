@@ -14,7 +14,8 @@ from pathlib import Path
 import measuring
 import pandas as pd
 
-from genre_utils import evaluation, grids
+from genre_utils.evaluation import scoring, study_results
+from genre_utils.experiments import measurements
 
 SAME = ("hashes", "hyperparameters", "hyperparameters_per_fold", "max_epochs", "seed", "versions")
 
@@ -38,12 +39,12 @@ def compared(one: Path, other: Path) -> pd.DataFrame:
     ValueError
         If they hold other models, or a model differs by more than the machine it was trained on.
     """
-    names = evaluation.finished_models(one)
-    if names != evaluation.finished_models(other):
+    names = study_results.finished_models(one)
+    if names != study_results.finished_models(other):
         raise ValueError(f"{one} and {other} do not hold the same models: compare two whole runs.")
     rows = {}
     for name in names:
-        runs = [grids.run_of(study, name) for study in (one, other)]
+        runs = [measurements.run_of(study, name) for study in (one, other)]
         if changed := [key for key in SAME if runs[0].get(key) != runs[1].get(key)]:
             raise ValueError(f"{name} differs in {', '.join(changed)}, so not by machine alone.")
         key = ["track_id", "excerpt"]
@@ -51,9 +52,9 @@ def compared(one: Path, other: Path) -> pd.DataFrame:
             pd.read_parquet(study / "predictions" / f"{name}.parquet").sort_values(key)
             for study in (one, other)
         ]
-        columns = evaluation.probability_columns(tables[0])
+        columns = scoring.probability_columns(tables[0])
         gap = abs(tables[0].set_index(key)[columns] - tables[1].set_index(key)[columns])
-        whole = [evaluation.track_probabilities(table) for table in tables]
+        whole = [scoring.track_probabilities(table) for table in tables]
         right = [table["y_pred"] == table["y_true"] for table in whole]
         rows[name] = {
             "probability": float(gap.to_numpy().max()),

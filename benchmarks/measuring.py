@@ -15,7 +15,7 @@ from pathlib import Path
 
 import psutil
 
-from genre_utils import files
+from genre_utils.workspace import files
 
 LEFT_OUT = 3  # exit status of a benchmark that lacks what it measures
 BUSY = 0.1  # share of the processors in other programs' hands above which a machine is busy
@@ -51,10 +51,10 @@ def left_out(why: str):
 
 def composed_paths(artists: int = 3) -> list[Path]:
     """Files of composed music, 30 s each, one by every artist of every genre."""
-    from genre_utils import corpus  # takes a second to load
+    from genre_utils.data import corpora  # takes a second to load
 
     settings = {"artists_per_genre": artists, "tracks_per_artist": 1, "seconds": 30.0, "seed": 0}
-    return sorted(corpus.compose([], **settings).glob("*/*.flac"))
+    return sorted(corpora.compose([], **settings).glob("*/*.flac"))
 
 
 def medians(sides: dict, rounds: int) -> dict:
@@ -141,6 +141,6 @@ def _processor_seconds():
 
 def machine() -> dict:
     """Versions, processor, its cores, and how many of them this program may use (threads)."""
-    from genre_utils import evaluation
+    from genre_utils.evaluation import study_results
 
-    return evaluation.environment() | {"cores": os.cpu_count()}
+    return study_results.environment() | {"cores": os.cpu_count()}

@@ -24,11 +24,12 @@ import psutil
 import soundfile
 from tqdm import tqdm
 
-from genre_utils import features, files, store
+from genre_utils.features import catalogue, spectral, store
+from genre_utils.workspace import files
 
-RECIPE = features.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
+RECIPE = spectral.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
 #: All but the one that takes ten times as long as the others together on so short a clip.
-FAMILIES = tuple(name for name in features.FAMILIES if name != "chroma_cqt")
+FAMILIES = tuple(name for name in catalogue.FAMILIES if name != "chroma_cqt")
 MB = 1 << 20
 
 

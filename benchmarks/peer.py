@@ -41,17 +41,11 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from genre_utils import (
-    corpus,
-    cost,
-    evaluation,
-    files,
-    models,
-    significance,
-    splits,
-    store,
-    training,
-)
+from genre_utils.data import auditing, corpora, folders, splits
+from genre_utils.evaluation import comparisons, intervals, scoring, study_results
+from genre_utils.features import store
+from genre_utils.models import cost, hyperparameters, training, training_data
+from genre_utils.workspace import files
 
 CLIP_SECONDS, EXCERPT_SECONDS = 30.0, 6.0
 SIZE = 128  # frames and mel bands of a window of the peer
@@ -66,12 +60,12 @@ BEST = "fusion"  # of our networks, in reports/gtzan-mel
 
 def prepare(folder: Path, study: Path) -> pd.DataFrame:
     """Write a study of the tracks whose split is `train`, and return its one fold."""
-    found = corpus.find_tracks("store", folder)
+    found = corpora.find_tracks("store", folder)
     found = found[found["split"] == "train"].reset_index(drop=True)
     if found.empty:
         raise ValueError(f"{folder}/tracks.csv has no track whose split is 'train'.")
-    log_mel = corpus.load_arrays(folder, found["track_id"])
-    tracks = corpus.audit_store(found, log_mel, clip_seconds=CLIP_SECONDS)
+    log_mel = folders.load_arrays(folder, found["track_id"])
+    tracks = auditing.audit_store(found, log_mel, clip_seconds=CLIP_SECONDS)
     used = tracks["status"] == "used"
     store.extract_from_store(
         tracks[used].reset_index(drop=True),
@@ -81,7 +75,7 @@ def prepare(folder: Path, study: Path) -> pd.DataFrame:
         excerpt_seconds=EXCERPT_SECONDS,
     )
     genres = sorted(tracks.loc[used, "genre"].unique())
-    described = corpus.describe(tracks, genres, corpus="store", group_by="artist")
+    described = corpora.describe(tracks, genres, corpus="store", group_by="artist")
     folds = balanced_split(tracks[used])
     files.write_json(study / "corpus.json", described | {"protocol": "fixed", "folds": 1})
     files.write_table(study / "tracks.parquet", tracks)
@@ -132,7 +126,7 @@ def build_peer(genres: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="peer")
 
 
-def train_peer(data: training.Data, study: Path, *, epochs: int, seed: int, stopping: bool):
+def train_peer(data: training_data.Data, study: Path, *, epochs: int, seed: int, stopping: bool):
     """Train the peer on the windows of the training part; return it and its history."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed * 1000)
@@ -151,7 +145,7 @@ def train_peer(data: training.Data, study: Path, *, epochs: int, seed: int, stop
     return model, fitted.history
 
 
-def predict_peer(model: keras.Model, data: training.Data, study: Path) -> pd.DataFrame:
+def predict_peer(model: keras.Model, data: training_data.Data, study: Path) -> pd.DataFrame:
     """Predict the windows of the test part, as `training.predict` does excerpts."""
     ids, cut, labels = part_windows(data, study, "test")
     count = len(cut) // len(ids)
@@ -162,7 +156,7 @@ def predict_peer(model: keras.Model, data: training.Data, study: Path) -> pd.Dat
     return table
 
 
-def part_windows(data: training.Data, study: Path, part: str):
+def part_windows(data: training_data.Data, study: Path, part: str):
     """Track ids of a part, and the windows of these tracks with their labels."""
     ids = pd.read_parquet(study / "features.parquet")["track_id"].to_numpy()
     rows = np.flatnonzero(data.folds.set_index("track_id")["part"][ids] == part)
@@ -174,12 +168,12 @@ def part_windows(data: training.Data, study: Path, part: str):
 
 def majority(predictions: pd.DataFrame) -> pd.DataFrame:
     """Genre that most windows of each track vote for; the mean probability breaks ties."""
-    tracks = evaluation.track_probabilities(predictions)
-    genres = [name.removeprefix("p_") for name in evaluation.probability_columns(tracks)]
-    votes = evaluation.most_probable(predictions)
+    tracks = scoring.track_probabilities(predictions)
+    genres = [name.removeprefix("p_") for name in scoring.probability_columns(tracks)]
+    votes = scoring.most_probable(predictions)
     votes = pd.crosstab(votes["track_id"], votes["y_pred"])
     votes = votes.reindex(index=tracks["track_id"], columns=genres, fill_value=0).to_numpy()
-    means = tracks[evaluation.probability_columns(tracks)].to_numpy()
+    means = tracks[scoring.probability_columns(tracks)].to_numpy()
     winner = (votes + means / 2).argmax(axis=1)  # half a mean is less than one vote
     return tracks.assign(y_pred=[genres[k] for k in winner])
 
@@ -196,7 +190,7 @@ def planned(name: str, seeds: int, epochs: int, full: int) -> list[dict]:
     ]
     if full:
         plan.append({"network": "peer", "seed": 0, "max_epochs": full, "stopping": False})
-        own = {"max_epochs": models.DEFAULTS[BEST].fixed_epochs, "stopping": False}
+        own = {"max_epochs": hyperparameters.DEFAULTS[BEST].fixed_epochs, "stopping": False}
         plan += [{"network": BEST, "seed": seed} | own for seed in range(seeds)]
     return plan
 
@@ -212,12 +206,12 @@ def kind_of(run: dict) -> str:
     return KINDS[2 * (not run["stopping"]) + (not ours)]
 
 
-def key_of(run: dict, data: training.Data, machine: dict) -> str:
+def key_of(run: dict, data: training_data.Data, machine: dict) -> str:
     """Hash of everything that decides the outcome of a training, and its time."""
     hashes = dict(data.hashes)
     if run["network"] == "peer":
-        hashes["code"] = files.source_hash("splits", "store")
-    counted = files.source_hash("cost"), Path(__file__).read_bytes()
+        hashes["code"] = files.source_hash("data/splits", "features/store")
+    counted = files.source_hash("models/cost"), Path(__file__).read_bytes()
     return files.sha256(run, settings_of(run), hashes, training.PATIENCE, machine, *counted)
 
 
@@ -225,28 +219,30 @@ def settings_of(run: dict) -> dict:
     """Hyperparameters of a training; those of the peer are as published."""
     if run["network"] == "peer":
         return {"learning_rate": 0.001, "batch_size": BATCH, "optimizer": "adam"}
-    return models.DEFAULTS[run["network"]].as_json()
+    return hyperparameters.DEFAULTS[run["network"]].as_json()
 
 
-def measure(run: dict, data: training.Data, study: Path) -> dict:
+def measure(run: dict, data: training_data.Data, study: Path) -> dict:
     """Train once; return what it took, and which tracks were not recognised."""
     wall, cpu = time.perf_counter(), time.process_time()
     settings = {"epochs": run["max_epochs"], "seed": run["seed"]}
     if kind_of(run) == "best":
-        data = training.load(study, data.folds[data.folds["part"] != "validation"])
+        data = training_data.load_data(study, data.folds[data.folds["part"] != "validation"])
     if run["network"] == "peer":
         model, history = train_peer(data, study, stopping=run["stopping"], **settings)
     else:
         name = run["network"]
-        model, history = training.train_fold(data, 0, name, models.DEFAULTS[name], **settings)
+        model, history = training.train_fold(
+            data, 0, name, hyperparameters.DEFAULTS[name], **settings
+        )
     took = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
     if run["network"] == "peer":
         predictions = predict_peer(model, data, study)
         answers = majority(predictions)
     else:
-        rows = training.fold_rows(data, 0)["test"]
+        rows = training_data.fold_rows(data, 0)["test"]
         predictions = training.predict(model, data, rows, 0)
-        answers = evaluation.track_probabilities(predictions)
+        answers = scoring.track_probabilities(predictions)
     pieces = len(predictions) / len(answers)
     epochs = len(history["loss"])
     return {
@@ -258,7 +254,7 @@ def measure(run: dict, data: training.Data, study: Path) -> dict:
         "multiply_adds": cost.multiply_adds(model),
         "multiply_adds_per_second_of_music": cost.multiply_adds(model) * pieces / CLIP_SECONDS,
         "wrong": _wrong(answers),
-        "wrong_by_mean_probability": _wrong(evaluation.track_probabilities(predictions)),
+        "wrong_by_mean_probability": _wrong(scoring.track_probabilities(predictions)),
     }
 
 
@@ -278,12 +274,12 @@ def scored(runs: list[dict], groups: pd.Series) -> list[dict]:
     numbers = [
         {
             "accuracy": correct[label(run)].mean(),
-            "ci95": significance.accuracy_interval(correct[label(run)], groups),
+            "ci95": intervals.accuracy_interval(correct[label(run)], groups),
             "accuracy_by_mean_probability": 1 - len(run["wrong_by_mean_probability"]) / len(groups),
         }
         for run in runs
     ]
-    return evaluation.plain([run | more for run, more in zip(runs, numbers, strict=True)])
+    return study_results.plain([run | more for run, more in zip(runs, numbers, strict=True)])
 
 
 def answers_of(runs: list[dict], groups: pd.Series) -> pd.DataFrame:
@@ -300,7 +296,7 @@ def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
     pairs = [(ours, theirs), (ours, full), (best, full)]
     pairs += [([a], [b]) for a, b in zip(ours, theirs, strict=True) if len(seeds) > 1]
     correct = answers_of(runs, groups)
-    return evaluation.plain([_difference(correct, groups, a, b) for a, b in pairs if a and b])
+    return study_results.plain([_difference(correct, groups, a, b) for a, b in pairs if a and b])
 
 
 def _difference(correct, groups, a, b):
@@ -311,8 +307,8 @@ def _difference(correct, groups, a, b):
         "a": a,
         "b": b,
         "difference": means[:, 0].mean() - means[:, 1].mean(),
-        "ci95": significance.difference_interval(*means.T, groups),
-        "p_value": significance.sign_flip_test(*sums, groups),
+        "ci95": intervals.difference_interval(*means.T, groups),
+        "p_value": comparisons.sign_flip_test(*sums, groups),
         "test": "sign-flip permutation over artists",
     }
 
@@ -331,7 +327,7 @@ def described_split(folds: pd.DataFrame, tracks: pd.DataFrame) -> dict:
 
 def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -> dict:
     """Do the trainings of a plan that `path` does not hold yet; keep each as it is done."""
-    machine = evaluation.environment() | {"threads": threads}
+    machine = study_results.environment() | {"threads": threads}
     stored = files.read_json(path)["runs"] if path and path.exists() else []
     stored = {run["key"]: run for run in stored}
     with tempfile.TemporaryDirectory() as name:
@@ -339,7 +335,7 @@ def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -
         started = time.perf_counter()
         folds = prepare(folder, study)
         prepared = {"prepare_seconds": round(time.perf_counter() - started, 1)}
-        data = training.load(study, folds)
+        data = training_data.load_data(study, folds)
         split = described_split(folds, pd.read_parquet(study / "tracks.parquet"))
         groups = pd.Series(split["test"])
         keys = [key_of(run, data, machine) for run in plan]
@@ -433,7 +429,7 @@ def main():
     """Measure, show tables, and keep the measurements as JSON if asked to."""
     parser = measuring.parser(__doc__)
     parser.add_argument("--folder", type=Path, help="store (default: gtzan_mel of the data folder)")
-    parser.add_argument("--model", choices=sorted(models.DEFAULTS), default="cnn")
+    parser.add_argument("--model", choices=sorted(hyperparameters.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
     parser.add_argument(
@@ -450,7 +446,7 @@ def main():
         folder = options.folder or files.data_folder() / "gtzan_mel"
         if not (folder / "tracks.csv").exists():
             measuring.left_out(f"{folder} is not there: data/README.md says where it is from")
-        threads = options.threads or evaluation.environment()["threads"]
+        threads = options.threads or study_results.environment()["threads"]
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(1)
         if options.quick:

@@ -19,7 +19,9 @@ from pathlib import Path
 import measuring
 import soundfile
 
-from genre_utils import audio, parallel, recognition_batch
+from genre_utils.features import audio
+from genre_utils.recognition import batch
+from genre_utils.workspace import parallel
 
 ONE_THREAD = dict.fromkeys(parallel.THREADS, "1")
 OURS = ("-m", "genre_utils", "recognize")
@@ -60,8 +62,8 @@ def with_librosa(folder: Path) -> None:
         y, sr = librosa.load(name, sr=22050)
         librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=sr, n_mels=128, hop_length=1024))
 
-    with ThreadPoolExecutor(recognition_batch.usable_cores()) as pool:
-        list(pool.map(mel, recognition_batch.find([str(folder)])))
+    with ThreadPoolExecutor(batch.usable_cores()) as pool:
+        list(pool.map(mel, batch.find([str(folder)])))
 
 
 def measure(sources: list[Path], *, files: int, rounds: int, sizes: tuple[int, ...]) -> dict:
@@ -85,7 +87,7 @@ def measure(sources: list[Path], *, files: int, rounds: int, sizes: tuple[int, .
 
 def told(found: dict) -> dict:
     """What was measured, with the figures and sentences that follow from it."""
-    music, cores = found["music_seconds"], recognition_batch.usable_cores()
+    music, cores = found["music_seconds"], batch.usable_cores()
     times = [music / run["recognize"]["seconds"] for run in found["runs"]]
     free = [cores * music / run["recognize"]["cpu_seconds"] for run in found["runs"]]
     ratio = [

@@ -22,7 +22,7 @@ import matplotlib
 import measuring
 from matplotlib.figure import Figure
 
-from genre_utils import files
+from genre_utils.workspace import files
 
 HERE = Path(__file__).parent
 HISTORY = HERE / "history"
@@ -83,9 +83,9 @@ def draw(folder: Path) -> Path:
             about = {"name": name, "newest": newest[-1], "runs": runs[::-1]}
             parts.append(about | {"svg": _chart(runs)})
     template = jinja2.Environment(autoescape=True).from_string((HERE / "page.html.j2").read_text())
-    style = files.ROOT / "genre_utils" / "report_template" / "style.css"
+    style = files.ROOT / "genre_utils" / "report" / "template" / "style.css"
     page = folder / "index.html"
-    with files.written_whole(page) as temporary:
+    with files.atomic_write(page) as temporary:
         temporary.write_text(template.render(parts=parts, style=style.read_text()), "utf-8")
     return page
 

@@ -26,9 +26,12 @@ import numpy as np
 import pandas as pd
 import soundfile
 
-from genre_utils import evaluation, features, files, fingerprint, parallel, splits, store
+from genre_utils.data import fingerprint, splits
+from genre_utils.evaluation import study_results
+from genre_utils.features import catalogue, spectral, store
+from genre_utils.workspace import files, parallel
 
-RECIPE = features.Recipe()
+RECIPE = spectral.Recipe()
 SIZES = {"fma_large": 106_574, "10 million tracks": 10_000_000}
 FILE = 93 * 2**30 / 106_574  # bytes of a clip of fma_large, an MP3 of 30 s
 FOLDS, EPOCHS, LEARNING = 10, 18, 0.75  # a usual study: folds, epochs of one, share trained on
@@ -133,7 +136,7 @@ def moved(folder: Path, tracks: pd.DataFrame) -> dict:
         folder / track["path"],
         track["md5"],
         RECIPE,
-        tuple(features.FAMILIES),
+        tuple(catalogue.FAMILIES),
         0,
     )
     job = (*job, change, place)
@@ -168,15 +171,15 @@ def made_up_study(study: Path, count: int) -> Path:
 
 def two_folds(study: Path, rounds: int) -> dict:
     """Seconds that two folds of the CNN take together, and one excerpt in one epoch."""
-    from genre_utils import training
+    from genre_utils.models import cross_validation, training_data
 
-    data, taken, excerpt = training.load(study), [], []
+    data, taken, excerpt = training_data.load_data(study), [], []
     for seed in range(rounds + 1):  # the first is not counted, as above
         start = time.perf_counter()
-        _, run = training.cross_validate(study, "cnn", epochs=3, seed=seed)
+        _, run = cross_validation.cross_validate(study, "cnn", epochs=3, seed=seed)
         taken.append(time.perf_counter() - start)
         for fold in run["folds"]:
-            rows = len(training.fold_rows(data, fold["fold"])["train"])
+            rows = len(training_data.fold_rows(data, fold["fold"])["train"])
             excerpt.append(fold["seconds"] / rows / fold["epochs"])
     return {
         "seconds_of_two_folds": statistics.median(taken[1:]),
@@ -186,11 +189,11 @@ def two_folds(study: Path, rounds: int) -> dict:
 
 def memory_of_training(small: Path, large: Path) -> float:
     """How many times its excerpts the training of a fold of `large` holds in memory at most."""
-    from genre_utils import models, training
+    from genre_utils.models import hyperparameters, training, training_data
 
     def train(study):
-        data = training.load(study)
-        training.train_fold(data, 0, "cnn", models.DEFAULTS["cnn"], epochs=1, seed=0)
+        data = training_data.load_data(study)
+        training.train_fold(data, 0, "cnn", hyperparameters.DEFAULTS["cnn"], epochs=1, seed=0)
         peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts in kB
         return peak, data.excerpts.nbytes
 
@@ -227,7 +230,7 @@ def tables(count: int = 50_000) -> dict:
 
 def measure(clips: int, tasks: int, rounds: int, sizes: tuple) -> dict:
     """All that is measured, as the JSON file holds it."""
-    result = {"environment": evaluation.environment(), "load_before": os.getloadavg()[0]}
+    result = {"environment": study_results.environment(), "load_before": os.getloadavg()[0]}
     result["workers"] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

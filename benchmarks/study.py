@@ -10,7 +10,7 @@ from pathlib import Path
 
 import measuring
 
-from genre_utils import files
+from genre_utils.workspace import files
 
 
 def stages(study: Path) -> dict:

@@ -1,9 +1,9 @@
-"""Shared helpers of the music genre study: a small, flat module.
+"""A leak-free study of music genre recognition: a package for each notebook.
 
-Data flows one way through it: ``corpus`` -> ``audio`` -> ``features`` -> ``splits`` ->
-``models`` and ``training`` -> ``evaluation`` -> ``plots`` and ``report``. Modules are imported
-one by one (``from genre_utils import splits``), so that a command that needs no TensorFlow
-never pays for importing it.
+``data`` (01), ``features`` (02), ``models`` (03 to 05), ``evaluation``, ``experiments`` and
+``paper`` (06), ``interpretation`` (07), ``recognition`` (08), and ``plots``, ``report`` and
+``workspace``, which serve them all. Imports go one way, and nothing loads TensorFlow before it is
+needed.
 """
 
 import os

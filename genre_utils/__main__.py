@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from genre_utils import parallel
+from genre_utils.workspace import parallel
 
 
 def main(arguments=None) -> int:
@@ -144,20 +144,20 @@ def _positive(text):
 
 
 def _study(options):
-    from genre_utils import study
+    from genre_utils.report import profiles, runner
 
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: with a message, and nothing left running
     try:
-        index = study.run(
+        index = runner.run(
             options.profile, dict(options.set), start=options.start, force=options.force
         )
-    except study.StudyError as error:
+    except profiles.StudyError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt as stop:
         print("\nStopped. The same command goes on at the fold where it was.", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
-    print(f"\n{study.headline(index.parent)}\n\nReport: {index}")
+    print(f"\n{runner.headline(index.parent)}\n\nReport: {index}")
     return 0
 
 
@@ -166,19 +166,19 @@ def _stop(number, _):
 
 
 def _audit(options):
-    from genre_utils import corpus
+    from genre_utils.data import auditing, corpora, errors
 
     try:
-        folder = corpus.locate("folder", Path(options.folder).expanduser().resolve())
-        found = corpus.find_tracks("folder", folder)
-        tracks = corpus.audit(found, folder, min_seconds=6.0)
-    except (corpus.CorpusError, OSError) as error:
+        folder = corpora.locate("folder", Path(options.folder).expanduser().resolve())
+        found = corpora.find_tracks("folder", folder)
+        tracks = auditing.audit(found, folder, min_seconds=6.0)
+    except (errors.CorpusError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nStopped.", file=sys.stderr)
         return 130
-    report = corpus.audit_report(found, tracks)
+    report = auditing.audit_report(found, tracks)
     if options.format == "json":
         name = str(folder).encode(errors="backslashreplace").decode()
         print(json.dumps({"folder": name, **report}, indent=1, allow_nan=False))
@@ -211,31 +211,31 @@ def _audit_lines(report):
 def _recognize(options):
     for name in parallel.THREADS:  # files are recognised side by side, each on one thread
         os.environ.setdefault(name, "1")
-    from genre_utils import recognition, recognition_batch
+    from genre_utils.recognition import batch, exported_model, recogniser
 
-    names, failed = recognition_batch.find(options.audio), 0
+    names, failed = batch.find(options.audio), 0
     if not names:
         print("There is no file to recognise in it.", file=sys.stderr)
         return 1
-    model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
-    threads = recognition_batch.usable_cores()
-    answers = recognition_batch.recognise(names, model, threads=threads)
+    model = Path(options.model).expanduser() if options.model else recogniser.PRETRAINED
+    threads = batch.usable_cores()
+    answers = batch.recognise(names, model, threads=threads)
     try:
         lines = None
         if options.format == "csv":
-            labels = recognition.read_sidecar(model)["labels"]
-            lines = recognition_batch.CsvLines(sys.stdout, labels)
+            labels = exported_model.read_sidecar(model)["labels"]
+            lines = batch.CsvLines(sys.stdout, labels)
         for number, answer in enumerate(answers, 1):
             if lines:
                 lines.write(answer)
             else:
-                print(recognition_batch.json_line(answer))
+                print(batch.json_line(answer))
             sys.stdout.flush()
             failed += "error" in answer
             told = answer.get("error") or answer["predicted_label"]
             about = f"[{number}/{len(names)}] {answer['audio_file']!a}: {ascii(told)[1:-1]}"
             print(about, file=sys.stderr, flush=True)
-    except recognition.ModelError as error:
+    except exported_model.ModelError as error:
         print(error, file=sys.stderr)
         return 2
     except KeyboardInterrupt:
@@ -249,7 +249,7 @@ def _recognize(options):
 def _similar(options):
     for name in parallel.THREADS:  # as for recognize
         os.environ.setdefault(name, "1")
-    from genre_utils import recognition_batch, similarity
+    from genre_utils.recognition import batch, similarity
 
     if not Path(options.library).is_dir():
         print(f"{options.library!a} is no folder of music.", file=sys.stderr)
@@ -259,7 +259,7 @@ def _similar(options):
             options.audio,
             options.library,
             options.count,
-            threads=recognition_batch.usable_cores(),
+            threads=batch.usable_cores(),
         )
         similarity.write(sys.stdout, answers, options.format)
     except similarity.SimilarityError as error:
@@ -274,19 +274,19 @@ def _similar(options):
 
 
 def _page(options):
-    from genre_utils import recognition
+    from genre_utils.recognition import exported_model, recogniser
 
     try:
-        from genre_utils import page
+        from genre_utils.recognition import page
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
         print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
         return 1
-    model = Path(options.model).expanduser() if options.model else recognition.PRETRAINED
+    model = Path(options.model).expanduser() if options.model else recogniser.PRETRAINED
     try:
         page.serve(model, host=options.host, port=options.port)
-    except recognition.ModelError as error:
+    except exported_model.ModelError as error:
         print(error, file=sys.stderr)
         return 2
     except page.PageError as error:

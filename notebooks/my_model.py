@@ -5,13 +5,13 @@ The name of the file is the name of the model.
 
 from keras import layers, regularizers
 
-from genre_utils import models
+from genre_utils.models import hyperparameters
 
 #: What the model reads: "log_mel", excerpts of the spectrogram, or "features", handcrafted ones.
 READS = "log_mel"
 
 #: Learning rate, batch size and so on; models.Hyperparameters says what there is.
-SETTINGS = models.Hyperparameters(learning_rate=0.003, batch_size=32, hidden_layers=2)
+SETTINGS = hyperparameters.Hyperparameters(learning_rate=0.003, batch_size=32, hidden_layers=2)
 
 
 def build(x, settings):

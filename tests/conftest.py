@@ -10,14 +10,14 @@ import soundfile
 from hypothesis import settings
 
 from browser import browser_fixture, page_fixture  # noqa: F401  fixtures of several files
-from genre_utils import files, parallel
+from genre_utils.workspace import files, parallel
 from study_runs import places_fixture  # noqa: F401
 
 # the same examples on every machine that integrates, other ones each time elsewhere
 settings.register_profile("study", deadline=None, max_examples=25, derandomize="CI" in os.environ)
 settings.load_profile("study")
 
-LONGEST = ["test_study.py", "test_own_music.py", "test_parallel.py", "test_training.py"]
+LONGEST = ["test_runner.py", "test_own_music.py", "test_parallel.py", "test_training.py"]
 LONGEST += ["test_store.py", "test_tuning.py", "test_reference_reports.py"]  # others: seconds
 
 

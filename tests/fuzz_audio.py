@@ -24,7 +24,10 @@ import jsonschema
 import numpy as np
 import soundfile
 
-from genre_utils import audio, corpus, features, files, parallel, recognition
+from genre_utils.data import auditing, corpora
+from genre_utils.features import audio, catalogue, spectral
+from genre_utils.recognition import exported_model
+from genre_utils.workspace import files, parallel
 
 SR, SECONDS = 22_050, 2.0
 EXTENSIONS = ("wav", "float.wav", "flac", "ogg", "mp3", "au", "aiff", "m4a", "wma", "webm", "aac")
@@ -32,7 +35,7 @@ EXTREMES = [0, 1, 2, 0x7F, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFF
 BATCH = 500  # files audited at a time, so that the disk is not filled
 SECONDS_A_FILE = 3.0  # on average, of audit and features together
 GIBIBYTES = 3.0  # that a process may hold
-SCHEMA = jsonschema.Draft202012Validator(files.read_json(recognition.SCHEMA))
+SCHEMA = jsonschema.Draft202012Validator(files.read_json(exported_model.SCHEMA))
 
 
 def sounds(rng):
@@ -191,10 +194,10 @@ CHANGES += [truncate, splice, cut_out, insert, append, tag, noise, nothing]
 
 def features_of(path):
     """Whether all features of a file are finite, and the largest memory of this process."""
-    recipe = features.Recipe(clip_seconds=SECONDS, excerpt_seconds=SECONDS / 2)
+    recipe = spectral.Recipe(clip_seconds=SECONDS, excerpt_seconds=SECONDS / 2)
     y, _ = audio.load_clip(path, seconds=SECONDS)
-    cheap = [name for name in features.FAMILIES if name not in ("chroma_cqt", "harmonic_share")]
-    found = features.frame_features(y, recipe, cheap)
+    cheap = [name for name in catalogue.FAMILIES if name not in ("chroma_cqt", "harmonic_share")]
+    found = spectral.frame_features(y, recipe, cheap)
     finite = all(np.isfinite(values).all() for values in [y, *found.values()])
     return finite and len(y) > 0, _gibibytes()
 
@@ -206,9 +209,9 @@ def _gibibytes():
 def audit(folder, *, n_jobs):
     """Audit one folder and extract what would be used or is a copy; return reasons and memory."""
     begin = time.monotonic()
-    found = corpus.find_tracks("folder", folder)
-    tracks = corpus.audit(found, folder, min_seconds=SECONDS / 2, n_jobs=n_jobs)
-    report = corpus.audit_report(found, tracks)
+    found = corpora.find_tracks("folder", folder)
+    tracks = auditing.audit(found, folder, min_seconds=SECONDS / 2, n_jobs=n_jobs)
+    report = auditing.audit_report(found, tracks)
     assert json.loads(json.dumps(report, allow_nan=False))["totals"]["files"] == len(found)
     assert np.isfinite(tracks["duration_s"]).all()
     assert (tracks["reason"].str.len() > 0).eq(tracks["status"] == "set aside").all()

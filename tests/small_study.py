@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from genre_utils import files, splits
+from genre_utils.data import splits
+from genre_utils.workspace import files
 
 GENRES = ["jazz", "rock"]
 
@@ -28,14 +29,14 @@ def tiny_network(name, *, compiled=False):
     """One dense layer in place of the model `name`, for tests of what is done with networks."""
     import keras
 
-    from genre_utils import models
+    from genre_utils.models import architectures
 
     def pooled(x, settings):
         return keras.layers.GlobalAveragePooling1D()(x)
 
     how = contextlib.nullcontext() if compiled else uncompiled()
     with pytest.MonkeyPatch.context() as patch, how:
-        patch.setitem(models.BUILDERS, name, {"log_mel": pooled})
+        patch.setitem(architectures.BUILDERS, name, {"log_mel": pooled})
         yield
 
 

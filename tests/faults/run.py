@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 import psutil
 
-from genre_utils import files
+from genre_utils.workspace import files
 
 SETTINGS = {
     "GENRES": "[rock, jazz]", "ARTISTS_PER_GENRE": 4, "TRACKS_PER_ARTIST": 1, "CLIP_SECONDS": 12,

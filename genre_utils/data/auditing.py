@@ -1,0 +1,238 @@
+"""TODO data.auditing."""
+
+import hashlib
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from genre_utils.data import checks, errors, fingerprint
+from genre_utils.features import decoding, tags
+from genre_utils.workspace import files, parallel
+
+# ---------------------------------------------------------------------------- verifying
+
+
+def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int = -1):
+    """Decode every file of a corpus and set aside what cannot be used, with the reason.
+
+    Artists that are not known are taken from the tags of the files. Of several copies of a
+    recording, the first is used, whatever their encoding, level or start (`fingerprint`); copies
+    whose genres disagree are all set aside.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        From `find_tracks`.
+    folder : Path
+        Folder that the paths are relative to.
+    min_seconds : float
+        Shortest usable duration in seconds.
+    n_jobs : int
+        Processes that decode at the same time; -1 for one per core.
+
+    Returns
+    -------
+    pd.DataFrame
+        `tracks` with duration_s, md5 (of the file), status (``used`` or ``set aside``), reason.
+    """
+    jobs = [
+        (folder / path, min_seconds, fault)
+        for path, fault in zip(tracks["path"], tracks["fault"], strict=True)
+    ]
+    examined = _examined(jobs, folder, n_jobs)
+    fingerprints = [row.pop("fingerprint") for row in examined]
+    table = tracks.reset_index(drop=True).join(pd.DataFrame(examined))
+    tagged = table["artist"].str.startswith("unknown:") & (table["tagged"] != "")
+    table.loc[tagged, "artist"] = table.loc[tagged, "tagged"]
+    return _without_copies(table, fingerprints, fingerprint.HOP, fingerprint.MIN_SHARE)
+
+
+def _examined(jobs, folder, n_jobs):
+    """What `_examine_file` finds, job by job; a decoder that crashes takes no other file along."""
+    settings = {"desc": "audit", "unit": "file", "folder": folder}
+    rows = []
+    while len(rows) < len(jobs):
+        rest = jobs[len(rows) :]
+        try:
+            for row in parallel.over(_examine_file, rest, len(rest), n_jobs=n_jobs, **settings):
+                rows.append(row)
+        except BrokenProcessPool:  # by one of the files at work: look at the next one alone
+            alone = jobs[len(rows) : len(rows) + 1]
+            try:
+                rows += list(parallel.over(_examine_file, alone, 1, n_jobs=2, **settings))
+            except BrokenProcessPool:
+                rows.append(_row(decoding.Examination(0.0, "", "its decoder crashes on this file")))
+    return rows
+
+
+def _examine_file(path, min_seconds, fault):
+    if fault:  # published: no need to decode it
+        return _row(decoding.Examination(0.0, "", fault))
+    heard, rates = [], [0]
+
+    def hear(block, sr):  # the start of the recording, mixed down
+        rates[0] = sr
+        if sum(map(len, heard)) < fingerprint.LONGEST * sr:
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is set aside
+                heard.append(block.mean(axis=1))
+
+    result = decoding.examine(path, min_seconds=min_seconds, hear=hear)
+    if not result.audio_md5 and result.reason.startswith("cannot be read"):
+        return _row(result)
+    md5 = files.file_md5(decoding.on_disk(path))
+    made = None if result.reason else _fingerprint(heard, rates[0], md5)
+    return _row(result, md5=md5, tagged=tags.tagged_artist(path), fingerprint=made)
+
+
+def _row(examination, *, md5="", tagged="", fingerprint=None):
+    found = {"md5": md5, "tagged": tagged, "fingerprint": fingerprint}
+    return {**examination._asdict(), **found}
+
+
+def _fingerprint(heard, sr, md5):
+    """Fingerprint of a file, computed once."""
+    path = files.cache_folder() / "fingerprints" / fingerprint.VERSION / md5[:2] / f"{md5}.npy"
+    if files.is_as_written(path):
+        try:
+            return np.load(path)
+        except (OSError, ValueError, EOFError):
+            pass  # not whole, and from before there were checksums: computed below
+    made = fingerprint.of_audio(np.concatenate(heard), sr)
+    with files.atomic_write(path) as temporary:
+        np.save(temporary, made)
+    return made
+
+
+def audit_report(found: pd.DataFrame, tracks: pd.DataFrame) -> dict:
+    """What an audit says, as plain data: every file, the totals, and what a study would warn of.
+
+    Parameters
+    ----------
+    found : pd.DataFrame
+        From `find_tracks`.
+    tracks : pd.DataFrame
+        What `audit` made of it.
+
+    Returns
+    -------
+    dict
+        ``files`` (path, status, reason, duration_s, artist, genre, md5; artist is None where it
+        is unknown), ``totals``, ``warnings``.
+    """
+    listed = ~found["artist"].str.startswith("unknown:").to_numpy()
+    known = ~tracks["artist"].str.startswith("unknown:")
+    used = tracks["status"] == "used"
+    columns = ["path", "status", "reason", "duration_s", "genre", "md5"]
+    rows = tracks[columns].assign(artist=tracks["artist"].astype(object).where(known, None))
+    genres = {
+        genre: {
+            "tracks": len(of_genre),
+            "artists": int(of_genre.loc[known[of_genre.index], "artist"].nunique()),
+            "unknown": int((~known[of_genre.index]).sum()),
+        }
+        for genre, of_genre in tracks[used].groupby("genre")
+    }
+    totals = {
+        "files": len(tracks),
+        "used": int(used.sum()),
+        "set_aside": int((~used).sum()),
+        "near_duplicates": int(tracks["reason"].str.startswith("near-duplicate").sum()),
+        "artist_from_list": int(listed.sum()),
+        "artist_from_tags": int((known & ~listed).sum()),
+        "artist_unknown": int((~known).sum()),
+        "genres": genres,
+    }
+    warnings = _study_warnings(tracks[used])
+    return {"files": rows.to_dict("records"), "totals": totals, "warnings": warnings}
+
+
+def _study_warnings(used):
+    if used.empty:
+        return ["No file can be used."]
+    try:
+        return checks.check(used, checks.choose_genres(used, []), group_by="artist", folds=3)
+    except errors.CorpusError as error:
+        return [f"A study would refuse this: {error}"]
+
+
+def audit_store(tracks: pd.DataFrame, log_mel: np.ndarray, *, clip_seconds: float) -> pd.DataFrame:
+    """Check every array of a store, as `audit` does for files.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        From `find_tracks`.
+    log_mel : np.ndarray, shape (tracks, frames, mels)
+        From `load_arrays`, in the order of `tracks`.
+    clip_seconds : float
+        Duration that the frames of a track span, in seconds.
+    """
+    rows = [_examine_array(array) for array in log_mel]
+    table = tracks.reset_index(drop=True).join(pd.DataFrame(rows))
+    table["duration_s"] = float(clip_seconds)
+    fingerprints = [fingerprint.of_log_mel(array) for array in log_mel]
+    frame = clip_seconds / log_mel.shape[1]
+    return _without_copies(table, fingerprints, frame, fingerprint.MEL_SHARE)
+
+
+def _examine_array(array):
+    md5 = hashlib.md5(array.tobytes()).hexdigest()
+    if not np.isfinite(array).all():
+        reason = "holds values that are not finite numbers"
+    elif array.max() == array.min():
+        reason = "silent: every value is the same"
+    else:
+        reason = ""
+    return {"audio_md5": md5, "md5": md5, "reason": reason}
+
+
+def _without_copies(table, fingerprints, step, least):
+    """Set aside every later copy of a recording, and all copies when their genres disagree.
+
+    `step` is the unit of the fingerprints' times in seconds, `least` as in `fingerprint.links`.
+    """
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
+
+    usable = table.index[table["reason"] == ""]
+    sounds = table.loc[usable].groupby("audio_md5", sort=False).indices.values()
+    sounds = [usable[rows] for rows in sounds]  # those of one sound, sample by sample
+    firsts = [rows[0] for rows in sounds]
+    links = fingerprint.links([fingerprints[row] for row in firsts], least=least)
+    copies = DisjointSet(usable)
+    for one, *others in sounds:
+        for other in others:
+            copies.merge(one, other)
+    for link in links.itertuples():
+        copies.merge(firsts[link.first], firsts[link.second])
+    for group in (sorted(rows) for rows in copies.subsets() if len(rows) > 1):
+        genres = list(table.loc[group, "genre"])
+        disagree = f" under different genres ({', '.join(genres)})" if len(set(genres)) > 1 else ""
+        exact = len(set(table.loc[group, "audio_md5"])) == 1
+        for row in group if disagree else group[1:]:
+            if exact and disagree:
+                original = "duplicate"
+            else:
+                original = _copied(row, group, table, fingerprints, step, least)
+            table.loc[row, "reason"] = original + disagree
+    table["status"] = np.where(table["reason"] == "", "used", "set aside")
+    columns = ["track_id", "path", "genre", "artist", "duration_s", "md5", "status", "reason"]
+    return table[[*columns, "split"]]
+
+
+def _copied(row, group, table, fingerprints, step, least):
+    """Say what a recording is a copy of: the same sound, or the first of its group that matches."""
+    others = [other for other in group if other != row]
+    same = [o for o in others if table.loc[o, "audio_md5"] == table.loc[row, "audio_md5"]]
+    if same and same[0] < row:
+        return f"duplicate of {table.loc[same[0], 'track_id']}"
+    for other in others:
+        found = fingerprint.compare(fingerprints[other], fingerprints[row])
+        if fingerprint.are_copies(*found[:2], least):
+            break
+    landmarks, _, shift = found
+    return (
+        f"near-duplicate of {table.loc[other, 'track_id']} ({landmarks} matching landmarks, "
+        f"shifted by {abs(shift) * step:.1f} s)"
+    )

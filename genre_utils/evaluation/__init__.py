@@ -1,0 +1,5 @@
+"""Notebook 06: metrics, intervals, tests, power, calibration and results.json."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,175 @@
+"""TODO experiments.corruptions."""
+
+import io
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from genre_utils.features import audio, decoding, musical, spectral, summarising
+from genre_utils.workspace import files
+
+CLEAN = "as it is"
+ORDER = 8  # of Butterworth filters
+
+
+class Change(NamedTuple):
+    """One change of a recording: what it is about, how it is called, and how strong it is."""
+
+    question: str
+    label: str
+    kind: str
+    value: float = 0.0
+
+
+NOISE, BAND, CODEC, LEVEL = "white noise", "bandwidth", "lossy coding", "level"
+TEMPO, PITCH, LENGTH = "tempo", "pitch", "length of the clip"
+CHANGES = (
+    *(Change(NOISE, f"noise at {snr} dB", "noise", snr) for snr in (30, 20, 10, 0)),
+    Change(BAND, "below 8 kHz", "low-pass", 8000.0),
+    Change(BAND, "telephone, 300 to 3400 Hz", "telephone"),
+    *(Change(CODEC, f"MP3, {rate} kbit/s", "mp3", rate) for rate in (32, 16)),
+    *(Change(CODEC, f"Opus, {rate} kbit/s", "opus", rate) for rate in (24, 12)),
+    Change(LEVEL, "20 dB quieter", "gain", -20.0),
+    Change(LEVEL, "6 dB over full scale, clipped", "clipped", 6.0),
+    Change(TEMPO, "10 % slower", "stretch", 0.9),
+    Change(TEMPO, "10 % faster", "stretch", 1.1),
+    *(Change(PITCH, f"{steps:+d} semitone{'s' * (abs(steps) > 1)}", "pitch", steps)
+      for steps in (-2, -1, 1, 2)),
+    *(Change(LENGTH, f"clip of {seconds} s", "length", seconds) for seconds in (1, 3, 6, 15, 30)),
+)  # fmt: skip
+
+
+def changes(*, clip_seconds: float, has_audio: bool) -> list[Change]:
+    """Changes that can be made in a study.
+
+    Parameters
+    ----------
+    clip_seconds : float
+        Duration of its clips: longer ones cannot be asked about.
+    has_audio : bool
+        Without recordings there is only the length, since the others change a waveform.
+    """
+    possible = [c for c in CHANGES if c.kind != "length" or c.value < clip_seconds]
+    return [change for change in possible if has_audio or change.kind == "length"]
+
+
+def apply(y: np.ndarray, sr: int, change: Change, *, seed: int) -> np.ndarray:
+    """Change a recording.
+
+    Parameters
+    ----------
+    y : np.ndarray, shape (n,), float32
+    sr : int
+        Sample rate in Hz.
+    change : Change
+        Its kind is one of noise (white, `value` dB below the mean power of `y`), low-pass (at
+        `value` Hz), telephone (300 to 3400 Hz), mp3 and opus (at `value` kbit/s), gain (`value`
+        dB), clipped (the loudest sample `value` dB above full scale, and cut off there), stretch
+        (`value` times as fast, at the same pitch), pitch (`value` semitones, at the same tempo),
+        and length (the middle `value` seconds). Filters are Butterworth's of order 8, run forward
+        and backward, so that nothing is delayed.
+    seed : int
+        Of the noise.
+
+    Returns
+    -------
+    np.ndarray, float32
+    """
+    import audiomentations
+
+    kind, value = change.kind, change.value
+    if kind == "noise":
+        noise = np.random.default_rng(seed).normal(size=len(y))
+        y = y + noise * np.sqrt(np.mean(np.square(y, dtype=float)) / 10 ** (value / 10))
+    elif kind == "low-pass":
+        y = _filtered(y, sr, value, "lowpass")
+    elif kind == "telephone":
+        y = _filtered(y, sr, (300.0, 3400.0), "bandpass")
+    elif kind in ("mp3", "opus"):
+        y = _coded(y, sr, kind, value)
+    elif kind == "gain":
+        y = y * 10 ** (value / 20)
+    elif kind == "clipped":
+        y = np.clip(y / max(abs(y).max(), decoding.SILENCE) * 10 ** (value / 20), -1.0, 1.0)
+    elif kind == "stretch":
+        stretch = audiomentations.TimeStretch(value, value, leave_length_unchanged=False, p=1.0)
+        y = stretch(samples=y, sample_rate=sr)
+    elif kind == "pitch":
+        y = audiomentations.PitchShift(value, value, p=1.0)(samples=y, sample_rate=sr)
+    else:
+        length = min(len(y), round(value * sr))
+        start = (len(y) - length) // 2
+        y = y[start : start + length]
+    return np.ascontiguousarray(y, dtype=np.float32)
+
+
+def _filtered(y, sr, edges, kind):
+    import scipy.signal
+
+    edges = np.minimum(edges, 0.49 * sr)  # of a low sample rate there is nothing above
+    sections = scipy.signal.butter(ORDER, edges, kind, fs=sr, output="sos")
+    return scipy.signal.sosfiltfilt(sections, y)
+
+
+def _coded(y, sr, codec, rate):
+    """Encode and decode; libsndfile takes a level from 0 to 1 in place of a bit rate."""
+    import librosa
+    import soundfile
+
+    if codec == "mp3":  # of mono at up to 24 kHz: 160 to 8 kbit/s
+        options = {"format": "MP3", "bitrate_mode": "CONSTANT"}
+        native, level = sr, (160 - rate) / (160 - 8)
+    else:  # 256 to 6 kbit/s a channel, on average; few sample rates are known to it
+        options = {"format": "OGG", "subtype": "OPUS"}
+        native, level = 24_000, (256 - rate) / (256 - 6)
+    buffer = io.BytesIO()
+    sound = librosa.resample(y, orig_sr=sr, target_sr=native).clip(-1.0, 1.0)
+    soundfile.write(buffer, sound, native, compression_level=level, **options)
+    buffer.seek(0)
+    decoded, native = soundfile.read(buffer, dtype="float32")
+    return librosa.resample(decoded, orig_sr=native, target_sr=sr)[: len(y)]
+
+
+def _filled(values, least):
+    """Values repeated along the first axis until there are at least so many."""
+    repeats = -(-least // len(values))
+    return np.concatenate([values] * repeats)[: max(least, len(values))] if repeats > 1 else values
+
+
+def described(track_id: str, path: Path, recipe: spectral.Recipe, change: Change, seed: int):
+    """Features of a changed recording, as a study's feature store has them of the original.
+
+    A clip that is shorter than an excerpt is repeated until it fills one.
+
+    Returns
+    -------
+    excerpts : np.ndarray, shape (excerpts, frames, mels)
+    summary : np.ndarray, shape (excerpts, statistics)
+    columns : list of str
+        Names of the statistics.
+    """
+    y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
+    y = apply(y, sr, change, seed=int(files.sha256(track_id, change.label, [seed])[:8], 16))
+    y = _filled(y, int(np.ceil(recipe.excerpt_seconds * sr)))
+    y = audio.normalise_loudness(y, sr, recipe.loudness)
+    found = spectral.frame_features(y, recipe)
+    return _cut(found, spectral.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second))
+
+
+def described_image(track_id: str, path: Path, row: int, change: Change, store: dict):
+    """Like `described`, for the middle of a ready spectrogram; `store` is its features.json."""
+    image, rate = np.load(path, mmap_mode="r")[row], store["frames_per_second"]
+    length = spectral.excerpt_frames(store["excerpt_seconds"], rate)
+    frames = min(len(image), max(1, round(change.value * rate)))
+    start = (len(image) - frames) // 2
+    image = _filled(np.asarray(image[start : start + frames], dtype=np.float32), length)
+    found = {"log_mel": image.T, **spectral.from_decibels(image.T)}
+    return _cut(found | {"modulation": musical.modulation(image.T, rate)}, length)
+
+
+def _cut(found, length):
+    """Excerpts, their statistics, and what these are called."""
+    image = found["log_mel"].T
+    excerpts = image[: len(image) // length * length].reshape(-1, length, image.shape[1])
+    return excerpts, summarising.summarise(found, length), summarising.summary_columns(found)

@@ -1,0 +1,358 @@
+"""Decode, mix down, resample and cut: functions on ``(y, sr)``."""
+
+import contextlib
+import hashlib
+import os
+import re
+import stat
+import struct
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import soundfile
+
+SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBFS) is silent
+LOUDEST = 1e4  # full scale; floating-point files may exceed 1, but not by 80 dB
+BLOCK = 1 << 18  # values decoded at a time, so that memory does not grow with the file
+TOLERANCE = 0.1  # seconds by which a file may end before the length that it says
+
+# limits that no music meets: a small file can hold hours of silence, and a header can say anything
+MAX_SECONDS = 2 * 3600
+MAX_VALUES = 1_500_000_000  # of all channels together: two hours of stereo at 96 kHz
+MAX_CHANNELS = 64
+MAX_BYTES = 12_000_000_000  # of a file: so many values of 64 bits
+RATES = (1_000, 384_000)  # Hz
+UNKNOWN_FRAMES = 1 << 62  # libsndfile's length of a FLAC file that does not say it
+
+# ffmpeg, for what libsndfile cannot open. Demuxers that follow references to other files or
+# addresses (concat, hls, dash, sdp, image sequences) are not on the list, nor is any network.
+FFMPEG_FORMATS = (
+    "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,iff,loas,matroska,mov,mp3,mp4,"
+    "mpc,mpc8,mpeg,mpegts,nut,ogg,oma,qcp,rm,shn,tak,truehd,tta,voc,w64,wav,webm,wsd,wv,xwma"
+)
+FFMPEG_SECONDS = 120  # of computing, after which it is stopped
+FFMPEG_BYTES = 2_600_000_000  # of decoded sound on disk: two hours of stereo at 44.1 kHz
+LONG = 600  # seconds from which a clip is decoded alone, from about the middle
+_CUT = re.compile("partial file|ended prematurely|[Pp]acket corrupt|corrupt decoded frame")
+
+
+class UndecodableError(ValueError):
+    """Neither libsndfile nor ffmpeg makes sound of a file; the message says why."""
+
+
+class Examination(NamedTuple):
+    """What decoding a whole file showed; `reason` is empty when the file can be used."""
+
+    duration_s: float
+    audio_md5: str
+    reason: str
+
+
+def examine(
+    path: str | Path,
+    *,
+    min_seconds: float,
+    hear: Callable[[np.ndarray, int], None] | None = None,
+) -> Examination:
+    """Decode a whole file, block by block, and say why it cannot be used, if it cannot.
+
+    Time and memory are bounded whatever the file holds or says of itself: see `MAX_SECONDS`,
+    `MAX_VALUES`, `MAX_CHANNELS`, `RATES` and `FFMPEG_SECONDS`.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file.
+    min_seconds : float
+        Shortest duration that can be used, in seconds.
+    hear : callable, optional
+        Is given each block, (frames, channels) float32, and the sample rate in Hz.
+
+    Returns
+    -------
+    Examination
+        Duration in seconds, MD5 of the decoded samples (equal for the same sound in another
+        container), and the reason for setting the file aside, in words a person understands.
+    """
+    path = on_disk(path)
+    try:
+        size = _size(path)
+        if size == 0:
+            return Examination(0.0, "", "empty file (0 bytes)")
+        missing = bytes_missing(path)
+        with opened(path) as sound:
+            return _examine_sound(sound, min_seconds, missing, hear)
+    except UndecodableError as error:
+        return Examination(0.0, "", str(error))
+    except OSError as error:
+        return Examination(0.0, "", f"cannot be read ({error.strerror or error})")
+
+
+def on_disk(path: str | Path) -> Path:
+    r"""Path of a file by its name in a track table.
+
+    A name that is not UTF-8 cannot be written into a table, where its bytes are spelled out
+    (``caf\udce9.wav``); here they are bytes again.
+    """
+    path = Path(path)
+    if os.path.lexists(path):
+        return path
+    return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), str(path)))
+
+
+def _size(path):
+    """Size of a file in bytes; refuses a pipe, which could keep a reader waiting for ever."""
+    found = path.stat()
+    if not stat.S_ISREG(found.st_mode):
+        raise UndecodableError("cannot be read: it is a folder, pipe, socket or device, no file")
+    if found.st_size > MAX_BYTES:
+        raise UndecodableError(
+            f"cannot be read: its {found.st_size / 1e9:,.0f} GB are more than {MAX_BYTES / 1e9:g}"
+        )
+    return found.st_size
+
+
+def _examine_sound(sound, min_seconds, missing, hear):
+    if refused := _absurd(sound):
+        return Examination(0.0, "", refused)
+    digest, frames, peak, finite = hashlib.md5(), 0, 0.0, True
+    damage, too_long = "", False
+    try:
+        for block in blocks(sound):
+            digest.update(block.tobytes())
+            frames += len(block)
+            finite = finite and bool(np.isfinite(block).all())
+            peak = max(peak, float(np.abs(block).max(initial=0.0)))
+            if hear:
+                hear(block, sound.samplerate)
+            too_long = frames > min(MAX_SECONDS * sound.samplerate, MAX_VALUES // sound.channels)
+            if too_long:
+                break
+    except soundfile.LibsndfileError as error:
+        damage = f" ({error.error_string})"
+    seconds = frames / sound.samplerate
+    if too_long:
+        reason = f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
+    elif damage or missing or sound.frames - frames > TOLERANCE * sound.samplerate:
+        reason = f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}"
+        if missing:
+            reason = f"truncated: {missing:,} bytes that its header announces are missing"
+    elif frames == 0:
+        reason = "empty: a header without any sound"
+    elif not finite:
+        reason = "holds samples that are not finite numbers"
+    elif peak > LOUDEST:
+        reason = f"its loudest sample is {peak:.0e} times full scale, which is no music"
+    elif peak < SILENCE:
+        reason = f"silent: its loudest sample is {peak:.0e} of full scale"
+    elif seconds < min_seconds:
+        reason = f"too short: {seconds:.1f} s, at least {min_seconds:g} s are needed"
+    else:
+        reason = ""
+    return Examination(seconds, digest.hexdigest(), reason)
+
+
+def _absurd(sound):
+    if not RATES[0] <= sound.samplerate <= RATES[1]:
+        return f"its header announces {sound.samplerate:,} samples a second, which is no music"
+    if sound.channels > MAX_CHANNELS:
+        return f"it has {sound.channels:,} channels, at most {MAX_CHANNELS} can be mixed down"
+    return ""
+
+
+def blocks(sound, frames=np.inf):
+    """Yield the next `frames` frames, (frames, channels) float32, in blocks of bounded size."""
+    length = max(1, BLOCK // sound.channels)
+    # not `sound.blocks`, which fills up with stale samples where a file ends early
+    while frames > 0:
+        block = sound.read(int(min(length, frames)), dtype="float32", always_2d=True)
+        if not len(block):
+            return
+        frames -= len(block)
+        yield block
+
+
+def bytes_missing(path: str | Path) -> int:
+    """Bytes that a header announces beyond the end of the file.
+
+    libsndfile quietly plays what is there. RIFF, AIFF and AU files announce a size (streamed ones
+    0 or about the largest number), an Ogg file that of each page.
+
+    Parameters
+    ----------
+    path : str or Path
+
+    Returns
+    -------
+    int
+        0 where nothing is missing, or where the format does not tell.
+    """
+    size = os.path.getsize(path)
+    with open(path, "rb") as handle:
+        header = handle.read(12)
+        magic = header[:4]
+        if magic == b"OggS":
+            handle.seek(max(0, size - 65_536))  # longer than any page
+            return _page_bytes_missing(handle.read())
+    if len(header) < 12:
+        return 0
+    if magic in (b"RIFF", b"FORM"):
+        announced, begin = struct.unpack("<I" if magic == b"RIFF" else ">I", header[4:8])[0], 8
+    elif magic == b".snd":
+        begin, announced = struct.unpack(">II", header[4:])
+    else:
+        return 0
+    return max(0, begin + announced - size) if 0 < announced < 0x7FFF0000 else 0
+
+
+def _page_bytes_missing(end):
+    """Bytes that lack at the last page of an Ogg file, whose header lists its segments."""
+    page = end[max(0, end.rfind(b"OggS")) :]
+    if len(page) < 27:
+        return 27 - len(page)
+    segments = page[27 : 27 + page[26]]
+    return max(0, 27 + page[26] + sum(segments) - len(page))
+
+
+@contextlib.contextmanager
+def opened(path: str | Path, *, clip_seconds: float | None = None):
+    """Yield any file that libsndfile or ffmpeg decodes as an open ``soundfile.SoundFile``.
+
+    What libsndfile refuses (M4A, WMA, WebM, ...), ffmpeg decodes into a temporary file: its first
+    sound stream, within limits of time and size, and without following any reference. So it does
+    an MP3 that does not say its length, which libsndfile guesses from the first bit rate, and ends
+    there.
+
+    Parameters
+    ----------
+    path : str or Path
+    clip_seconds : float, optional
+        When only this much of the middle is needed: of a file of over ten minutes, ffmpeg then
+        decodes that alone.
+
+    Raises
+    ------
+    UndecodableError
+        If it is no regular file, neither decodes it, or ffmpeg finds it truncated, damaged or too
+        long.
+    OSError
+        If it cannot be read.
+    """
+    path = on_disk(path)
+    _size(path)
+    try:
+        sound = soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
+    except soundfile.LibsndfileError as error:
+        refusal = error.error_string.strip(". ")
+    else:
+        with sound:
+            if sound.frames < UNKNOWN_FRAMES and says_its_length(path, sound.format):
+                yield sound
+                return
+        refusal = "of unknown length"
+    with tempfile.TemporaryDirectory() as folder:
+        decoded = Path(folder) / "decoded.caf"  # libsndfile misreads W64 of many channels
+        _convert(path, decoded, refusal, clip_seconds)
+        with soundfile.SoundFile(decoded) as sound:
+            yield sound
+
+
+def says_its_length(path: str | Path, kind: str) -> bool:
+    """Whether libsndfile knows how long a file is, and does not guess.
+
+    Parameters
+    ----------
+    path : str or Path
+    kind : str
+        Its format, as libsndfile calls it. An MP3 has to name its length in its first frame, after
+        the tag; others always do.
+    """
+    if kind != "MP3":
+        return True
+    with open(path, "rb") as handle:
+        start = handle.read(10)
+        if start[:3] == b"ID3":  # its size is written seven bits to a byte
+            handle.seek(10 + sum(byte << 7 * i for i, byte in enumerate(start[:5:-1])))
+        else:
+            handle.seek(0)
+        frame = handle.read(2048)
+    return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
+
+
+def _convert(path, decoded, refusal, clip_seconds):
+    """Decode a file with ffmpeg; raise `UndecodableError` if that fails or ends early."""
+    limit = LONG if clip_seconds else MAX_SECONDS
+    output = ["-map", "0:a:0", "-c:a", "pcm_f32le", "-fs", str(FFMPEG_BYTES), "-f", "caf", "-y"]
+    said = _ffmpeg(path, [*output, "-t", str(limit + 1), str(decoded)], refusal)
+    if not decoded.exists() or decoded.stat().st_size == 0 or "Output #0" not in said:
+        raise UndecodableError(f"not audio that can be decoded ({refusal}; ffmpeg: {_why(said)})")
+    try:
+        seconds = soundfile.info(decoded).duration
+    except soundfile.LibsndfileError as error:
+        raise UndecodableError(f"not audio that can be decoded ({error.error_string})") from error
+    if clip_seconds and seconds > LONG:
+        start = (_announced_seconds(said) - clip_seconds) / 2
+        part = ["-t", str(clip_seconds if start > 0 else MAX_SECONDS), str(decoded)]
+        _ffmpeg(path, output + part, refusal, start=max(0.0, start))
+        return
+    if seconds > MAX_SECONDS or decoded.stat().st_size >= FFMPEG_BYTES - (1 << 20):
+        raise UndecodableError(
+            f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
+        )
+    short = _announced_seconds(said) - seconds > max(0.5, 0.01 * seconds)
+    damaged = "Error submitting packet" in said and "Input #0, mp3" not in said
+    if short or damaged or _CUT.search(said):
+        raise UndecodableError(f"truncated or damaged: decoding ends after {seconds:.1f} s")
+
+
+def _ffmpeg(path, output, refusal, *, start=0.0):
+    """What ffmpeg says, as text; it decodes with one thread, and reads this one file alone."""
+    import imageio_ffmpeg
+
+    try:
+        program = imageio_ffmpeg.get_ffmpeg_exe()
+    except RuntimeError:
+        raise UndecodableError(
+            f"not audio that can be decoded ({refusal}, and this machine has no ffmpeg)"
+        ) from None
+    command = [program, "-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
+    command += ["-max_alloc", str(1 << 28), "-timelimit", str(FFMPEG_SECONDS)]
+    command += ["-protocol_whitelist", "file", "-format_whitelist", FFMPEG_FORMATS]
+    # "file:" so that no name is taken for an option, an address or a list of files
+    if start:  # `-ss 0` would drop the first packet of AAC
+        command += ["-ss", str(start)]
+    command += ["-vn", "-sn", "-dn", "-i", b"file:" + os.fsencode(path.absolute())]
+    try:
+        done = subprocess.run(
+            command + output,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            timeout=FFMPEG_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise UndecodableError(f"decoding takes over {FFMPEG_SECONDS} s: it was stopped") from None
+    return done.stderr.decode(errors="replace")
+
+
+def _announced_seconds(said):
+    """Duration that a container announces; 0 where it is unknown or a guess from the bit rate."""
+    found = re.search(r"Duration: (\d+):(\d\d):(\d\d\.\d+)", said)
+    if not found or "Estimating duration from bitrate" in said:
+        return 0.0
+    hours, minutes, seconds = found.groups()
+    return 3600 * int(hours) + 60 * int(minutes) + float(seconds)
+
+
+def _why(said):
+    """Return ffmpeg's first complaint, without the address of its part in memory."""
+    lines = [re.sub(r"^(\[.*?\] |Error opening input: )*", "", line) for line in said.splitlines()]
+    told = [line for line in lines if re.search("rror|nvalid|not |No |matches no", line)]
+    told = [line for line in told if "input file" not in line and not line.startswith("Ignoring")]
+    first = re.split(" '?file:| 'aac,", (told or ["no reason given"])[0])[0]
+    return re.sub("[^ -~]", "?", first)[:80].strip(". ")  # it may quote the file

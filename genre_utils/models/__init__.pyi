@@ -1,0 +1,15 @@
+from . import classical as classical
+from . import ensemble as ensemble
+from . import own_model as own_model
+from . import tuning as tuning
+from .architectures import reads as reads
+from .cost import layer_table as layer_table
+from .cost import multiply_adds as multiply_adds
+from .cross_validation import cross_validate as cross_validate
+from .cross_validation import fit_final as fit_final
+from .hyperparameters import AUGMENTATIONS as AUGMENTATIONS
+from .hyperparameters import DEFAULTS as DEFAULTS
+from .training import training_batches as training_batches
+from .training import untrained as untrained
+from .training_data import fold_rows as fold_rows
+from .training_data import load_data as load_data

@@ -1,0 +1,5 @@
+"""Notebook 08: exported models, the recogniser, similarity, model cards, the page."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,132 @@
+"""TODO report.execution."""
+
+import contextlib
+import ctypes
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+import nbformat
+import psutil
+import yaml
+
+from genre_utils.report import disk, profiles, stages
+from genre_utils.workspace import files
+
+#: What TensorFlow writes when it starts, whatever its log level.
+NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
+
+
+def run_notebook(path, parameters, study, key, label):
+    """Execute a notebook into the study, and note what it has written."""
+    print(f"{label} ...", flush=True)
+    record = study / "stages" / f"{path.stem}.json"
+    record.unlink(missing_ok=True)
+    executed = study / "stages" / path.name  # until it is whole
+    executed.parent.mkdir(exist_ok=True)
+    started, since = time.perf_counter(), time.time_ns()
+    wanted = {k: parameters[k] for k in profiles.defaults(path) if k in parameters}
+    failed, said = _execute(path, executed, wanted)
+    if failed:
+        failure = _failure(path, executed, said)
+        raise profiles.StudyError(disk.unwritable(study, failure + said) or failure)
+    _publish(executed, study / "notebooks" / path.name)
+    outputs = {
+        str(p.relative_to(study)): files.file_md5(p)
+        for p in sorted(study.rglob("*"))
+        if p.is_file() and p.stat().st_mtime_ns >= since and stages.is_output(p.relative_to(study))
+    }
+    seconds = time.perf_counter() - started
+    files.write_json(record, {"key": key, "seconds": seconds, "outputs": outputs})
+    print(f"{label}: done in {seconds:.0f} s", flush=True)
+
+
+def _execute(path, executed, parameters):
+    """Run a notebook by papermill; return its exit code and what it said on stderr."""
+    with (
+        tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as given,
+        tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
+    ):
+        yaml.safe_dump(parameters, given)
+        given.flush()
+        command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
+        command += ["--cwd", str(profiles.NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
+        command += ["--kernel", "python3", "--log-level", "ERROR"]
+        command += ["--no-request-save-on-cell-execute"]  # a fifth of the time of a small study
+        with subprocess.Popen(
+            command,
+            stdout=subprocess.PIPE,
+            stderr=complaint,
+            encoding="utf-8",
+            preexec_fn=_die_with_parent,
+        ) as child:
+            try:
+                _show_progress(child.stdout)
+                failed = child.wait()
+            except BaseException:
+                _end(child.pid)
+                raise
+        complaint.seek(0)
+        return failed, complaint.read()
+
+
+def _end(pid):
+    """End a process and all that it has started, so that nothing works on after a stop."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=10)
+
+
+def _show_progress(stream):
+    """Pass on what cells say on stderr, progress bars above all, without TensorFlow's start-up."""
+    stream.reconfigure(newline="")  # a bar ends its lines with a carriage return: keep it
+    for line in stream:
+        if not NOISE.match(line):
+            sys.stderr.write(line)
+            sys.stderr.flush()
+
+
+def _publish(executed, published):
+    """Move an executed notebook, without what no reader needs: stderr, paths of this machine."""
+    notebook = nbformat.read(executed, as_version=4)
+    for cell in notebook.cells:
+        if "outputs" in cell:
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    notebook.metadata.papermill.input_path = f"notebooks/{executed.name}"
+    notebook.metadata.papermill.output_path = executed.name
+    with files.atomic_write(published) as temporary:
+        nbformat.write(notebook, temporary)
+    executed.unlink()
+
+
+def _die_with_parent():
+    """Ask Linux to end this process when the study is killed, so that nothing trains on unseen."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+def _failure(path, executed, complaint):
+    """Say which cell failed, how, and where the partial notebook is."""
+    try:
+        cells = nbformat.read(executed, as_version=4).cells
+    except (FileNotFoundError, ValueError):  # it did not begin, or the disk is full
+        cells = []
+    for number, cell in enumerate(cells):
+        for output in cell.get("outputs", []):
+            if output.output_type == "error":
+                return (
+                    f"{path.stem} failed in cell {number}:\n\n{_indented(cell.source)}\n\n"
+                    f"{output.ename}: {output.evalue}\n\n"
+                    f"The partial notebook, with the whole traceback: {executed}"
+                )
+    return f"{path.stem} failed before or between its cells:\n{complaint}\nPartial: {executed}"
+
+
+def _indented(source):
+    return "\n".join(f"    {line}" for line in source.splitlines())

@@ -1,0 +1,82 @@
+"""TODO report.profiles."""
+
+import ast
+import itertools
+from pathlib import Path
+
+import nbformat
+import yaml
+
+from genre_utils.workspace import files
+
+NOTEBOOKS = files.ROOT / "notebooks"
+PROFILES = NOTEBOOKS / "profiles"
+#: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
+MODELS_OF = {
+    "03_cnn": ("cnn", "cnn1d"),
+    "04_rnn": ("rnn", "gru", "lstm"),
+    "05_hybrid": ("hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"),
+}
+CLASSICAL = ("svm", "logistic", "knn")  # models of notebook 02, which always runs
+
+
+class StudyError(RuntimeError):
+    """The study cannot start or a notebook failed; the message says what to do."""
+
+
+# ------------------------------------------------------------------ which notebooks, and when
+
+
+def read_profile(profile: str) -> tuple[str, dict, str]:
+    """Read a profile: its name, its parameters, and the comment that opens its file."""
+    path = PROFILES / f"{profile}.yaml"
+    if not path.exists():
+        path = Path(profile)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in PROFILES.glob("*.yaml")))
+        raise StudyError(f"unknown profile {profile!r}: choose one of {known}, or name a file.")
+    text = path.read_text(encoding="utf-8")
+    try:
+        parameters = yaml.safe_load(text) or {}
+    except yaml.YAMLError as error:
+        raise StudyError(f"{path} is not valid YAML: {error}") from error
+    if not isinstance(parameters, dict):
+        raise StudyError(f"{path} must hold PARAMETER: value lines.")
+    comment = [line[1:].strip() for line in text.splitlines() if line.startswith("#")]
+    return path.stem, parameters, " ".join(comment)
+
+
+def choose_notebooks(parameters: dict) -> list[Path]:
+    """Numbered notebooks that the parameters call for, in order.
+
+    Raises
+    ------
+    StudyError
+        If no notebook knows one of the parameters.
+    """
+    notebooks = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
+    known = {key: value for path in notebooks for key, value in defaults(path).items()}
+    unknown = [key for key in parameters if key not in known]
+    if unknown:
+        raise StudyError(
+            f"unknown parameter(s) {', '.join(unknown)}; there are {', '.join(known)}."
+        )
+    models = set(parameters.get("MODELS") or known["MODELS"])
+    there_are = [*itertools.chain.from_iterable(MODELS_OF.values()), *CLASSICAL]
+    if models - set(there_are):
+        wrong = ", ".join(sorted(models - set(there_are)))
+        raise StudyError(f"unknown model(s) {wrong}; there are {', '.join(there_are)}.")
+    return [p for p in notebooks if p.stem not in MODELS_OF or models & set(MODELS_OF[p.stem])]
+
+
+def defaults(notebook: Path) -> dict:
+    """Parameters of a notebook and their default values, from its cell tagged ``parameters``."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    lines = ast.parse("\n".join(tagged)).body  # literals only: nothing is executed
+    return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
+
+
+def names(notebooks):
+    """Names of notebooks, with commas."""
+    return ", ".join(path.stem for path in notebooks)

@@ -1,0 +1,290 @@
+"""The verdicts on the paper's claims follow from their rules, and from real music alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_utils.evaluation import comparisons, intervals, power, study_results
+from genre_utils.experiments import ablation
+from genre_utils.paper import claims, published
+from genre_utils.report.sentences import comparison as comparison_sentences
+from genre_utils.workspace import files
+
+ARTISTS, TRACKS = 10, 4  # of each genre, by each artist
+HASHES = {"features": "0", "folds": "1", "genres": "2", "code": "3"}
+
+
+@pytest.fixture(autouse=True)
+def quick_results(monkeypatch):
+    """Results without what takes most of their time and no verdict needs."""
+    monkeypatch.setattr(power, "of_pairs", lambda *_: [])
+    monkeypatch.setattr(study_results, "environment", dict)
+
+
+def tracks_of(genres=published.GENRES):
+    rows = [
+        (f"{genre}/{artist:02d}-{n}", genre, f"{genre} {artist}", n)
+        for genre in genres
+        for artist in range(ARTISTS)
+        for n in range(TRACKS)
+    ]
+    return pd.DataFrame(rows, columns=["track_id", "genre", "artist", "n"])
+
+
+def answers(tracks, right):
+    """Predictions that are sure, and right where `right` (tracks,) says so."""
+    genres = list(tracks["genre"].unique())
+    true = tracks["genre"].map(genres.index).to_numpy()
+    given = np.where(right, true, (true + 1) % len(genres))
+    table = tracks[["track_id"]].assign(excerpt=0, fold=0, y_true=tracks["genre"])
+    table[[f"p_{genre}" for genre in genres]] = np.eye(len(genres))[given]
+    return table
+
+
+def write(study, name, right, *, seconds=(10.0, 11.0, 12.0), hashes=HASHES):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    files.write_table(study / "predictions" / f"{name}.parquet", answers(tracks, right))
+    folds = [{"fold": k, "seconds": s, "cpu_seconds": 2 * s} for k, s in enumerate(seconds)]
+    run = {"model": name, "hyperparameters": {}, "folds": folds, "hashes": hashes}
+    files.write_json(study / "runs" / f"{name}.json", run)
+
+
+@pytest.fixture
+def study(tmp_path):
+    """40 artists; every model is right on three of four tracks of each."""
+    tracks = tracks_of()
+    files.write_table(tmp_path / "tracks.parquet", tracks)
+    folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
+    files.write_table(tmp_path / "folds.parquet", folds)
+    corpus = {"name": "folder", "synthetic": False, "genres": list(published.GENRES)}
+    files.write_json(tmp_path / "corpus.json", corpus | {"group_by": "artist", "protocol": "cv"})
+    files.write_json(tmp_path / "features.json", {"sha256": "0"})
+    for name in (*published.MODELS, "mlp", "fusion"):
+        write(tmp_path, name, tracks["n"] < 3)
+    return tmp_path
+
+
+def judged(study, profile="gtzan-mel"):
+    """Claims by their text, and the whole audit."""
+    found = claims.audit(study_results.results(study, profile), study)
+    return {one["claim"]: one for one in found["claims"]}, found
+
+
+def n_of(study):
+    return pd.read_parquet(study / "tracks.parquet")["n"]
+
+
+@pytest.mark.parametrize(
+    ("cnn", "hybrid", "verdict"),
+    [(4, 2, "reproduced"), (2, 4, "not reproduced"), (3, 3, "not separable")],
+)
+def test_an_order_needs_a_difference_in_its_direction(study, cnn, hybrid, verdict):
+    write(study, "cnn", n_of(study) < cnn)
+    write(study, "hybrid", n_of(study) < hybrid)
+    found, _ = judged(study)
+    assert found["The CNN is ahead of the hybrid."]["verdict"] == verdict
+    assert found["The CNN is ahead of the hybrid."]["value"] == pytest.approx((cnn - hybrid) / 4)
+    assert found["The CNN has the highest accuracy of the three."]["verdict"] == verdict
+
+
+def test_the_best_genre_is_the_one_of_separably_higher_recall(study):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    rock, jazz = tracks["genre"] == "rock", tracks["genre"] == "jazz"
+    write(study, "cnn", rock | (tracks["n"] < 2))
+    write(study, "hybrid", ~jazz & (tracks["n"] < 3))
+    found, _ = judged(study)
+    cnn, hybrid = found["The CNN is best at rock."], found["The hybrid is best at jazz."]
+    assert cnn["verdict"] == "reproduced" and cnn["value"] == pytest.approx(0.5)
+    assert 0 < cnn["ci95"][0] < 0.5 < cnn["ci95"][1]
+    assert hybrid["verdict"] == "not reproduced"
+    rnn = found["The RNN is best at classical."]  # all genres are equal
+    assert rnn["verdict"] == "not separable" and rnn["value"] == 0
+
+
+def test_a_number_of_the_paper_is_contradicted_from_outside_the_interval_alone(study):
+    found, _ = judged(study)
+    assert found["The CNN reaches an accuracy of 0.92."]["verdict"] == "not reproduced"
+    assert found["The RNN reaches an accuracy of 0.75."]["verdict"] == "not separable"
+
+
+def test_the_lowest_is_judged_as_the_highest_is(study):
+    write(study, "hybrid", n_of(study) < 1)
+    found, _ = judged(study)
+    assert found["The hybrid has the lowest recall of the three."]["verdict"] == "reproduced"
+    assert found["The RNN has the highest recall of the three."]["verdict"] == "not separable"
+
+
+@pytest.mark.parametrize(
+    ("cnn", "hybrid", "verdict"),
+    [
+        ((10, 11, 12), (20, 21, 23), "reproduced"),
+        ((20, 21, 23), (10, 11, 12), "not reproduced"),
+        ((10, 11, 12), (30, 1, 9), "not separable"),
+        ((10,), (20,), "not measured"),
+    ],
+)
+def test_training_times_are_compared_fold_by_fold(study, cnn, hybrid, verdict):
+    for name, seconds in (("cnn", cnn), ("hybrid", hybrid)):
+        write(study, name, n_of(study) < 3, seconds=seconds)
+    claim = judged(study)[0]["The CNN trains faster than the hybrid."]
+    assert claim["verdict"] == verdict
+    assert "h" not in (claim["found"] or "").split()  # hours are not compared
+
+
+def test_handcrafted_features_beside_learned_ones(study):
+    write(study, "fusion", n_of(study) < 4)
+    found, _ = judged(study)
+    verdicts = {c: one["verdict"] for c, one in found.items() if one["topic"] == "Features"}
+    assert list(verdicts.values()) == ["reproduced", "reproduced"]
+
+
+def put(study, label, right, **variant):
+    place = study / "predictions" / "ablation" / f"{label}.json"
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    files.write_table(place.with_suffix(".parquet"), answers(tracks, right))
+    inputs = {"features": "0", "folds": ablation._hash_of_folds(study), "code": "0"}
+    described = {"label": label, "title": label, **variant}
+    files.write_json(place, {"inputs": inputs, "variant": described})
+
+
+def test_changes_are_judged_by_what_was_measured(study):
+    n = n_of(study)
+    put(study, "hybrid", n < 3)
+    put(study, "hybrid_no_l2", n < 2, against="hybrid", question=ablation.REGULARISATION)
+    put(study, "hybrid_no_dropout", n < 4, against="hybrid", question=ablation.REGULARISATION)
+    put(study, "baseline", n < 3)
+    put(study, "in_training", n < 3, against="baseline", question=ablation.TRAINING)
+    found, _ = judged(study)
+    assert found["L2 helps the hybrid."]["verdict"] == "reproduced"
+    assert found["L2 helps the hybrid."]["value"] == pytest.approx(0.25)
+    assert found["Dropout helps the hybrid."]["verdict"] == "not reproduced"
+    changed = found["Changing the spectrograms in training helps."]
+    assert changed["verdict"] == "not separable" and changed["value"] == 0
+
+
+def test_the_rate_of_the_paper_has_to_beat_every_other_that_was_tried(study):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    n, classical = tracks["n"], tracks["genre"] == "classical"
+    put(study, "rnn", classical | (n < 2))
+    for label in ("rnn_0.001", "rnn_0.02"):
+        put(study, label, n < 2, against="rnn", question=ablation.RATE)
+    found, _ = judged(study)
+    best, for_classical = (one for one in found.values() if one["topic"] == "Learning rate")
+    assert best["verdict"] == "reproduced" and for_classical["verdict"] == "reproduced"
+    assert best["value"] == pytest.approx(0.125) and for_classical["value"] == pytest.approx(0.5)
+    put(study, "rnn_0.02", n < 4, against="rnn", question=ablation.RATE)
+    found, _ = judged(study)
+    assert found["A learning rate of 0.005 suits the RNN best."]["verdict"] == "not reproduced"
+
+
+def test_what_was_not_measured_says_what_measures_it(study):
+    found, whole = judged(study)
+    assert found["L2 helps the hybrid."]["needs"] == "the profile gtzan-mel-full"
+    other, _ = judged(study, profile="mine")
+    assert other["L2 helps the hybrid."]["needs"] == "the profile mine with MEASURE=true"
+    (study / "runs" / "cnn.json").unlink()
+    found, whole = judged(study)
+    assert found["The CNN is ahead of the hybrid."]["needs"] == "cnn among MODELS"
+    assert found["The hybrid is ahead of the RNN."]["verdict"] == "not separable"
+    assert "cnn among MODELS" in comparison_sentences.claims(whole)
+
+
+def test_chroma_needs_recordings(study):
+    corpus = files.read_json(study / "corpus.json")
+    files.write_json(study / "corpus.json", corpus | {"name": "store"})
+    found, _ = judged(study)
+    assert "recordings" in found["Chroma tells a CNN more than MFCC alone."]["needs"]
+
+
+def test_nothing_is_to_be_tried_out_on_held_out_tracks(study):
+    corpus = files.read_json(study / "corpus.json")
+    files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
+    found, whole = judged(study)
+    assert found["L2 helps the hybrid."]["needs"].startswith("folds")
+    assert "MEASURE" not in comparison_sentences.claims(whole)
+
+
+def test_models_of_other_features_are_not_compared(study):
+    write(study, "cnn", n_of(study) < 4, hashes=HASHES | {"features": "other"})
+    found, _ = judged(study)
+    claim = found["The CNN is ahead of the hybrid."]
+    assert claim["verdict"] == "not measured" and "on the same features" in claim["needs"]
+    assert found["The CNN is best at rock."]["verdict"] == "not separable"  # needs no other
+
+
+def test_other_genres_leave_out_what_is_about_the_papers(study):
+    corpus = files.read_json(study / "corpus.json")
+    tracks = tracks_of(["salsa", "tango"])
+    files.write_json(study / "corpus.json", corpus | {"genres": ["salsa", "tango"]})
+    files.write_table(study / "tracks.parquet", tracks)
+    folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
+    files.write_table(study / "folds.parquet", folds)
+    for name in (*published.MODELS, "mlp", "fusion"):
+        write(study, name, tracks["n"] < 3)
+    found, whole = judged(study)
+    assert "This study has 2, of which 0 are the paper's" in comparison_sentences.claims(whole)
+    assert found["The CNN is best at rock."]["verdict"] == "not measured"
+    assert found["The RNN reaches an accuracy of 0.75."]["verdict"] == "not measured"
+    assert found["The hybrid is ahead of the RNN."]["verdict"] == "not separable"
+
+
+@pytest.mark.parametrize("change", [{"synthetic": True}, {"group_by": "track"}])
+def test_composed_music_and_shared_artists_give_no_verdict(study, change, monkeypatch):
+    results = study_results.results(study, "demo")
+    results["corpus"] |= change
+    monkeypatch.setattr(claims, "_evidence", lambda *_: pytest.fail("judged"))
+    found = claims.audit(results, study)
+    assert not found["evidence"] and found["why"] in comparison_sentences.claims(found)
+    assert {one["verdict"] for one in found["claims"]} == {None}
+    assert (claims.table(found)["verdict"] == "no verdict").all()
+    assert not any(verdict in comparison_sentences.counted(found) for verdict in claims.VERDICTS)
+
+
+def test_tracks_whose_artists_are_all_unknown_give_no_verdict(study):
+    tracks = pd.read_parquet(study / "tracks.parquet")
+    unknown = tracks.assign(artist="unknown:" + tracks["track_id"])
+    files.write_table(study / "tracks.parquet", unknown)
+    assert judged(study)[1]["evidence"] is False
+
+
+def test_the_counts_are_those_of_the_claims(study):
+    found, whole = judged(study)
+    table = claims.table(whole)
+    assert len(table) == len(found) and set(table["verdict"]) <= set(claims.VERDICTS)
+    said = comparison_sentences.counted(whole)
+    assert f"Of {len(found)} claims" in said
+    assert f"contradicts {(table['verdict'] == 'not reproduced').sum()};" in said
+    assert {one["rule"] for one in whole["claims"]} == set(claims.RULES)
+    assert whole["arithmetic"] == {"checked": 15, "inconsistent": 10} and whole["note"] == ""
+    assert (
+        claims.audit(study_results.results(study, "gtzan-mel"), study) == whole
+    )  # no chance in it
+
+
+@given(st.integers(0, 99), st.integers(2, 12), st.integers(1, 9))
+def test_being_the_highest_and_the_lowest_exclude_each_other(seed, artists, tracks):
+    rng = np.random.default_rng(seed)
+    wholes, ones = np.full((artists, 1), float(tracks)), np.ones(1)
+    skills = rng.uniform(size=3)
+    ratios = {
+        name: (rng.binomial(tracks, skill, (artists, 1)).astype(float), wholes, ones)
+        for name, skill in zip("abc", skills, strict=True)
+    }
+    high = claims._compared(ratios, "a", "x")
+    low = claims._compared(ratios, "a", "x", sign=-1)
+    assert not high["verdict"] == low["verdict"] == "reproduced"
+    assert high["verdict"] != "reproduced" or low["verdict"] == "not reproduced"
+    assert high["verdict"] != "reproduced" or high["ci95"][0] > 0
+    assert high["ci95"][0] <= high["value"] <= high["ci95"][1]
+
+
+@given(st.integers(0, 99), st.integers(2, 12), st.integers(1, 9))
+def test_the_p_of_a_change_is_small_where_its_interval_excludes_zero(seed, artists, tracks):
+    rng = np.random.default_rng(seed)
+    parts = rng.binomial(tracks, rng.uniform(size=2), (artists, 2)).astype(float)
+    wholes = np.full((artists, 2), float(tracks))
+    change = intervals.combined_ratios(parts, wholes, (1.0, -1.0))
+    low, high = intervals.change_interval(change)
+    assert (comparisons.change_test(change) < 0.05) == (low > 0 or high < 0)

@@ -1,0 +1,279 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from genre_utils.evaluation import metrics, scoring
+from genre_utils.models import classical
+from genre_utils.paper import published, tables
+from genre_utils.plots import formatting
+from genre_utils.report.sentences import comparison as comparison_sentences
+from genre_utils.workspace import files
+from small_study import small_study_fixture  # noqa: F401
+
+quick = settings(max_examples=50, deadline=None)
+counts = st.lists(st.integers(0, 9), min_size=16, max_size=16).filter(any)
+
+
+def scores(base, seconds):
+    numbers = {"accuracy": base, "precision": base - 0.01, "recall": base - 0.02, "f1": base - 0.03}
+    limits = {name: [value - 0.1, value + 0.1] for name, value in numbers.items()}
+    genre = numbers | {"support": 9, "ci95": limits}
+    settings_ = {"learning_rate": 0.001, "batch_size": 32, "hidden_layers": 4}
+    return numbers | {
+        "ci95": limits,
+        "per_genre": {"rock": genre, "polka": genre | {"recall": 0.5, "accuracy": 0.9}},
+        "training_seconds": seconds,
+        "hyperparameters": settings_ if seconds else {"C": 1.0},
+    }
+
+
+@pytest.fixture
+def results():
+    models = {"cnn": scores(0.7, 120), "hybrid": scores(0.9, 60), "svm": scores(0.6, None)}
+    pair = {"a": "cnn", "b": "hybrid", "separable": False}
+    other = {"a": "cnn", "b": "svm", "separable": True}
+    return {"models": models, "pairwise": [pair, other], "corpus": {"genres": ["rock", "polka"]}}
+
+
+WEIGHTED = {"precision": [0.5, 0.8], "recall": [0.5, 0.8], "f1": [0.4, 0.8]}
+
+
+def with_tuned(results):
+    for model in results["models"].values():
+        model["weighted"] = {"precision": 0.65, "recall": 0.66, "f1": 0.67}
+    results["models"]["cnn_tuned"] = results["models"]["cnn"] | {"accuracy": 0.75}
+    return results, dict.fromkeys(results["models"], WEIGHTED)
+
+
+def test_each_measure_stands_beside_the_papers_untuned_and_tuned(results):
+    results, weighted = with_tuned(results)
+    table = tables.side_by_side(results, "f1", weighted, stored={"cnn_tuned"})
+    assert list(table.index) == ["cnn", "cnn_tuned (stored)", "rnn", "hybrid"]
+    assert list(table.columns) == ["this study", "weighted", "paper"]
+    assert list(table.loc["cnn"]) == ["0.67 [0.57, 0.77]", "0.67 [0.40, 0.80]", "0.86"]
+    assert list(table.loc["rnn"]) == ["not run", "", "0.73"]
+    accuracy = tables.side_by_side(results, "accuracy", weighted)
+    assert accuracy.loc["cnn_tuned", "this study"].startswith("0.75")
+    assert list(accuracy.columns) == ["this study", "paper"]
+
+
+def test_genres_are_shown_both_ways_and_the_papers_where_it_has_them(results):
+    rock, polka = (tables.genre_side_by_side(results, genre) for genre in ("rock", "polka"))
+    assert rock.loc["cnn", "paper"] == "0.93" and "paper" not in polka
+    assert polka.loc["cnn", "recall"].startswith("0.50")
+    assert polka.loc["cnn", "against the rest"].startswith("0.90")
+    assert polka.loc["rnn", "recall"] == "not run"
+
+
+def test_settings_and_hours_stand_beside_each_other(results):
+    table = tables.settings_side_by_side(with_tuned(results)[0], stored={"cnn"})
+    rows = ["cnn (stored)", "cnn, paper", "cnn_tuned", "rnn, paper", "hybrid", "hybrid, paper"]
+    assert list(table.index) == rows
+    assert list(table.loc["cnn, paper"]) == ["0.001", "32", "4", "1.5 h"]
+    assert list(table.loc["cnn (stored)"]) == ["0.001", 32, 4, "2.0 min"]
+
+
+def test_further_models_are_those_that_the_paper_lacks(results):
+    results, weighted = with_tuned(results)
+    assert list(tables.further_models(results, weighted).index) == ["svm"]
+    del results["models"]["svm"]
+    assert tables.further_models(results, weighted).empty
+
+
+def write_run(study, name, hashes, **settings):
+    run = {"hyperparameters": settings} | ({"hashes": hashes} if hashes else {})
+    files.write_json(study / "runs" / f"{name}.json", run)
+
+
+@pytest.fixture
+def runs(small_study):
+    """Records of runs on the small study, as training and classical leave them."""
+    from genre_utils.models import training_data
+
+    deep, shallow = training_data.load_data(small_study).hashes, classical.Data(small_study).hashes
+    for name, hashes in (("cnn", deep), ("mlp", deep), ("svm", shallow), ("logistic", shallow)):
+        write_run(small_study, name, hashes)
+    write_run(small_study, "my_model", deep)
+    write_run(small_study, "ensemble", None, members=["logistic", "mlp"])
+    return small_study, deep, shallow
+
+
+NAMES = ("cnn", "mlp", "svm", "logistic", "ensemble", "my_model")
+
+
+def test_models_of_this_run_are_not_marked(runs):
+    found = tables.stored_before(runs[0], NAMES, ["cnn", "mlp", "svm", "logistic"])
+    assert found == {} and "All models" in comparison_sentences.stored_predictions(found)
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"code": "old"}, "trained by other code"),
+        ({"features": "old"}, "trained on other features"),
+        ({"folds": "old"}, "trained on other folds"),
+    ],
+)
+def test_models_of_other_inputs_are_marked(runs, changed, why):
+    study, deep, shallow = runs
+    write_run(study, "mlp", deep | changed)
+    write_run(study, "svm", shallow | changed)
+    found = tables.stored_before(study, NAMES, ["cnn", "mlp", "svm", "logistic"])
+    assert found == {"mlp": why, "svm": why, "ensemble": why}  # the ensemble has mlp in it
+    assert f"{why}: `mlp`, `svm`, `ensemble`" in comparison_sentences.stored_predictions(found)
+
+
+def test_models_that_were_not_asked_for_are_marked(runs):
+    found = tables.stored_before(runs[0], NAMES, ["mlp", "logistic"])
+    assert found == dict.fromkeys(["cnn", "svm"], "not among MODELS now")
+
+
+def test_weighted_means_are_those_of_the_results(tmp_path):
+    rng, genres = np.random.default_rng(0), ["jazz", "rock"]
+    tracks = pd.DataFrame(
+        {"track_id": [f"t{i}" for i in range(60)], "artist": (np.arange(60) // 3).astype(str)}
+    )
+    tracks["genre"] = np.where(np.arange(60) < 15, "jazz", "rock")
+    folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
+    files.write_table(tmp_path / "folds.parquet", folds)
+    files.write_json(tmp_path / "corpus.json", {"genres": genres})
+    p = np.where(tracks["genre"] == "rock", 0.6, 0.4) + rng.uniform(-0.3, 0.3, 60)
+    table = tracks[["track_id"]].assign(excerpt=0, fold=0, y_true=tracks["genre"])
+    table = table.assign(p_jazz=1 - p, p_rock=p)
+    files.write_table(tmp_path / "predictions" / "cnn.parquet", table)
+    limits = tables.weighted_intervals(tmp_path, ["cnn"])["cnn"]
+    numbers = scoring.evaluate(table, folds, tracks, genres)
+    for measure, value in numbers["weighted"].items():
+        low, high = limits[measure]
+        assert low < value < high and 0.05 < high - low < 0.6
+    assert limits["recall"] == pytest.approx(numbers["ci95"]["accuracy"], abs=0.02)
+
+
+def test_as_text_without_an_interval_or_a_value():
+    assert formatting.as_text(0.5, None) == "0.50"
+    assert formatting.as_text(None) == formatting.as_text(float("nan")) == ""
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([0.95, 0.85, 0.849], ["Best", "Excellent", "Good"]),
+        ([0.75, 0.749, 0.6], ["Best", "Average", "Average"]),
+        ([0.59, 0.3, 0.59], ["Best", "Poor", "Best"]),
+        ([0.9, np.nan, np.nan], ["Excellent", "", ""]),
+        ([np.nan, np.nan, np.nan], ["", "", ""]),
+    ],
+)
+def test_rate_follows_the_stated_rule(values, words):
+    assert tables.rate(pd.Series(values)).tolist() == words
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ([1.5, 2.0, 1.8], ["Best", "High", "Average"]),
+        ([5, np.nan, 3], ["High", "", "Best"]),
+        ([5, np.nan, np.nan], ["Average", "", ""]),
+        ([2, 2, 2], ["Best", "Best", "Best"]),
+    ],
+)
+def test_rate_time_follows_the_stated_rule(values, words):
+    assert tables.rate_time(pd.Series(values, dtype=float)).tolist() == words
+
+
+def test_table_1_marks_differences_and_an_unsure_best(results):
+    table = tables.table_1(results)
+    accuracy = table.loc["accuracy"]
+    assert accuracy["paper"].tolist() == ["Best", "Good", "Excellent"]
+    assert accuracy["this study"].tolist() == ["Average", "", "Best (not separable)"]
+    assert accuracy["differs"].tolist() == [True, False, True]
+    assert table.loc[("training time", "cnn"), "this study"] == "High"
+    assert table.loc["precision", "this study"].tolist() == ["Average", "", "Best"]
+    results["pairwise"][0]["separable"] = True
+    assert tables.table_1(results).loc[("accuracy", "hybrid"), "this study"] == "Best"
+
+
+def test_table_1_of_a_tie_marks_both_and_the_sign_is_no_difference(results):
+    results["models"]["cnn"] = scores(0.9, 120)
+    table = tables.table_1(results).loc["accuracy"]
+    assert table["this study"].tolist() == ["Best (not separable)", "", "Best (not separable)"]
+    assert table["differs"].tolist() == [False, False, True]
+
+
+def test_table_1_rates_tuned_models_among_themselves(results):
+    assert "tuned" not in tables.table_1(results)
+    results["models"] |= {"cnn_tuned": scores(0.86, 50), "rnn_tuned": scores(0.7, 90)}
+    tuned = tables.table_1(results)["tuned"]
+    assert tuned["accuracy"].tolist() == ["Best (not separable)", "Average", ""]
+    assert tuned["training time"].tolist() == ["Best", "High", ""]
+
+
+def test_a_shown_table_is_escaped():
+    table = pd.DataFrame({"a": ["<b>"]}, index=pd.Index(["<i>"], name="model"))
+    html = formatting.shown(table, "<u>").to_html()
+    assert not {"<b>", "<i>", "<u>"} & set(html.replace(">", "> ").split())
+    assert "model" in html and "&lt;u&gt;" in html
+
+
+def test_table_1_with_one_or_no_model_compares_nothing(results):
+    for name in ("hybrid", "cnn"):
+        del results["models"][name]
+        assert not tables.table_1(results)["this study"].str.startswith("Best").any()
+
+
+@quick
+@given(counts)
+def test_macro_f1_never_exceeds_its_bound(cells):
+    found = metrics.metrics_from_confusion(np.reshape(cells, (4, 4)))
+    assume(found["precision"] + found["recall"] > 0)
+    assert found["f1"] <= tables.f1_bound(found["precision"], found["recall"]) + 1e-12
+
+
+@quick
+@given(counts)
+def test_accuracy_lies_within_recalls_precisions_and_f1(cells):
+    confusion = np.reshape(cells, (4, 4))
+    found = metrics.metrics_from_confusion(confusion)
+    true, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
+    assume(true.all())
+    for name, weights in (("recall", true), ("precision", guessed), ("f1", true + guessed)):
+        mean = np.average(found[f"genre_{name}"], weights=weights)
+        assert mean == pytest.approx(found["accuracy"])
+
+
+@quick
+@given(counts, st.sampled_from(["recall", "accuracy"]))
+def test_audit_never_accuses_a_real_confusion_matrix(cells, reading):
+    found = metrics.metrics_from_confusion(np.reshape(cells, (4, 4)))
+    assume(found["support"].all() and found["precision"] + found["recall"] > 0.02)
+    row = {label: found[key] for key, label in published.METRICS.items()}
+    row |= dict(zip(published.GENRES, found[f"genre_{reading}"], strict=True))
+    table = pd.DataFrame([row, row, row], index=published.MODELS, dtype=float).round(2)
+    checked = tables.audit(table)
+    apply = ~checked["claim"].str.contains(
+        "against the rest" if reading == "recall" else "as recalls"
+    )
+    assert (checked.loc[apply, "verdict"] == "consistent").all()
+
+
+def test_audit_finds_what_is_wrong_with_the_paper():
+    checked = tables.audit().set_index(["model", "claim"])
+    bad = checked["verdict"] == "inconsistent"
+    claims = checked.index.get_level_values("claim")
+    expected = {
+        "macro F1": ["cnn", "hybrid"],
+        "precisions or F1": ["rnn"],
+        "against the rest": ["cnn", "rnn", "hybrid"],
+        "macro recall": ["cnn", "hybrid"],
+        "lowest in": ["hybrid", "hybrid"],
+    }
+    for words, models in expected.items():
+        found = checked[bad & claims.str.contains(words)]
+        assert found.index.get_level_values("model").tolist() == models
+    lowest = checked.loc[("hybrid", "text: the hybrid is lowest in recall"), "verdict"]
+    assert lowest == "consistent"
+    assert checked.loc[("cnn", "macro F1 within 2PR/(P+R)"), "highest"] == pytest.approx(
+        0.8098, abs=1e-4
+    )

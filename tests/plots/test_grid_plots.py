@@ -1,0 +1,123 @@
+"""Pictures of the long measurements: every row is drawn where its number says."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+
+from genre_utils.experiments import corruptions, learning_curve
+from genre_utils.plots import experiments as experiments_plots
+
+matplotlib.use("agg")
+LIMITS = {"low": 0.3, "high": 0.9}
+
+
+@pytest.fixture(autouse=True)
+def _closed():
+    yield
+    plt.close("all")
+
+
+def drawn(figure):
+    """The figure must be drawable without warnings, for phones and paper alike."""
+    figure.canvas.draw()
+    return figure
+
+
+def test_splits_are_bars_of_their_accuracy():
+    rows = [
+        {"model": model, "level": level, "split": split, "accuracy": value, "by_seed": [value] * 3}
+        for model in ("svm", "cnn")
+        for level in ("excerpt", "track")
+        for split, value in (("artist", 0.4), ("segment", 0.8), ("track", 0.6))
+    ]
+    figure = drawn(
+        experiments_plots.leakage_at_equal_size(pd.DataFrame(rows).assign(**LIMITS), genres=4)
+    )
+    assert [axis.get_title(loc="left") for axis in figure.axes] == ["svm", "cnn"]
+    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.6, 0.4]
+
+
+@pytest.fixture
+def compared():
+    """What two models make of every change; the second one loses half of its accuracy."""
+    of = {change.label: change for change in corruptions.CHANGES}
+    rows = []
+    for model, lost in (("svm", 0.0), ("cnn", 0.3)):
+        rows.append({"model": model, "question": "", "change": corruptions.CLEAN, "accuracy": 0.6})
+        for label, change in of.items():
+            row = {"model": model, "question": change.question, "change": label}
+            row |= {"value": change.value, "accuracy": 0.6 - lost, "difference": -lost}
+            rows.append(row)
+    return pd.DataFrame(rows).assign(**LIMITS)
+
+
+def test_changes_are_a_table_with_accuracies_in_its_cells(compared):
+    axis = drawn(experiments_plots.changes(compared)).axes[0]
+    values = np.array(axis.images[0].get_array())
+    assert values.shape == (1 + len(corruptions.CHANGES), 2)
+    assert (values[:, 0] == 0).all() and (values[1:, 1] == -0.3).all()
+    assert [text.get_text() for text in axis.texts[:4]] == ["60", "60", "60", "30"]
+
+
+def test_stronger_changes_are_further_right(compared):
+    figure = drawn(experiments_plots.strengths(compared, ["svm", "cnn"], genres=4))
+    labels = [[t.get_text() for t in axis.get_xticklabels()] for axis in figure.axes]
+    assert labels[0] == ["as\nit is", "30", "20", "10", "0"]
+    assert labels[1] == ["1", "3", "6", "15", "30", "as\nit is"]
+    assert list(figure.axes[0].lines[1].get_ydata()) == [0.6, 0.3, 0.3, 0.3, 0.3]
+    only = compared[compared["question"].isin(["", corruptions.LENGTH])]
+    assert len(drawn(experiments_plots.strengths(only, ["svm"], genres=2)).axes) == 1
+
+
+def test_copies_are_told_in_points():
+    rows = [{"change": "noise", "difference": 0.1, "low": -0.1, "high": 0.3, "separable": False}]
+    axis = drawn(experiments_plots.copies(pd.DataFrame(rows * 3))).axes[0]
+    assert axis.collections[-1].get_offsets()[0][0] == pytest.approx(10)
+
+
+def test_transfer_has_a_panel_for_each_tested_corpus():
+    rows = [
+        {"model": model, "learned": one, "tested": other, "accuracy": 0.7 if one == other else 0.4}
+        for model in ("svm", "cnn")
+        for one in ("composed", "real")
+        for other in ("composed", "real")
+    ]
+    figure = drawn(experiments_plots.transfer(pd.DataFrame(rows).assign(guess=0.25, **LIMITS)))
+    assert len(figure.axes) == 2
+    same, across = figure.axes[1].lines[:2]
+    assert set(same.get_xdata()) == {0.7} and set(across.get_xdata()) == {0.4}
+
+
+@pytest.mark.parametrize("models", [1, 2, 3, 4])
+def test_every_curve_has_a_panel_and_the_lowest_are_labelled(models):
+    rows = [
+        {"model": f"model {k}", "by": by, "tracks": n, "accuracy": n / 100}
+        for k in range(models)
+        for by in learning_curve.BY
+        for n in (10, 20, 40)
+    ]
+    figure = drawn(
+        experiments_plots.accuracy_by_training_size(pd.DataFrame(rows).assign(**LIMITS), genres=4)
+    )
+    shown = [axis for axis in figure.axes if axis.get_visible()]
+    assert [axis.get_title() for axis in shown] == [f"model {k}" for k in range(models)]
+    lowest = shown[-min(2, models) :]
+    assert all(axis.get_xlabel() and axis.get_xticklabels()[0].get_visible() for axis in lowest)
+
+
+def test_costs_join_what_nothing_beats_and_leave_out_what_has_none():
+    def model(accuracy, seconds, parameters):
+        ci95 = {"accuracy": [accuracy - 0.1, accuracy + 0.1]}
+        return {"accuracy": accuracy, "ci95": ci95, "training_seconds": seconds,
+                "parameters": parameters}  # fmt: skip
+
+    results = {"models": {"cnn": model(0.8, 90.0, 9000), "rnn": model(0.5, 95.0, 20_000)}}
+    results["models"]["svm"] = model(0.7, 1.0, None)
+    figure = drawn(experiments_plots.costs(learning_curve.costs(results)))
+    assert len(figure.axes) == 2
+    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["cnn", "svm"]
+    assert [text.get_text() for text in figure.axes[1].texts] == ["cnn"]
+    alone = {"models": {"svm": model(0.7, 1.0, None)}}
+    assert len(drawn(experiments_plots.costs(learning_curve.costs(alone))).axes) == 1

@@ -1,0 +1,159 @@
+"""Exported models answer as the trained ones do, and say what they are."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from genre_utils.evaluation import calibration, scoring
+from genre_utils.features import spectral, summarising
+from genre_utils.models import classical, cross_validation, training_data
+from genre_utils.recognition import exported_model, exporting, listening, recogniser
+from genre_utils.workspace import files
+from small_study import GENRES, small_study_fixture  # noqa: F401
+
+SMALL = {"sr": 22_050, "clip_seconds": 4.0, "frames": 40, "n_mels": 16}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def known_store():
+    """The small study is a store, whose recipe is taken for known here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(exporting.STORES, "small", SMALL)
+        yield
+
+
+@pytest.fixture(scope="module")
+def study(small_study):
+    described = files.read_json(small_study / "features.json")
+    files.write_json(small_study / "features.json", described | {"families": ["log_mel"]})
+    summary = pd.read_parquet(small_study / "summary.parquet").iloc[:, :3]
+    rng, recipe = np.random.default_rng(0), {"reads": ["features"], "frames_per_second": 10.0}
+    heard = listening._store_families(rng.random((16, 40)), recipe)  # what recognition will read
+    columns = summarising.summary_columns(heard)
+    values = pd.DataFrame(rng.random((len(summary), len(columns))), columns=columns)
+    files.write_table(small_study / "summary.parquet", pd.concat([summary, values], axis=1))
+    classical.cross_validate(small_study, "logistic")
+    table, _ = cross_validation.cross_validate(small_study, "mlp", epochs=2)
+    accuracy = scoring.plain_accuracy(table)["whole tracks"]
+    cross_validation.fit_final(small_study, "mlp", accuracy)
+    return small_study
+
+
+@pytest.mark.parametrize("name", ["lstm", "fusion"])  # recurrent; convolutions, and two inputs
+def test_a_network_answers_as_before_without_tensorflow(name):
+    import keras
+
+    from genre_utils.models import architectures, hyperparameters
+
+    rng = np.random.default_rng(0)
+    shapes = {"log_mel": (24, 16), "features": (7,)}
+    x = {key: rng.random((3, *shape), dtype=np.float32) for key, shape in shapes.items()}
+    statistics = {k: (np.full(s[-1], 0.5), np.full(s[-1], 0.1)) for k, s in shapes.items()}
+    keras.utils.set_random_seed(1)
+    model = architectures.build(name, shapes, 3, hyperparameters.DEFAULTS[name], statistics)
+    seen = {key: x[key] for key in architectures.reads(name)}
+    said = exported_model.litert_runner(exporting.litert_bytes(model))(seen)
+    assert said == pytest.approx(model.predict(architectures.alone(seen), verbose=0), abs=1e-5)
+    assert np.ptp(said, axis=0).max() > 1e-6  # it depends on the input
+
+
+def test_logistic_regression_is_its_matrix(study):
+    path = exporting.export_model(study, "logistic", store_recipe="small")
+    data = classical.Data(study)
+    fitted = classical.estimator("logistic").fit(data.x.to_numpy(), data.y)
+    with np.load(path, allow_pickle=False) as arrays:
+        said = exported_model.logistic(dict(arrays), data.x.to_numpy())
+    assert said == pytest.approx(fitted.predict_proba(data.x.to_numpy()), abs=1e-5)
+    assert list(fitted.classes_) == GENRES
+
+
+def test_a_network_of_a_study_is_exported_with_all_that_recognition_needs(study):
+    path = exporting.export_model(study, "mlp", store_recipe="small")
+    model = recogniser.MusicStyleClassifier(path)
+    data = training_data.load_data(study)
+    trained = keras.models.load_model(study / "models" / "mlp.keras", compile=False)
+    x = data.inputs("mlp", np.arange(6))
+    said = model.predict({"features": x})
+    assert said == pytest.approx(trained.predict(x, verbose=0), abs=1e-4)
+    assert model.about["recipe"]["reads"] == ["features"]
+
+
+def test_the_sidecar_says_what_was_measured_out_of_fold(study):
+    path = exporting.export_model(study, "logistic", store_recipe="small")
+    about = exported_model.read_sidecar(path)
+    tracks = scoring.track_probabilities(
+        classical.predict_folds(classical.Data(study), "logistic")[0]
+    )
+    right = tracks["y_true"] == tracks["y_pred"]
+    assert about["accuracy"]["value"] == pytest.approx(right.mean())
+    low, high = about["accuracy"]["ci95"]
+    assert low <= about["accuracy"]["value"] <= high
+    assert about["temperature"] == pytest.approx(calibration.temperature(tracks))
+    scaled = calibration.apply_temperature(tracks, about["temperature"]).max(axis=1)
+    answered = scaled >= about["abstain"]["below"]
+    assert answered.mean() == pytest.approx(about["abstain"]["coverage"])
+    assert right[answered].mean() == pytest.approx(about["abstain"]["accuracy"])
+    assert about["labels"] == GENRES and about["corpus"]["synthetic"] is False
+    assert 0 <= about["unlike"]["false_alarms"] <= 0.5
+
+
+def test_what_is_there_is_not_exported_again_but_a_changed_file_is(study):
+    path = exporting.export_model(study, "logistic", store_recipe="small")
+    before = path.stat().st_mtime_ns
+    assert (
+        exporting.export_model(study, "logistic", store_recipe="small").stat().st_mtime_ns == before
+    )
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + b"x")
+    exporting.export_model(study, "logistic", store_recipe="small")
+    assert path.read_bytes() == content  # to the bit
+
+
+def test_a_store_without_a_known_recipe_is_refused(study):
+    assert "not known" in exporting.obstacle(study)
+    assert "gtzan_mel" in exporting.obstacle(study, "another")
+    assert "shape" in exporting.obstacle(study, "gtzan_mel")
+    with pytest.raises(exporting.ExportError, match="not known"):
+        exporting.export_model(study, "logistic")
+
+
+def test_a_model_that_was_not_trained_or_has_changed_is_refused(study):
+    with pytest.raises(exporting.ExportError, match="knn cannot be exported"):
+        exporting.export_model(study, "knn", store_recipe="small")
+    trained = study / "models" / "mlp.keras"
+    content = trained.read_bytes()
+    (study / "models" / "mlp.npz").unlink(missing_ok=True)
+    trained.write_bytes(content + b"x")
+    with pytest.raises(exporting.ExportError, match="train it again"):
+        exporting.export_model(study, "mlp", store_recipe="small")
+    trained.write_bytes(content)
+
+
+def test_false_alarms_are_counted_with_a_limit_from_other_folds():
+    apart = pd.DataFrame({"fold": [0] * 20 + [1] * 20, "distance": [1.0] * 20 + [2.0] * 20})
+    assert exporting._false_alarms(apart) == 0.5  # all of the second fold, none of the first
+
+
+def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tmp_path):
+    described = files.read_json(study / "features.json")
+    recipe = spectral.Recipe(n_mels=16)
+    described |= {"recipe": recipe.__dict__, "families": ["log_mel"], "frames_per_second": 21.5}
+    files.write_json(tmp_path / "features.json", described)
+    assert exporting.obstacle(tmp_path) == ""
+    told = exporting.recipe_of(tmp_path, "logistic")
+    assert told["kind"] == "study" and told["n_mels"] == 16 and told["excerpt_frames"] == 129
+
+
+def test_a_keras_model_that_carries_code_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "models" / "m.keras"
+    path.parent.mkdir()
+    keras.Sequential([keras.Input((4,)), keras.layers.Lambda(lambda x: x + 1)]).save(path)
+    run = {"folds": [{"fold": 0}], "hyperparameters_per_fold": [{}], "max_epochs": 1, "seed": 0}
+    files.write_json(tmp_path / "runs" / "m.json", run | {"versions": {}, "hashes": {}})
+    monkeypatch.setattr(cross_validation, "_place", lambda *arguments: path)
+    with pytest.raises(ValueError, match="Lambda"):
+        cross_validation.fold_model(tmp_path, "m", 0)
+    files.write_json(path.with_suffix(".json"), {"sha256": files.sha256(path.read_bytes())})
+    with pytest.raises(ValueError, match="Lambda"):
+        exporting._network(tmp_path, "m")

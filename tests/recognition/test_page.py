@@ -1,0 +1,170 @@
+"""The page to try recognition, in a real browser."""
+
+import socket
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+import soundfile
+from conftest import song
+
+import genre_utils.recognition
+from genre_utils import __main__
+from genre_utils.features import audio
+from genre_utils.recognition import exported_model, recogniser
+
+SR = audio.SAMPLE_RATE
+LIMIT = 3  # MB
+#: A picture takes another file on another screen, which interrupts its decoding: then once more.
+DECODED = "i.decode().catch(() => i.decode())"
+WIDTHS = f"all => Promise.all(all.map(i => {DECODED}.then(() => i.alt ? i.width : 0)))"
+NASTY = "<img src=x onerror=alert(1)>${6*7}{{value}}<script>alert(2)<"
+
+
+@pytest.fixture(scope="module")
+def page_module():
+    pytest.importorskip("gradio", reason="no Gradio: pip install -r requirements-page.txt")
+    from genre_utils.recognition import page
+
+    return page
+
+
+@pytest.fixture(scope="module")
+def address(page_module, tmp_path_factory):
+    """Of the page, served on this machine for the tests of this file."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("GRADIO_TEMP_DIR", "NO_PROXY", "no_proxy"):
+            patch.setenv(name, str(tmp_path_factory.getbasetemp() / "uploads"))
+        blocks = page_module.build(recogniser.PRETRAINED)
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        yield page_module.listen(blocks, host="127.0.0.1", port=port, megabytes=LIMIT)
+        blocks.close(verbose=False)
+
+
+@pytest.fixture
+def visitor(browser, address):
+    """The page in a browser; `complaints` are its errors, dialogs and requests to elsewhere."""
+    page = browser.new_page(viewport={"width": 360, "height": 800})
+    page.complaints = []
+    page.on("request", lambda request: _note_request(page, request.url))
+    page.on("console", lambda m: page.complaints.extend([m.text] if m.type == "error" else []))
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.on("dialog", lambda dialog: (page.complaints.append("a dialog"), dialog.dismiss()))
+    page.goto(address)
+    page.wait_for_selector("h1")
+    yield page
+    page.close()
+
+
+def _note_request(page, url):
+    parts = urlsplit(url.removeprefix("blob:"))
+    if parts.scheme != "data" and parts.hostname != "127.0.0.1":
+        page.complaints.append(f"request: {url}")
+
+
+def upload(page, path):
+    """Give a file to the page; return what it says."""
+    page.set_input_files("input[type=file]", path)
+    return page.locator(".answer").inner_text(timeout=180_000)  # on a busy machine
+
+
+@pytest.fixture(scope="module")
+def piece(tmp_path_factory):
+    path = tmp_path_factory.mktemp("sound") / f"{NASTY}.flac"
+    soundfile.write(path, np.tile(song(3, seconds=15.0), 3), SR)
+    return path
+
+
+def test_a_recording_is_answered_on_any_screen(visitor, piece):
+    told, answer = upload(visitor, piece), recogniser.MusicStyleRecognition().run(piece)
+    assert told.startswith(answer["predicted_label"]) and f"{answer['confidence']:.2f}" in told
+    assert "45.0 s" in told and "42" not in told
+    for warning in answer["warnings"]:
+        assert warning in told
+    text = visitor.locator("body").inner_text()
+    assert "639 tracks of real music by 199 artists" in text and "0.68 [0.62, 0.74]" in text
+    assert f"{answer['confidence']:.0%}" in text
+    images = visitor.locator(".pictures img")
+    assert images.count() == 2
+    for width in (1280, 360):
+        visitor.set_viewport_size({"width": width, "height": 800})
+        drawn = images.evaluate_all(WIDTHS)
+        assert all(200 < w < width for w in drawn)
+        assert visitor.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    assert not visitor.complaints
+
+
+def test_what_cannot_be_recognised_is_said_in_words(visitor, tmp_path):
+    soundfile.write(tmp_path / "silence.wav", np.zeros(8 * SR), SR)
+    assert "silence.wav could not be recognised: there is no sound" in upload(
+        visitor, tmp_path / "silence.wav"
+    )
+    assert not visitor.complaints
+    visitor.reload()
+    (tmp_path / "text.wav").write_text("no sound at all")
+    told = upload(visitor, tmp_path / "text.wav")  # the player complains of it, too
+    assert "text.wav could not be recognised: not audio" in told and "Traceback" not in told
+    assert visitor.locator(".pictures").count() == 0
+
+
+def test_a_file_over_the_limit_is_refused(visitor, address, tmp_path):
+    path = tmp_path / "large.wav"
+    soundfile.write(path, np.zeros(2 * (LIMIT << 20) // 3), SR)
+    visitor.set_input_files("input[type=file]", path)
+    told = visitor.locator(".toast-body").inner_text(timeout=60_000)
+    assert "exceed the maximum allowed size" in told and "large.wav" in told
+    past = visitor.request.post(
+        f"{address}gradio_api/upload",
+        multipart={
+            "files": {"name": "a.wav", "mimeType": "audio/wav", "buffer": bytes((LIMIT << 20) + 1)}
+        },
+    )
+    assert past.status == 413
+
+
+def test_a_long_recording_is_heard_as_far_as_there_is_time(page_module, tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.tile(song(3), 7), SR)
+    model = recogniser.MusicStyleRecognition()
+    answer, images = page_module.recognised(model, tmp_path / "a.wav", 0.0)
+    assert answer["duration_s"] == 30 and [start for start, _ in images] == [0.0]
+    assert answer["warnings"][-1].startswith("Only the first 0.5 minutes were heard")
+    answer, images = page_module.recognised(model, tmp_path / "a.wav", 60.0)
+    whole = model.run(tmp_path / "a.wav")
+    assert {"audio_file": whole["audio_file"]} | answer == whole
+
+
+def test_composed_music_is_called_so(page_module):
+    about = exported_model.read_sidecar(recogniser.PRETRAINED)
+    about["corpus"] = about["corpus"] | {"synthetic": True, "name": "<b>"}
+    told = page_module.introduction(about)
+    assert told.startswith('<p class="note">Composed music.')
+    assert "composed music by 199" in told and "&lt;b&gt;" in told
+
+
+def test_it_says_who_can_reach_it_and_when_nothing_can_listen(page_module, address, capfd):
+    blocks, port = page_module.build(recogniser.PRETRAINED), urlsplit(address).port
+    for host, warned in (("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)):
+        with pytest.raises(page_module.PageError, match="nothing can listen on"):
+            page_module.listen(blocks, host=host, port=port)
+        assert ("no password" in capfd.readouterr().err) == warned
+
+
+def test_without_gradio_the_command_says_what_to_type(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "genre_utils.recognition.page", raising=False)
+    monkeypatch.delattr(genre_utils.recognition, "page", raising=False)
+    assert __main__.main(["page"]) == 1
+    assert capsys.readouterr().err == (
+        "The page needs Gradio: pip install -r requirements-page.txt\n"
+    )
+    assert (Path(__file__).parents[2] / "requirements-page.txt").is_file()
+
+
+def test_a_model_that_is_not_there_ends_the_command(page_module, monkeypatch, capsys, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+    assert __main__.main(["page", "--model", str(tmp_path / "no.npz")]) == 2
+    assert "is not there" in capsys.readouterr().err

@@ -1,0 +1,138 @@
+"""The notebooks stepped through as they are stored, what that leaves, and wrong usage."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import matplotlib.image
+import nbformat
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn import metrics
+
+from genre_utils.report import profiles
+from genre_utils.workspace import files
+from study_runs import ROOT, command, predictions
+
+# ------------------------------------------------------------------ as they are stored
+
+
+@pytest.fixture(scope="module", name="stepped")
+def stepped_fixture(places):
+    """What nbval says when every notebook is stepped through, as it is stored: the quick study."""
+    notebooks = sorted((ROOT / "notebooks").glob("*.ipynb"))
+    return subprocess.run(
+        [
+            sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--nbval-lax",
+            "--nbval-current-env", *map(str, notebooks),
+        ],
+        env=os.environ | places, capture_output=True, text=True, cwd=ROOT,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", name="quick")
+def quick_fixture(stepped, places):
+    """Folder of the quick study that stepping through the notebooks has left."""
+    return Path(places["GENRE_REPORTS_DIR"]) / "quick"
+
+
+def test_every_cell_runs_and_stored_outputs_are_what_comes_out(stepped):
+    assert stepped.returncode == 0, stepped.stdout[-6000:]
+    notebooks = [nbformat.read(path, 4) for path in (ROOT / "notebooks").glob("*.ipynb")]
+    cells = [cell for notebook in notebooks for cell in notebook.cells]
+    assert f"{sum(cell.cell_type == 'code' for cell in cells)} passed" in stepped.stdout
+
+
+QUICK = {"cnn", "rnn", "hybrid", "mlp", "svm", "logistic", "knn", "ensemble"}
+
+
+def test_results_are_those_of_the_predictions(quick):
+    results = json.loads((quick / "results.json").read_text())
+    found = predictions(quick)
+    assert results["profile"] == "quick" and results["corpus"]["synthetic"] is True
+    assert set(found) == set(results["models"]) == QUICK
+    for name, table in found.items():
+        columns = [c for c in table if c.startswith("p_")]
+        whole = table.groupby("track_id")[columns].mean()
+        y_pred = whole.idxmax(axis=1).str.removeprefix("p_")
+        y_true = table.groupby("track_id")["y_true"].first()
+        ours = results["models"][name]
+        assert ours["accuracy"] == pytest.approx(metrics.accuracy_score(y_true, y_pred))
+        assert ours["f1"] == pytest.approx(metrics.f1_score(y_true, y_pred, average="macro"))
+        low, high = ours["ci95"]["accuracy"]
+        assert low <= ours["accuracy"] <= high
+
+
+def test_no_artist_was_trained_and_tested_on(quick):
+    folds = pd.read_parquet(quick / "folds.parquet")
+    artist = pd.read_parquet(quick / "tracks.parquet").set_index("track_id")["artist"]
+    for _, fold in folds.assign(artist=folds["track_id"].map(artist)).groupby("fold"):
+        tested = set(fold.loc[fold["part"] == "test", "artist"])
+        assert tested and not tested & set(fold.loc[fold["part"] != "test", "artist"])
+
+
+def test_models_are_kept_with_what_recognition_needs(quick):
+    for name in ("cnn", "rnn", "hybrid"):
+        sidecar = files.read_json(quick / "models" / f"{name}.json")
+        assert sidecar["corpus"]["synthetic"] is True
+        assert sidecar["recipe"]["sr"] == 22_050 and len(sidecar["labels"]) == 4
+        results = files.read_json(quick / "results.json")
+        assert sidecar["accuracy"] == pytest.approx(results["models"][name]["accuracy"])
+
+
+def test_nothing_in_a_figure_reaches_its_edge(quick):
+    figures = sorted((quick / "figures").glob("*.png"))
+    assert len(figures) > 50
+    for path in figures:
+        image = matplotlib.image.imread(path)[..., :3]
+        edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        assert edge.min() > 0.75, f"{path.name} is cut off"
+
+
+# ------------------------------------------------------------------ what goes wrong
+
+
+def test_a_missing_folder_is_a_clear_error_that_shows_the_cell(places):
+    done = command(
+        "study", "--profile", "quick", "--set", "CORPUS=folder", "--set", "CORPUS_DIR=nowhere",
+        "--set", "STUDY_DIR=failing", env=places,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "01_data_preparation failed in cell" in done.stderr
+    assert "folder = corpus.locate(CORPUS, CORPUS_DIR, " in done.stderr
+    assert "CorpusError: CORPUS_DIR 'nowhere' was not found" in done.stderr
+    partial = Path(re.search(r"whole traceback: (\S+)", done.stderr)[1])
+    assert partial.exists() and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--profile", "nonesuch"], "choose one of demo, "),
+        (["--profile", "quick", "--set", "EPOCH=3"], "unknown parameter(s) EPOCH; there are"),
+        (["--profile", "quick", "--from", "09"], "no such notebook"),
+        (
+            ["--profile", "quick", "--set", "MODELS=[cn]"],
+            "unknown model(s) cn; there are cnn, cnn1d",
+        ),
+    ],
+)
+def test_wrong_usage_says_what_would_be_right(places, arguments, message):
+    done = command("study", *arguments, env=places)
+    assert done.returncode == 1 and message in done.stderr and "Traceback" not in done.stderr
+
+
+def test_an_assignment_without_a_value_is_refused(places):
+    done = command("study", "--set", "EPOCHS", env=places)
+    assert done.returncode == 2 and "KEY=VALUE" in done.stderr
+
+
+def test_every_profile_names_parameters_that_exist():
+    for path in profiles.PROFILES.glob("*.yaml"):
+        name, parameters, about = profiles.read_profile(path.stem)
+        assert profiles.choose_notebooks({"STUDY_DIR": name, **parameters})
+        assert "minutes" in about, "a profile says how long it takes"
