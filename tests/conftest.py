@@ -2,6 +2,8 @@
 
 import gc
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pandas as pd
@@ -57,6 +59,17 @@ def one_worker(monkeypatch):
     with distributed.LocalCluster(processes=False, **options) as cluster:
         monkeypatch.setenv(parallel.ADDRESS, cluster.scheduler_address)
         yield cluster
+
+
+@pytest.fixture(scope="session")
+def run_python():
+    """Run a program in a Python process of its own; return what it printed."""
+
+    def run(program):
+        command = [sys.executable, "-c", program]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+    return run
 
 
 def sound(seed, *, seconds=1.0, sr=22_050, channels=1):
