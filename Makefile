@@ -2,7 +2,7 @@ PROFILE ?= demo
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: study test lab page bench clean
+.PHONY: study test lab page bench numbers clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
@@ -19,6 +19,9 @@ bench: .venv/ready  ## run all benchmarks on two cores, an hour; or some: make b
 
 page: .venv/page  ## try recognition in a browser
 	$(BIN)/python -m genre_utils page
+
+numbers: .venv/ready  ## write the numbers of README.md and docs/ from the stored results
+	$(BIN)/python docs/fill.py
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
 	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -1,0 +1,255 @@
+"""Write the numbers of README.md and of docs/ from the stored results.
+
+    python docs/fill.py            # after results or benchmarks were made anew
+    python docs/fill.py --check    # fails if a number in a text is not that of the results
+
+A number stands between markers, ``<!-- NAME -->`` and ``<!-- /NAME -->``, and NAME is a function
+of `BLOCKS`.
+"""
+
+import argparse
+import re
+import sys
+
+import pandas as pd
+
+from genre_utils import evaluation, paper, plots
+from genre_utils.experiments import ablation
+from genre_utils.report import sentences
+from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
+
+TEXTS = (files.ROOT / "README.md", *sorted((files.ROOT / "docs").glob("*.md")))
+MARKED = re.compile(r"<!-- ([a-z_]+) -->\n(?:.*?\n)?<!-- /\1 -->", re.DOTALL)
+REAL = StudyFolder(files.ROOT / "reports" / "gtzan-mel")
+HELD_OUT = StudyFolder(files.ROOT / "reports" / "gtzan-mel-valid")
+BENCHMARKS = files.ROOT / "benchmarks"
+SIDECAR = files.ROOT / "genre_utils" / "recognition" / "pretrained" / "gtzan.npz.json"
+
+
+def finding() -> str:
+    """Corpus, models by accuracy beside the paper's, and the verdicts on its claims."""
+    results = REAL.results
+    corpus, found = results["corpus"], results["models"]
+    rows = [
+        f"On {corpus['tracks']} real tracks (GTZAN: {', '.join(corpus['genres'])}; "
+        f"{corpus['artists']} artists, of whom {_unknown()} are unknown and count as one each; ten "
+        "artist-disjoint folds), whole tracks of artists that the model has never heard:",
+        "",
+        "| model | accuracy [95 % interval] | F1 | the paper's accuracy |",
+        "|---|---|---|---|",
+    ]
+    usual = [name for name in found if not name.endswith("_tuned")]
+    for name in sorted(usual, key=lambda name: -found[name]["accuracy"]):
+        model, claim = found[name], ""
+        if name in paper.PAPER.index:
+            claim = f"{paper.PAPER.loc[name, 'accuracy']:.2f}"
+        rows.append(f"| `{name}` | {_accuracy(model)} | {model['f1']:.2f} | {claim} |")
+    return "\n".join(rows)
+
+
+def _unknown():
+    tracks = REAL.tracks
+    used = tracks[tracks["status"] == "used"]
+    return int(used["artist"].str.startswith("unknown:").sum())
+
+
+def _accuracy(model):
+    return plots.as_text(model["accuracy"], model["ci95"]["accuracy"])
+
+
+def trust() -> str:
+    """Accuracies on the tracks that took part in no choice."""
+    shown = evaluation.accuracy_by_split(REAL)
+    (developed, untouched) = shown.columns
+    best = ("hybrid", "fusion", "logistic", "cnn")
+    values = ", ".join(f"{shown.loc[name, untouched]} for `{name}`" for name in best)
+    looks = pd.read_csv(HELD_OUT.holdout_log).drop_duplicates("model").set_index("model")
+    first = HELD_OUT.results["models"]
+    wider = ", ".join(f"{_accuracy(first[n])} for `{n}`" for n in ("fusion", "logistic", "cnn"))
+    genres = len(HELD_OUT.results["corpus"]["genres"])
+    return (
+        f"Features and settings were developed on the part *{developed}*. On the other, "
+        f"*{untouched}*, which took part in no choice: {values}. On all of that part, "
+        f"{looks['tracks'].iloc[0]} tracks of ten genres, the first look gave {wider}; chance "
+        f"level is {1 / genres:.2f}."
+    )
+
+
+def leakage() -> str:
+    """Accuracy of one model under three kinds of split, and what augmentation is worth."""
+    price = REAL.results["leakage"]
+    table = ablation.compare(REAL).set_index("label")
+    together = table.loc["in_training"]
+    return (
+        f"The same SVM gets {price['segment']:.0%} on six-second excerpts when these are split at "
+        f"random, as is usual, {price['track']:.0%} when tracks are kept whole, and "
+        f"{price['artist']:.0%} when artists are. Masks, random excerpts and mixup together change "
+        f"the CNN by {_points(together)}."
+    )
+
+
+def claims() -> str:
+    """The verdicts on the paper."""
+    audit = REAL.results["audit"]
+    arithmetic = audit["arithmetic"]
+    return (
+        f"{sentences.counted(audit)} Whatever the music, {arithmetic['inconsistent']} of "
+        f"{arithmetic['checked']} statements about the paper's own table cannot hold by arithmetic."
+    )
+
+
+def search() -> str:
+    """What searched settings are worth."""
+    pairs = {frozenset((pair["a"], pair["b"])): pair for pair in REAL.results["pairwise"]}
+    found = []
+    for name in paper.MODELS:
+        pair = pairs[frozenset((name, f"{name}_tuned"))]
+        sign = 1 if pair["b"] == name else -1
+        low, high = sorted(sign * limit for limit in pair["ci95"])
+        change = {"difference": sign * pair["difference"], "low": low, "high": high}
+        found.append(f"`{name}` by {_points(change)}")
+    return (
+        "Searched settings (five trials inside the training part of each fold) change "
+        f"{', '.join(found)}."
+    )
+
+
+def _points(row):
+    change, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+    return f"{change:+z.1f} points [{low:+z.1f}, {high:+z.1f}]"
+
+
+def recogniser() -> str:
+    """Accuracy and speed of the recogniser that is part of the package."""
+    sidecar = files.read_json(SIDECAR)
+    accuracy = plots.as_text(sidecar["accuracy"]["value"], sidecar["accuracy"]["ci95"])
+    last = sorted((BENCHMARKS / "history").glob("*-recognition.json"))[-1]
+    figures = files.read_json(last)["result"]["figures"]
+    return (
+        f"Without `--model` it asks a logistic regression on features of the spectrogram, trained "
+        f"on {sidecar['corpus']['tracks']} real tracks of ten genres (GTZAN; "
+        "[its card](genre_utils/recognition/pretrained/gtzan.md)). In artist-disjoint "
+        f"cross-validation it is right for {accuracy} of them. On two cores a folder of WAV files "
+        f"is recognised {figures['times as fast as the music plays']['value']:,.0f} times as fast "
+        f"as it plays, in {figures['memory, MB']['value']:.0f} MB however many files there are."
+    )
+
+
+def coverage() -> str:
+    """How often the intervals hold the truth."""
+    stored = files.read_json(BENCHMARKS / "interval_coverage.json")
+    usual = pd.DataFrame([one for one in stored["accuracies"] if one["accuracy"] < 0.9])
+    ours, plain = 100 * usual["coverage"], 100 * usual["bootstrap_coverage"]
+    return (
+        f"Of a thousand simulated studies with accuracies below 0.9 they hold the truth in "
+        f"{ours.min():.1f} to {ours.max():.1f} %; a plain bootstrap goes down to "
+        f"{plain.min():.1f} % (`benchmarks/interval_coverage.py`)."
+    )
+
+
+def machines() -> str:
+    """How far two machines differ."""
+    stored = files.read_json(BENCHMARKS / "machines.json")
+    found = pd.DataFrame(stored["models"]).T
+    apart = found[found["probability"] > 0.05]
+    share = 100 * apart["named_otherwise"]
+    moved = 100 * abs(apart["accuracy"] - apart["accuracy_there"]).max()
+    alike = found["probability"].drop(apart.index).max()
+    return (
+        "Machines round differently: of `demo` on two (same versions, other processors), "
+        f"probabilities of {', '.join(f'`{name}`' for name in found.index.drop(apart.index))} "
+        f"differ by {alike:.3f} at most; {', '.join(f'`{name}`' for name in apart.index)} part "
+        f"ways: {share.min():.1f} to {share.max():.1f} % of the tracks are predicted otherwise, "
+        f"and accuracies move by up to {moved:.1f} points (`benchmarks/machines.py`)."
+    )
+
+
+def ideas() -> str:
+    """Ideas from the literature that were tried."""
+    stored = files.read_json(BENCHMARKS / "ideas.json")
+    found = pd.DataFrame(stored["ideas"]).sort_values("difference", ascending=False)
+    rows = ["| idea | network | change |", "|---|---|---|"]
+    rows += [f"| {r.idea} | `{r.network}` | {_points(r._asdict())} |" for r in found.itertuples()]
+    significant = int(found["separable"].sum())
+    rows += ["", f"After Holm's correction over all {len(found)}, {significant} are significant."]
+    return "\n".join(rows)
+
+
+def peer() -> str:
+    """Our networks beside the architecture of the most used open project."""
+    stored = files.read_json(BENCHMARKS / "peer.json")
+    value = {key: figure["value"] for key, figure in stored["figures"].items()}
+    alike, in_full, best = ({**one, **_limits(one)} for one in stored["compared"][:3])
+    ours, peers = (value[f"training seconds of {name}"] for name in ("ours", "peer"))
+    full, top = (value[f"training seconds of {name}"] for name in ("peer in full", "our best"))
+    turned = {
+        "difference": -in_full["difference"],
+        "low": -in_full["high"],
+        "high": -in_full["low"],
+    }
+    return (
+        f"On one artist-disjoint split of ten genres ({len(stored['split']['test'])} test tracks, "
+        f"three seeds, the same rule to stop both) `cnn` gets {value['accuracy of ours']:.2f}, the "
+        f"other {value['accuracy of peer']:.2f} ({_points(alike)}), and trains {peers / ours:.0f} "
+        f"times as fast. In its full 150 epochs the other gets "
+        f"{value['accuracy of peer in full']:.2f} after {full / 60:.0f} minutes, "
+        f"{full / ours:.0f} times as long ({_points(turned)} over "
+        f"`cnn`). `fusion`, on the same tracks, gets {value['accuracy of our best']:.2f} after "
+        f"{top:.0f} seconds ({_points(best)} over that); its features and settings were developed "
+        "on other splits of these tracks, a help that the other did not have."
+    )
+
+
+def _limits(one):
+    return dict(zip(("low", "high"), one["ci95"], strict=True))
+
+
+def extraction() -> str:
+    """Speed of the feature pass."""
+    stored = files.read_json(BENCHMARKS / "extraction.json")
+    return (
+        f"It is {stored['librosa_functions_over_shared_pass']} times as fast as librosa's "
+        f"functions called one by one, and takes as long as {stored['shared_pass_over_stft']} "
+        "STFTs (`make bench NAMES=extraction`)."
+    )
+
+
+BLOCKS = {
+    block.__name__: block
+    for block in (
+        *(finding, trust, leakage, claims, search, recogniser),
+        *(coverage, machines, ideas, peer, extraction),
+    )
+}
+
+
+def filled(text: str) -> str:
+    """The text with each block as the stored results have it now."""
+
+    def fill(found):
+        name = found.group(1)
+        return f"<!-- {name} -->\n{BLOCKS[name]()}\n<!-- /{name} -->"
+
+    return MARKED.sub(fill, text)
+
+
+def main(arguments=None) -> int:
+    """Fill, or check, every text; return how many were not as they should be when checking."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--check", action="store_true", help="write nothing; fail on a difference")
+    check = parser.parse_args(arguments).check
+    stale = 0
+    for path in TEXTS:
+        text = path.read_text(encoding="utf-8")
+        new = filled(text)
+        if new != text:
+            stale += 1
+            print(f"{path.name}: {'is not of the stored results' if check else 'written'}")
+            if not check:
+                path.write_text(new, encoding="utf-8")
+    return stale if check else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
