@@ -7,8 +7,8 @@ BIN := .venv/bin
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
 
-test: .venv/page  ## lint, unit tests, notebooks as tests, command line, reports in a browser
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+test: .venv/page  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
