@@ -24,7 +24,7 @@ numbers: .venv/ready  ## write the numbers of README.md and docs/ from the store
 	$(BIN)/python docs/fill.py
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
-	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 .venv/ready: requirements.txt requirements-nodeps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \

@@ -174,7 +174,8 @@ def _meaning(module: _Module, name: str, above: tuple, reached: list[int]) -> st
         return f"{len(above) - reached[-1]} above"
     if here in _known:
         return _known[here]
-    statements, within = module.definitions[name], []
+    statements = module.definitions[name]
+    within: list[int] = []
     places = [list(_defined(statement)).index(name) for statement in statements]
     meaning = [_plain(one, module, frozenset(), (*above, here), within) for one in statements]
     digest = files.sha256(places, meaning)
