@@ -5,11 +5,3 @@
 ``workspace``, which serve them all. Imports go one way, and nothing loads TensorFlow before it is
 needed.
 """
-
-import os
-import warnings
-
-# Two libraries talk on stderr about nothing that a reader could act on: TensorFlow about the
-# instructions it was compiled for, tqdm about widgets that a text progress bar does not need.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-warnings.filterwarnings("ignore", message="IProgress not found")

@@ -31,7 +31,9 @@ NAMES = sorted(set(handed_on()))
 
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_handed_on_is_documented(name):
-    errors = [f"{code}: {text}" for code, text in validate(name)["errors"] if code in CHECKS]
+    # what every plot returns is said once, by its package
+    checks = CHECKS - {"RT01"} if name.startswith("genre_utils.plots.") else CHECKS
+    errors = [f"{code}: {text}" for code, text in validate(name)["errors"] if code in checks]
     assert not errors
 
 

@@ -1,11 +1,6 @@
 """Keys of stored results: what the code that decides them means, not how it is written.
 
-A stored result is found again by a key of all that decides it: data, settings, versions, and the
-code that computes it. Of the code it is the meaning that counts. Each definition is read as its
-syntax tree without comments, docstrings, annotations and its own name, and each name in it of
-another definition of this package stands for that definition's meaning in turn. So rewording,
-renaming and moving leave every key as it was, and a changed operator changes the keys of all that
-depends on it.
+A definition means its syntax tree, with the meaning of this package's definitions for their names.
 """
 
 import ast
@@ -20,26 +15,31 @@ PACKAGE = "genre_utils"
 #: What decides each kind of stored result: definitions of this package, which bring all they use.
 DECIDES = {
     "composed corpus": ("data.composer.collection.write_track", "data.composer.artists.track_plan"),
+    "fingerprint": ("data.fingerprint.of_audio",),
     "features": ("features.audio.load_clip", "features.audio.normalise_loudness",
-                 "features.spectral.frame_features", "features.spectral.excerpt_frames",
+                 "features.extraction.frame_features", "features.recipes.excerpt_frames",
                  "features.summarising.summarise", "features.summarising.summary_columns"),
+    "features of a clip": ("features.extraction.frame_features",),
     "augmentation": ("features.augmentation.augment",),
-    "spectrogram features": ("features.spectral.from_decibels", "features.musical.modulation",
-                             "features.spectral.excerpt_frames", "features.summarising.summarise",
+    "spectrogram features": ("features.extraction.from_log_mel", "features.recipes.excerpt_frames",
+                             "features.summarising.summarise",
                              "features.summarising.summary_columns"),
     "network": ("models.training.train_fold", "models.training.predict",
                 "models.training_data.Data", "models.cross_validation._temperature"),
     "classical": ("models.classical.predict_folds", "models.classical.Data"),
     "search": ("models.tuning._one_more", "models.tuning.inner_folds"),
     "ablation": ("experiments.ablation._measured",),
+    "leakage": ("experiments.leakage._measured",),
+    "robustness": ("experiments.robustness._measured",),
+    "transfer": ("experiments.transfer._prepare", "experiments.transfer._measured"),
+    "learning_curve": ("experiments.learning_curve._measured",),
     "exported model": ("recognition.exporting.export_model",),
-    "described recording": ("recognition.similarity.describe",),
+    "described recording": ("recognition.similarity._describe",
+                            "recognition.exported_model.MusicStyleClassifier"),
     "pages": ("report.html.render_study",),
 }  # fmt: skip
 #: Parts of a syntax tree that say nothing of what is computed, or differ between Pythons.
 SILENT = {"ctx", "kind", "type_comment", "type_params", "returns", "annotation"}
-
-
 #: Meanings that do not depend on the way to them, by module and name.
 _known: dict[tuple[str, str], str] = {}
 
@@ -55,48 +55,13 @@ class _Module:
 
 @cache
 def code(*results: str) -> str:
-    """Key of the code that decides some kinds of results, of `DECIDES`.
-
-    Parameters
-    ----------
-    *results : str
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-
-    Raises
-    ------
-    KeyError
-        If a kind of result is not in `DECIDES`.
-    LookupError
-        If a definition named there does not exist.
-
-    Examples
-    --------
-    >>> code("features") == code("features")
-    True
-    >>> code("features") == code("classical")
-    False
-    """
+    """Key of the code that decides some kinds of results, of `DECIDES`."""
     decided = [definition for result in results for definition in DECIDES[result]]
     return files.sha256([_meaning_of(f"{PACKAGE}.{definition}") for definition in decided])
 
 
 def of_source(text: str) -> str:
-    """Key of all definitions of this package that some source, such as a notebook's, makes use of.
-
-    Parameters
-    ----------
-    text : str
-        Python source.
-
-    Returns
-    -------
-    str
-        64 hexadecimal digits.
-    """
+    """Key of Python source, such as a notebook's, and all definitions here that it makes use of."""
     tree = ast.parse(text)
     module = _Module("", imports=dict(_imported(tree, "")))
     return files.sha256(_plain(tree, module, frozenset(), (), []))
@@ -109,12 +74,25 @@ def _source(module: str) -> Path | None:
     return next((path for path in found if path.is_file()), None)
 
 
+class _Unannotated(ast.NodeTransformer):
+    """Takes the annotations of variables away; those of a class's fields may be asked for."""
+
+    def visit_ClassDef(self, node):
+        node.body = [n if isinstance(n, ast.AnnAssign) else self.visit(n) for n in node.body]
+        return node
+
+    def visit_AnnAssign(self, node):
+        return (
+            ast.copy_location(ast.Assign([node.target], node.value), node) if node.value else None
+        )
+
+
 @cache
 def _module(name: str) -> _Module | None:
     path = _source(name)
     if path is None:
         return None
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = _Unannotated().visit(ast.parse(path.read_text(encoding="utf-8")))
     package = name if path.stem == "__init__" else name.rpartition(".")[0]
     module = _Module(name, imports=dict(_imported(tree, package)))
     for statement in tree.body:
@@ -152,7 +130,8 @@ def _resolve(path: str) -> tuple[_Module, str] | None:
         return None
     if name in module.definitions:
         return module, name
-    return _resolve(module.imports[name]) if name in module.imports else None
+    onward = module.imports.get(name, path)  # a module that a package hands on leads to itself
+    return _resolve(onward) if onward != path else None
 
 
 def _meaning_of(path: str) -> str:
@@ -165,8 +144,7 @@ def _meaning_of(path: str) -> str:
 def _meaning(module: _Module, name: str, above: tuple, reached: list[int]) -> str:
     """Hash of what a definition means; one that leads back to itself is told by how far above.
 
-    `above` are the definitions on the way here. What of them is led back to goes into `reached`:
-    a meaning that depends on the way to it is not kept for other ways.
+    `above` leads here; what of it is led back to is `reached`: such a meaning is not `_known`.
     """
     here = module.name, name
     if here in above:
@@ -218,6 +196,8 @@ def _path(node: ast.Name | ast.Attribute, module: _Module, local: frozenset, abo
         inner = node.value
         if isinstance(inner, ast.Name) and inner.id in module.imports and inner.id not in local:
             return f"{module.imports[inner.id]}.{node.attr}"
+        if isinstance(inner, ast.Attribute) and (path := _path(inner, module, local, above)):
+            return f"{path}.{node.attr}"  # of a module that a package hands on
         return ""
     here = f"{module.name}.{node.id}"
     if node.id in local or (

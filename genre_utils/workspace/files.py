@@ -4,50 +4,63 @@ import contextlib
 import glob
 import hashlib
 import json
+import math
 import os
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # names of folders, see `is_kept`
+CLUSTER = "GENRE_DASK"  # environment variable with the address of a Dask scheduler
+KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # folders, see `_is_kept`
 UNFINISHED = ".part-"  # how the name of a file begins that is being written
 FORGOTTEN = 3600.0  # seconds after which nobody writes to such a file any more
 
 
 def data_folder() -> Path:
     """Folder that holds the corpora: ``$GENRE_DATA_DIR``, by default ``data/``."""
-    return Path(os.environ.get("GENRE_DATA_DIR") or ROOT / "data").expanduser().resolve()
+    return _folder("GENRE_DATA_DIR", "data")
 
 
 def cache_folder() -> Path:
     """Folder of what can be computed again: ``$GENRE_CACHE_DIR``, by default ``data/cache/``."""
-    return Path(os.environ.get("GENRE_CACHE_DIR") or ROOT / "data" / "cache").expanduser().resolve()
-
-
-def study_folder(study_dir: str | Path) -> Path:
-    """Folder of one study, made if need be.
-
-    Parameters
-    ----------
-    study_dir : str or Path
-        An absolute path, or one relative to ``$GENRE_REPORTS_DIR`` (by default ``reports/``).
-    """
-    folder = reports_folder() / study_dir
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return _folder("GENRE_CACHE_DIR", "data/cache")
 
 
 def reports_folder() -> Path:
     """Folder that holds the studies: ``$GENRE_REPORTS_DIR``, by default ``reports/``."""
-    return Path(os.environ.get("GENRE_REPORTS_DIR") or ROOT / "reports").expanduser().resolve()
+    return _folder("GENRE_REPORTS_DIR", "reports")
+
+
+def _folder(variable, default):
+    return Path(os.environ.get(variable) or ROOT / default).expanduser().resolve()
+
+
+def cluster_address() -> str:
+    """Address of the Dask scheduler whose cluster does the work: ``$GENRE_DASK``, or empty."""
+    return os.environ.get(CLUSTER, "")
+
+
+def child_environment(**more: str) -> dict[str, str]:
+    """Environment of a Python process that imports this very copy of the package, and `more`."""
+    path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return os.environ | {"PYTHONPATH": os.pathsep.join(path)} | more
+
+
+def set_environment(**variables: str) -> None:
+    """Set environment variables of this process, for libraries that read them later."""
+    os.environ.update(variables)
+
+
+def quiet_libraries() -> None:
+    """Silence what no reader could act on, before TensorFlow is loaded."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    warnings.filterwarnings("ignore", message="IProgress not found")
 
 
 def below(folder: str | Path):
-    """Yield the path of all that is in a folder, at any depth, and is no folder itself.
-
-    A link to a folder is not followed but yielded, as is a folder that cannot be listed.
-    """
+    """Yield all that is below a folder and no folder itself; no link to one is followed."""
     left = [os.fspath(folder)]
     while left:  # not `rglob`, which before Python 3.13 fails a thousand levels deep
         place = left.pop()
@@ -61,31 +74,11 @@ def below(folder: str | Path):
         yield from (Path(path) for path, is_folder in inside if not is_folder)
 
 
-class MissingStepError(FileNotFoundError):
-    """A notebook was opened before the one that makes what it needs."""
-
-
-def require(study: Path, name: str, *, made_by: str) -> None:
-    """Check that an earlier notebook has left the file `name` in the study's folder.
-
-    Raises
-    ------
-    MissingStepError
-        If it has not; the message says which notebook to run first.
-    """
-    if not (study / name).exists():
-        raise MissingStepError(
-            f"{name} is not in the study {study.name!r} yet: run the notebook {made_by} first, "
-            f"with the same STUDY_DIR, or the whole study with `make study`."
-        )
-
-
 @contextlib.contextmanager
 def atomic_write(path: str | Path):
     """Yield a temporary path beside `path`; move it to `path` only if the block succeeds.
 
-    A reader sees the old file or the new one, never half of one, whenever the writer is stopped.
-    What a later run goes by as it is (see `is_kept`) gets its MD5 beside it, for `drop_altered`.
+    What later runs take as it is gets its MD5 beside it, for `drop_altered`.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -95,21 +88,16 @@ def atomic_write(path: str | Path):
     try:
         yield temporary
         temporary.chmod(0o644)
-        if is_kept(path):  # first: a file that is older than its checksum is made again
+        if _is_kept(path):  # first: a file that is older than its checksum is made again
             _checksum(path).write_text(file_md5(temporary))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def is_kept(path: Path) -> bool:
-    """Whether a file, once made, is gone by in later runs with no other check of its content.
-
-    Folds that are done, models, composed music and fingerprints are. (Files of the feature cache
-    and long measurements hold checksums of their own; the rest is written by each run.)
-    """
-    # what folders further up are called is not ours to say, and what corpus.json says of music
-    # decides what is done with it
+def _is_kept(path):
+    """Whether later runs take a file as it is: folds, models, composed music, fingerprints."""
+    # folders further up may have any name, and what corpus.json says of music decides what is done
     return not KEPT.isdisjoint(path.parts[-4:]) and path.name != "corpus.json"
 
 
@@ -125,7 +113,7 @@ def is_as_written(path: Path) -> bool:
 
 def altered(folder: Path) -> list[Path]:
     """Files of a folder that are not as they were written; none where no files are kept."""
-    noted = sorted(folder.rglob(".*.md5")) if is_kept(folder) else []
+    noted = sorted(folder.rglob(".*.md5")) if _is_kept(folder) else []
     paths = [note.with_name(note.name[1:].removesuffix(".md5")) for note in noted]
     return [path for path in paths if path.exists() and not is_as_written(path)]
 
@@ -133,20 +121,14 @@ def altered(folder: Path) -> list[Path]:
 def drop_altered(folder: Path) -> list[Path]:
     """Remove the files of a folder that are `altered`, and return which, to be made again.
 
-    What was made together goes together: files that differ in their suffix alone, and any
-    ``key.json``, which says that the folder it lies in is whole.
+    With them go files that differ in their suffix alone, and any ``key.json`` of a whole folder.
     """
     found = altered(folder)
     for path in found:
         keys = [place / "key.json" for place in path.parents if place.is_relative_to(folder)]
-        for other in [*same_stem(path), *keys]:
+        for other in [*path.parent.glob(f"{glob.escape(path.stem)}.*"), *keys]:
             other.unlink(missing_ok=True)
     return found
-
-
-def same_stem(path: Path) -> list[Path]:
-    """Files beside `path`, itself among them, that differ from it in their suffix alone."""
-    return list(path.parent.glob(f"{glob.escape(path.stem)}.*"))
 
 
 def drop_unfinished(folder: Path) -> None:
@@ -157,11 +139,15 @@ def drop_unfinished(folder: Path) -> None:
                 path.unlink()
 
 
+def write_text(path: str | Path, text: str) -> None:
+    """Write text as UTF-8, whole or not at all."""
+    with atomic_write(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
 def write_json(path: str | Path, content) -> None:
     """Write `content` as indented JSON, whole or not at all; refuses NaN and infinities."""
-    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
-    with atomic_write(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def read_json(path: str | Path):
@@ -171,6 +157,17 @@ def read_json(path: str | Path):
 
 def _refuse_constant(name):
     raise ValueError(f"{name} is no JSON")
+
+
+def plain(value):
+    """A value as JSON holds it: lists for arrays, Python's numbers, and None for NaN."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def write_table(path: str | Path, table) -> None:

@@ -27,23 +27,17 @@ class MissingStepError(FileNotFoundError):
     """A notebook was opened before the one that makes what it needs."""
 
 
+def _stored(name: str) -> property:
+    """Content of a file of `FILES`, as an attribute of a study."""
+    return property(lambda study: study._read(study.place(name)))
+
+
 class StudyFolder:
     """A study: what was made of its corpus, and what its models said of it.
 
     Tables and records are read when they are first asked for and kept until their file changes;
-    what is handed out is the caller's own.
-
-    Parameters
-    ----------
-    path : str or Path
-        An absolute path, or one relative to ``$GENRE_REPORTS_DIR`` (by default ``reports/``).
-    make : bool
-        Whether to make the folder if need be.
-
-    Attributes
-    ----------
-    path : Path
-        The folder.
+    what is handed out is the caller's own. `path` is absolute, or relative to
+    ``$GENRE_REPORTS_DIR``; notebooks have the folder made, and libraries silenced, by `make`.
     """
 
     def __init__(self, path: "str | Path", *, make: bool = False):
@@ -51,6 +45,7 @@ class StudyFolder:
         self._kept: dict[Path, tuple[tuple[int, int], Any]] = {}
         if make:
             self.path.mkdir(parents=True, exist_ok=True)
+            files.quiet_libraries()
 
     def __repr__(self) -> str:
         return f"StudyFolder({str(self.path)!r})"
@@ -60,47 +55,14 @@ class StudyFolder:
         """Name of the study."""
         return self.path.name
 
-    # ------------------------------------------------------------------ what is read
-
-    @property
-    def tracks(self) -> pd.DataFrame:
-        """All tracks, used or excluded: track_id, path, genre, artist, status, reason, ..."""
-        return self._read(self.place("tracks"))
-
-    @property
-    def folds(self) -> pd.DataFrame:
-        """Part of each track in each fold: fold, track_id, part, group."""
-        return self._read(self.place("folds"))
-
-    @property
-    def corpus(self) -> dict:
-        """Name, genres, counts, hash and protocol of the corpus."""
-        return self._read(self.place("corpus"))
-
-    @property
-    def source(self) -> dict:
-        """Where the recordings or spectrograms of the corpus lie."""
-        return self._read(self.place("source"))
-
-    @property
-    def features(self) -> dict:
-        """How the features were computed, and their hash."""
-        return self._read(self.place("features"))
-
-    @property
-    def excerpts(self) -> pd.DataFrame:
-        """Track, copy and excerpt of each row of the feature store."""
-        return self._read(self.place("excerpts"))
-
-    @property
-    def summary(self) -> pd.DataFrame:
-        """Statistics of handcrafted features: track_id, copy, excerpt, and a column each."""
-        return self._read(self.place("summary"))
-
-    @property
-    def results(self) -> dict:
-        """All numbers of the study, computed from its predictions."""
-        return self._read(self.place("results"))
+    tracks = _stored("tracks")  #: of each, used or excluded: track_id, path, genre, artist, ...
+    folds = _stored("folds")  #: part of each track in each fold: fold, track_id, part, group
+    corpus = _stored("corpus")  #: its name, genres, counts, hash and protocol
+    source = _stored("source")  #: where the recordings or spectrograms of the corpus lie
+    features = _stored("features")  #: how they were computed, and their hash
+    excerpts = _stored("excerpts")  #: track, copy and excerpt of each row of the feature store
+    summary = _stored("summary")  #: track_id, copy, excerpt, and statistics of features
+    results = _stored("results")  #: all numbers of the study, computed from its predictions
 
     @property
     def genres(self) -> list[str]:
@@ -131,22 +93,28 @@ class StudyFolder:
         """Out-of-fold predictions of a model, a row per excerpt: fold, y_true, p_GENRE, ..."""
         return self._read(self.path / "predictions" / f"{name}.parquet")
 
-    def finished(self, names=model_names.MODEL_ORDER) -> list[str]:
-        """Those of the models that were trained and tested here, in their order."""
-        return [name for name in names if (self.path / "runs" / f"{name}.json").exists()]
+    def finished(self) -> list[str]:
+        """Models that were trained and tested here: MODEL_ORDER, then by name."""
+        runs = {path.stem for path in (self.path / "runs").glob("*.json")}
+        names = runs & {path.stem for path in (self.path / "predictions").glob("*.parquet")}
+        known = [name for name in model_names.MODEL_ORDER if name in names]
+        return known + sorted(names - {*known})
+
+    def require_models(self) -> list[str]:
+        """Models that are `finished`; MissingStepError if none is."""
+        if not self.finished():
+            raise MissingStepError(
+                f"no model is finished in the study {self.name!r}. Run notebook 03 or 02 first, "
+                "with the same STUDY_DIR, or the whole study with `make study`."
+            )
+        return self.finished()
 
     def has(self, name: str) -> bool:
         """Whether what `FILES` calls `name` is there."""
         return self.place(name).exists()
 
     def require(self, name: str) -> None:
-        """Check that an earlier notebook has left what `FILES` calls `name`.
-
-        Raises
-        ------
-        MissingStepError
-            If it has not; the message says which notebook to run first.
-        """
+        """Refuse to go on without what `FILES` calls `name`: say which notebook to run first."""
         if not self.has(name):
             raise MissingStepError(
                 f"{FILES[name][0]} is not in the study {self.name!r} yet: run the notebook "
@@ -167,8 +135,6 @@ class StudyFolder:
         content = self._kept[path][1]
         return content.copy() if isinstance(content, pd.DataFrame) else copy.deepcopy(content)
 
-    # ------------------------------------------------------------------ what is written
-
     def write(self, **content: pd.DataFrame | dict) -> None:
         """Write tables and records, whole or not at all, by the names of `FILES`."""
         for name, one in content.items():
@@ -182,8 +148,6 @@ class StudyFolder:
     def _write(self, path: Path, content: pd.DataFrame | dict) -> None:
         write = files.write_table if isinstance(content, pd.DataFrame) else files.write_json
         write(path, content)
-
-    # ------------------------------------------------------------------ where the rest lies
 
     def place(self, name: str) -> Path:
         """File of what `FILES` calls `name`."""
@@ -201,6 +165,15 @@ class StudyFolder:
         """Folder of the folds that are trained, of one model or of all."""
         return self.path / "folds_done" / name
 
+    def derived(self, name: str) -> "StudyFolder":
+        """A study that an experiment makes of this one for a while, beside the folds done."""
+        return StudyFolder(self.folds_done(name), make=True)
+
+    @property
+    def key(self) -> Path:
+        """Key of what a derived study was made of; written last."""
+        return self.path / "key.json"
+
     def measurement(self, experiment: str, label: str) -> Path:
         """Record of a measurement that was trained anew; its answers lie beside, as parquet."""
         return self.measurements(experiment) / f"{label}.json"
@@ -217,9 +190,29 @@ class StudyFolder:
         """A figure of a notebook."""
         return self.path / "figures" / f"{name}{suffix}"
 
+    @property
+    def searches(self) -> list[Path]:
+        """Databases of the trials of searches."""
+        return sorted(self.tuning("", "").glob("*.db"))
+
+    @property
+    def kept(self) -> list[Path]:
+        """Folders whose files later runs take as they are: folds that are trained, and models."""
+        return [self.folds_done(), self.model("", "")]
+
+    @property
+    def stages(self) -> Path:
+        """Folder of what is known of the notebooks that have run."""
+        return self.path / "stages"
+
     def stage(self, notebook: str) -> Path:
         """Record of a notebook that has run."""
-        return self.path / "stages" / f"{notebook}.json"
+        return self.stages / f"{notebook}.json"
+
+    @property
+    def notebooks(self) -> list[Path]:
+        """Executed copies of notebooks, in their order."""
+        return sorted(self.executed("0").parent.glob("[0-9]*.ipynb"))
 
     def executed(self, notebook: str) -> Path:
         """Executed copy of a notebook."""
@@ -228,6 +221,13 @@ class StudyFolder:
     def page(self, name: str) -> Path:
         """Page of the report."""
         return self.path / f"{name}.html"
+
+    def is_output(self, path: Path) -> bool:
+        """Whether a file here is what a notebook has written, and written for good."""
+        side = {self.stages, self.folds_done(), self.page("index"), self.holdout_log}
+        return (
+            side.isdisjoint([path, *path.parents]) and path.suffix != ".db" and path.name[0] != "."
+        )
 
     @property
     def holdout_log(self) -> Path:
@@ -238,15 +238,3 @@ class StudyFolder:
     def lock(self) -> Path:
         """File that is locked while the study runs."""
         return self.path / ".lock"
-
-    # TODO transitional
-    def __truediv__(self, name):
-        return self.path / name
-
-    def __fspath__(self):
-        return str(self.path)
-
-    def __getattr__(self, name):
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return getattr(self.path, name)

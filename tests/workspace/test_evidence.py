@@ -86,6 +86,8 @@ REWORDED = [
     CODE.replace('    """Say what it does."""\n', ""),
     CODE.replace("# a comment", "# another"),
     CODE.replace("x: float) -> float", "x)"),
+    CODE.replace("name = helper", "name: float = helper"),
+    CODE.replace("LIMIT = 3", "LIMIT: int = 3"),
     CODE.replace("helper", "_assisted"),
     CODE.replace("LIMIT", "MOST"),
     CODE.replace("from genre_utils.b import tables", "from genre_utils.b import tables as t")
@@ -189,7 +191,7 @@ def test_the_keys_of_this_package_follow_its_meaning(tmp_path, monkeypatch):
     path = tmp_path / "genre_utils" / "features" / "augmentation.py"
     tree = ast.parse(path.read_text(encoding="utf-8"))
     one = next(
-        node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == 1
+        node for node in ast.walk(tree) if isinstance(node, ast.Constant) and node.value == 15.0
     )
     one.value = 2
     path.write_text(ast.unparse(tree), encoding="utf-8")
@@ -198,3 +200,9 @@ def test_the_keys_of_this_package_follow_its_meaning(tmp_path, monkeypatch):
     assert after["features"] == before["features"]
     assert after["augmentation"] != before["augmentation"]
     forget()
+
+
+def test_a_module_that_a_package_hands_on_is_that_module():
+    handed_on = "from genre_utils import experiments\nexperiments.leakage.compare(1)"
+    imported = "from genre_utils.experiments import leakage\nleakage.compare(1)"
+    assert evidence.of_source(handed_on) == evidence.of_source(imported)

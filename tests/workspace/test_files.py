@@ -1,4 +1,7 @@
 import math
+import os
+import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -7,11 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 
 @pytest.mark.parametrize(
     ("variable", "folder"),
-    [("GENRE_DATA_DIR", files.data_folder), ("GENRE_CACHE_DIR", files.cache_folder)],
+    [
+        ("GENRE_DATA_DIR", files.data_folder),
+        ("GENRE_CACHE_DIR", files.cache_folder),
+        ("GENRE_REPORTS_DIR", files.reports_folder),
+    ],
 )
 def test_folders_follow_the_environment_and_else_lie_in_the_repository(
     variable, folder, monkeypatch, tmp_path
@@ -23,22 +31,24 @@ def test_folders_follow_the_environment_and_else_lie_in_the_repository(
             monkeypatch.delenv(variable)
         else:
             monkeypatch.setenv(variable, unset)
-        assert folder().is_relative_to(files.ROOT / "data")
+        assert folder().is_relative_to(files.ROOT)
 
 
-def test_a_study_folder_is_made_under_the_reports_unless_absolute(monkeypatch, tmp_path):
-    monkeypatch.setenv("GENRE_REPORTS_DIR", str(tmp_path / "reports"))
-    assert files.study_folder("one/two") == tmp_path / "reports" / "one" / "two"
-    assert files.study_folder(tmp_path / "own") == tmp_path / "own"
-    assert (tmp_path / "reports" / "one" / "two").is_dir()
-    assert (tmp_path / "own").is_dir()
+def test_a_child_imports_the_package_that_its_parent_has(monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    assert files.child_environment(A="1")["PYTHONPATH"] == str(files.ROOT)
+    assert files.child_environment(A="1")["A"] == "1"
+    monkeypatch.setenv("PYTHONPATH", "elsewhere")
+    assert files.child_environment()["PYTHONPATH"] == f"{files.ROOT}{os.pathsep}elsewhere"
 
 
-def test_a_missing_step_names_the_notebook_to_run(tmp_path):
-    with pytest.raises(files.MissingStepError, match=r"corpus\.json.*01_data_preparation"):
-        files.require(tmp_path, "corpus.json", made_by="01_data_preparation")
-    (tmp_path / "corpus.json").touch()
-    files.require(tmp_path, "corpus.json", made_by="01_data_preparation")
+def test_libraries_are_silent_when_a_study_is_opened(monkeypatch, tmp_path):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    StudyFolder(tmp_path)
+    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
+    with warnings.catch_warnings():
+        StudyFolder(tmp_path, make=True)
+    assert os.environ["TF_CPP_MIN_LOG_LEVEL"] == "3"
 
 
 @pytest.mark.parametrize("old", [None, "old"])
@@ -102,8 +112,45 @@ def test_the_checksum_of_a_file_is_its_md5(tmp_path):
     assert files.file_md5(tmp_path / "a") == "5d41402abc4b2a76b9719d911017c592"
 
 
-def test_the_source_hash_depends_on_the_modules_named():
-    assert files.source_hash("workspace/files") == files.source_hash("workspace/files")
-    assert files.source_hash("workspace/files") != files.source_hash(
-        "features/audio", "features/decoding", "features/tags", "workspace/files"
-    )
+# ------------------------------------------------------------------ what is kept, and altered
+
+
+def test_what_is_kept_and_altered_is_dropped_with_what_was_made_with_it(tmp_path):
+    done = tmp_path / "folds_done" / "rnn"
+    for name in ("00-a.parquet", "00-a.json", "00-a.keras", "01-b.parquet", "key.json"):
+        with files.atomic_write(done / name) as temporary:
+            temporary.write_text(name)
+    assert not files.altered(tmp_path / "folds_done")
+    (done / "00-a.json").write_text("another")
+    assert files.drop_altered(tmp_path / "folds_done") == [done / "00-a.json"]
+    assert [path.name for path in done.glob("[!.]*")] == ["01-b.parquet"]
+
+
+def test_what_folders_further_up_are_called_decides_nothing(tmp_path):
+    study = tmp_path / "models" / "clone" / "reports" / "demo"
+    files.write_json(study / "results.json", {})
+    assert not list(study.glob(".*.md5"))
+
+
+def test_a_file_older_than_its_checksum_is_dropped(tmp_path):
+    """As a writer leaves it that is killed in between."""
+    path = tmp_path / "models" / "rnn.keras"
+    with files.atomic_write(path) as temporary:
+        temporary.write_text("old")
+    (path.parent / ".rnn.keras.md5").write_text("that of the new one")
+    assert files.drop_altered(path.parent) == [path]
+
+
+def test_the_music_of_others_is_never_dropped(tmp_path):
+    (tmp_path / "song.flac").write_text("music")
+    (tmp_path / ".song.flac.md5").write_text("something else")
+    assert files.drop_altered(tmp_path) == [] and (tmp_path / "song.flac").exists()
+
+
+def test_what_a_killed_writer_left_goes_after_an_hour(tmp_path):
+    old, new = tmp_path / f"{files.UNFINISHED}a.npy", tmp_path / f"{files.UNFINISHED}b.npy"
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, time.time() - 1.1 * files.FORGOTTEN))
+    files.drop_unfinished(tmp_path)
+    assert list(tmp_path.iterdir()) == [new]

@@ -21,12 +21,13 @@ import threadpoolctl
 from conftest import keep_threads, write_sound
 
 from genre_utils.data import auditing, corpora
-from genre_utils.features import spectral, store
+from genre_utils.features import extraction, recipes, store
 from genre_utils.workspace import files, parallel
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import write_small_study
 from study_runs import command
 
-RECIPE = spectral.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+RECIPE = recipes.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
 pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 
 
@@ -39,7 +40,7 @@ def threads_used():
     for _ in range(3):
         scipy.linalg.svdvals(x @ x)
         scipy.fft.rfft(x)
-    spectral.frame_features(x.ravel().astype(np.float32), spectral.Recipe())
+    extraction.frame_features(x.ravel().astype(np.float32), recipes.Recipe())
     return allowed, scipy.fft.get_workers(), time.process_time() - time.thread_time() - before
 
 
@@ -168,7 +169,7 @@ def address_fixture(tmp_path_factory):
 
 @pytest.fixture
 def cluster(address, monkeypatch):
-    monkeypatch.setenv(parallel.ADDRESS, address)
+    monkeypatch.setenv(files.CLUSTER, address)
     with distributed.Client(address) as client:
         client.wait_for_workers(2, timeout=60)
         yield client
@@ -186,8 +187,7 @@ def music_fixture(tmp_path):
 def extracted(music, place, monkeypatch, n_jobs=-1):
     """Bytes of the store of some music, extracted into an empty cache."""
     monkeypatch.setenv("GENRE_CACHE_DIR", str(place / "cache"))
-    (place / "study").mkdir(parents=True)
-    store.extract(*music, place / "study", RECIPE, copies=1, seed=3, n_jobs=n_jobs)
+    store.extract(*music, StudyFolder(place / "study"), RECIPE, copies=1, seed=3, n_jobs=n_jobs)
     return {path.name: path.read_bytes() for path in sorted((place / "study").iterdir())}
 
 
@@ -206,17 +206,18 @@ def test_a_cluster_that_loses_a_worker_writes_the_same_store(music, address, tmp
 
     killer = threading.Thread(target=kill_one, daemon=True)
     killer.start()
-    monkeypatch.setenv(parallel.ADDRESS, address)
+    monkeypatch.setenv(files.CLUSTER, address)
     assert extracted(music, tmp_path / "dask", monkeypatch) == one
     killer.join(timeout=1)
     assert len(found) == 1 and found[0] < 24, "the worker was killed in the middle"
 
 
 LEARN = """
-import pathlib, sys
+import sys
 from genre_utils.models import cross_validation
+from genre_utils.workspace.study_folder import StudyFolder
 
-cross_validation.cross_validate(pathlib.Path(sys.argv[1]), "mlp", epochs=2)
+cross_validation.cross_validate(StudyFolder(sys.argv[1]), "mlp", epochs=2)
 """
 
 
@@ -252,9 +253,9 @@ def test_a_cluster_that_loses_a_worker_learns_the_same_as_one_thread_here(cluste
         lost.extend(there.glob("folds_done/mlp/*.parquet"))
 
     threading.Thread(target=kill_one_that_has_begun, daemon=True).start()
-    cross_validation.cross_validate(there, "mlp", epochs=2)
+    cross_validation.cross_validate(StudyFolder(there), "mlp", epochs=2)
     assert len(lost) == 1, "a worker was killed, before the fold was done"
-    alone = os.environ | dict.fromkeys(parallel.THREADS, "1") | {parallel.ADDRESS: ""}
+    alone = os.environ | dict.fromkeys(parallel.THREADS, "1") | {files.CLUSTER: ""}
     alone |= {"PYTHONHASHSEED": "2", "LC_ALL": "C.UTF-8", "TZ": "Asia/Kathmandu"}
     alone["PYTHONPATH"] = str(files.ROOT)
     subprocess.run([sys.executable, "-c", LEARN, here], env=alone, check=True)
@@ -281,14 +282,14 @@ def test_a_cluster_checks_files_as_this_machine_does(cluster, music, monkeypatch
     (folder / "rock" / "notes.wav").write_text("this is a shopping list")
     tracks = corpora.find_tracks("folder", folder)
     there = auditing.audit(tracks, folder, min_seconds=0.5)
-    monkeypatch.delenv(parallel.ADDRESS)
+    monkeypatch.delenv(files.CLUSTER)
     assert there.equals(auditing.audit(tracks, folder, min_seconds=0.5))
-    assert (there["status"] == "set aside").sum() == 1
+    assert (there["status"] == "excluded").sum() == 1
 
 
 def test_the_command_line_hands_its_work_to_the_cluster(cluster, music, tmp_path):
-    done = command("audit", music[1], "--dask", os.environ[parallel.ADDRESS],
-                   env={"CWD": str(tmp_path), parallel.ADDRESS: ""})  # fmt: skip
+    done = command("audit", music[1], "--dask", os.environ[files.CLUSTER],
+                   env={"CWD": str(tmp_path), files.CLUSTER: ""})  # fmt: skip
     assert re.search(r"Dask cluster at tcp://127\.0\.0\.1:\d+, workers: 2", done.stderr)
     assert "0 of 12 files would be used" in done.stdout  # as they are shorter than six seconds
 
@@ -324,7 +325,7 @@ def in_process(monkeypatch):
 
     def make(**options):
         made.append(distributed.LocalCluster(processes=False, dashboard_address=":0", **options))
-        monkeypatch.setenv(parallel.ADDRESS, made[0].scheduler_address)
+        monkeypatch.setenv(files.CLUSTER, made[0].scheduler_address)
         return made[0]
 
     yield make
