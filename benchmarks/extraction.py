@@ -2,9 +2,9 @@
 
     python benchmarks/run.py extraction
 
-Both sides compute the same values: tests/test_features.py compares them with the expressions of
-`catalogue.FAMILIES` that are timed here. Times are CPU seconds on one thread, medians over several
-rounds in which the sides take turns; what counts are ratios. librosa is met in three ways:
+Both sides compute the same values: tests/features/test_extraction.py compares them with the
+expressions that are timed here (`REFERENCES`). Times are CPU seconds on one thread, medians over
+several rounds in which the sides take turns; what counts are ratios. librosa is met in three ways:
 
 - for each of the families that it has a function for, that function called on the samples, as its
   documentation shows it (this is what the goal of 8 is about);
@@ -30,15 +30,9 @@ import numpy as np
 import scipy.fft
 import scipy.ndimage
 
-from genre_utils.features import audio, catalogue, musical, spectral
-from genre_utils.workspace import files
+from genre_utils.features import audio, extraction, modulation, musical, recipes
+from genre_utils.workspace import evidence
 
-COSTLY = ("harmonic_share", "chroma_cqt", "modulation")
-QUICK = tuple(name for name in catalogue.FAMILIES if name not in COSTLY)
-#: Families that are not a function of librosa but built on some here.
-BUILT = ("autocorrelation_period", "spectral_mean", "spectral_variance", "beat_regularity")
-BUILT += ("key_clarity", "mode", "dynamics", "arousal")
-LIBROSA = tuple(name for name in QUICK if name not in BUILT)
 #: How librosa's functions are told to take what another has computed.
 HANDED = {
     "melspectrogram(y=y, sr=sr, n_mels=n_mels, **frames)": "melspectrogram(S=power, sr=sr, "
@@ -50,7 +44,46 @@ HANDED = {
     "centroid=spectral_centroid)",
 }
 
-#: What the expressions of `catalogue.FAMILIES` refer to beside each other, `y` and the recipe.
+#: The expression, mostly one call of librosa, that gives the same values as each family.
+REFERENCES = {
+    "stft_magnitude": "np.abs(librosa.stft(y, **frames))",
+    "log_mel": "librosa.power_to_db(librosa.feature.melspectrogram(y=y, sr=sr, n_mels=n_mels, "
+    "**frames), ref=np.max, top_db=80) / 80 + 1",
+    "mfcc": "librosa.feature.mfcc(S=80 * (log_mel - 1), n_mfcc=n_mfcc)",
+    "mfcc_delta": "librosa.feature.delta(mfcc, width=9)",
+    "mfcc_delta2": "librosa.feature.delta(mfcc, width=9, order=2)",
+    "zero_crossing_rate": "librosa.feature.zero_crossing_rate(y, frame_length=n_fft, "
+    "hop_length=hop_length)",
+    "short_time_energy": "librosa.feature.rms(y=y, frame_length=n_fft, hop_length=hop_length) ** 2",
+    "autocorrelation_peak": "autocorrelation[:, shortest:].max(axis=1)",
+    "autocorrelation_period": "1000 / sr * (shortest + "
+    "autocorrelation[:, shortest:].argmax(axis=1))",
+    "spectral_centroid": "librosa.feature.spectral_centroid(y=y, sr=sr, **frames)",
+    "spectral_bandwidth": "librosa.feature.spectral_bandwidth(y=y, sr=sr, **frames)",
+    "spectral_rolloff": "librosa.feature.spectral_rolloff(y=y, sr=sr, **frames)",
+    "spectral_contrast": "librosa.feature.spectral_contrast(y=y, sr=sr, **frames)",
+    "spectral_flatness": "librosa.feature.spectral_flatness(y=y, **frames)",
+    "spectral_mean": "np.abs(librosa.stft(y, **frames)).mean(axis=0)",
+    "spectral_variance": "np.abs(librosa.stft(y, **frames)).var(axis=0)",
+    "chroma": "librosa.feature.chroma_stft(y=y, sr=sr, tuning=0.0, **frames)",
+    "chroma_cqt": "librosa.feature.chroma_cqt(y=y, sr=sr, hop_length=hop_length, tuning=0.0)",
+    "tonnetz": "librosa.feature.tonnetz(chroma=chroma)",
+    "onset_strength": "librosa.onset.onset_strength(S=80 * log_mel, sr=sr, **frames)",
+    "tempogram": "librosa.feature.tempogram(onset_envelope=onset_strength[0], sr=sr, "
+    "hop_length=hop_length, win_length=tempo_frames)",
+    "tempo": "librosa.feature.tempo(tg=tempogram, sr=sr, hop_length=hop_length, aggregate=None)",
+    "beat_regularity": "tempogram[tempo_lag, np.arange(tempo.size)] "
+    "- tempogram[lag_range].mean(axis=0)",
+    "harmonic_share": "(harmonic**2).sum(axis=0) "
+    "/ ((harmonic**2).sum(axis=0) + (percussive**2).sum(axis=0))",
+    "key_clarity": "key_correlation.max(axis=(0, 1))",
+    "mode": "key_correlation[0].max(axis=0) - key_correlation[1].max(axis=0)",
+    "modulation": "modulation_of(log_mel, sr / hop_length)",
+    "dynamics": "10 * np.log10(np.maximum(loudness, 1e-8))",
+    "arousal": "loudness**0.3 * librosa.feature.spectral_centroid(y=y, sr=sr, **frames) / (sr / 2)",
+}
+
+#: What these expressions refer to beside each other, `y` and the recipe.
 NAMES = {
     "power": "stft_magnitude**2",
     "frames": "dict(n_fft=n_fft, hop_length=hop_length)",
@@ -69,6 +102,13 @@ NAMES = {
     "loudness": "short_time_energy / max(short_time_energy.mean(), 1e-10)",
     "key_correlation": "key_correlation_of(chroma, round(3 * sr / hop_length))",
 }
+
+COSTLY = ("harmonic_share", "chroma_cqt", "modulation")
+QUICK = tuple(name for name in REFERENCES if name not in COSTLY)
+#: Families that are not a function of librosa but built on some here.
+BUILT = ("autocorrelation_period", "spectral_mean", "spectral_variance", "beat_regularity")
+BUILT += ("key_clarity", "mode", "dynamics", "arousal")
+LIBROSA = tuple(name for name in QUICK if name not in BUILT)
 
 
 def key_correlation_of(chroma, length):
@@ -106,12 +146,12 @@ def modulation_of(log_mel, frames_per_second):
 
 
 class OneAtATime(dict):
-    """Values of the expressions of `catalogue.FAMILIES`, each computed when it is asked for.
+    """Values of the expressions of `REFERENCES`, each computed when it is asked for.
 
     If `handed`, librosa's functions are given what another has computed (see `HANDED`).
     """
 
-    def __init__(self, y: np.ndarray, recipe: spectral.Recipe, *, handed: bool = False):
+    def __init__(self, y: np.ndarray, recipe: recipes.Recipe, *, handed: bool = False):
         self.changes = HANDED if handed else {}
         super().__init__(
             np=np, librosa=librosa, key_correlation_of=key_correlation_of,
@@ -120,8 +160,8 @@ class OneAtATime(dict):
         )  # fmt: skip
 
     def __missing__(self, name):
-        if name in catalogue.FAMILIES:
-            expression = catalogue.FAMILIES[name].reference
+        if name in REFERENCES:
+            expression = REFERENCES[name]
             for old, new in self.changes.items():
                 expression = expression.replace(old, new)
             self[name] = np.atleast_2d(eval(expression, {}, self))
@@ -132,32 +172,32 @@ class OneAtATime(dict):
         return self[name]
 
 
-def sides(recipe: spectral.Recipe) -> dict:
+def sides(recipe: recipes.Recipe) -> dict:
     """Everything that is timed, as functions of a clip."""
     return {
         "librosa.stft": lambda y: librosa.stft(y, n_fft=2048, hop_length=1024),
-        "shared pass": lambda y: spectral.frame_features(y, recipe, QUICK),
+        "shared pass": lambda y: extraction.frame_features(y, recipe, QUICK),
         **{f"shared pass, with {name}": _with(name, recipe) for name in COSTLY},
         "librosa, results handed on": lambda y: handed_on(y, recipe),
-        **{name: _alone(name, recipe) for name in catalogue.FAMILIES},
+        **{name: _alone(name, recipe) for name in REFERENCES},
     }
 
 
-def handed_on(y: np.ndarray, recipe: spectral.Recipe) -> dict:
+def handed_on(y: np.ndarray, recipe: recipes.Recipe) -> dict:
     """The families that librosa has, each of its functions called once."""
     values = OneAtATime(y, recipe, handed=True)
     return {name: values[name] for name in LIBROSA}
 
 
 def _with(name, recipe):
-    return lambda y: spectral.frame_features(y, recipe, (*QUICK, name))
+    return lambda y: extraction.frame_features(y, recipe, (*QUICK, name))
 
 
 def _alone(name, recipe):
     return lambda y: OneAtATime(y, recipe)[name]
 
 
-def floors(y: np.ndarray, recipe: spectral.Recipe) -> dict:
+def floors(y: np.ndarray, recipe: recipes.Recipe) -> dict:
     """Of each costly family, the part that cannot be left out, as a function of nothing.
 
     The medians of every point of the spectrum, along time and along frequency; the Fourier
@@ -170,10 +210,10 @@ def floors(y: np.ndarray, recipe: spectral.Recipe) -> dict:
         return librosa.stft(*given, **options)
 
     with mock.patch.object(librosa.core.constantq, "stft", noted):
-        musical.chroma_cqt(y, recipe)
-    step = max(1, round(recipe.frames_per_second / musical.MODULATION_FRAMES))
+        extraction.frame_features(y, recipe, ["chroma_cqt"])
+    step = max(1, round(recipe.frames_per_second / modulation.FRAMES))
     shape = map(scipy.fft.next_fast_len, (recipe.n_mels, -(-magnitude.shape[1] // step)))
-    pictures = np.ones((len(musical.MODULATIONS), *shape), np.complex64)
+    pictures = np.ones((len(modulation.FILTERS), *shape), np.complex64)
     return {
         "harmonic_share": lambda: [
             musical._running_median(one) for one in (magnitude, magnitude.T)
@@ -185,7 +225,7 @@ def floors(y: np.ndarray, recipe: spectral.Recipe) -> dict:
 
 def measure(clips, rounds: int) -> dict:
     """Median seconds per clip of each side, of librosa for each family alone, and of the floors."""
-    recipe = spectral.Recipe()
+    recipe = recipes.Recipe()
     timed = {side: _over(clips, compute) for side, compute in sides(recipe).items()}
     least = [floors(y, recipe) for y in clips]
     for name in COSTLY:
@@ -223,9 +263,7 @@ def summary(seconds: dict, clips: str) -> dict:
     }
     result = {
         "clips": clips,
-        "code": files.source_hash(
-            "features/catalogue", "features/musical", "features/spectral", "features/summarising"
-        ),
+        "code": evidence.code("features of a clip"),
         "environment": measuring.machine() | {"threads": 1},
         "milliseconds": {side: round(1000 * value, 2) for side, value in seconds.items()},
         **{name: round(value, 1) for name, value in ratios.items()},

@@ -1,24 +1,23 @@
-"""TODO features.audio."""
+"""A clip: the middle of a recording as mono samples ``(y, sr)``, its loudness and its image."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-import soundfile
 
 from genre_utils.features import decoding
 
 SAMPLE_RATE = 22_050  # Hz, of everything this study computes
-LOUDNESS_TARGETS = {"none": None, "rms": -20.0, "ebu": -23.0}  # dB of full scale; LUFS
+LOUDNESS_TARGETS = {"none": np.nan, "rms": -20.0, "ebu": -23.0}  # dB of full scale; LUFS
+FLOOR_DB, LEVELS = 40.0, 255  # range and grey levels of the spectrograms of the GTZAN store
 
 
-def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):
-    """Load the middle `seconds` of a file as mono.
+def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE) -> tuple[np.ndarray, int]:
+    """Load the middle of a recording as mono.
 
     Parameters
     ----------
     path : str or Path
-        A file that `examine` found usable, of any sample rate and channel count.
+        A usable sound file, of any sample rate and channel count.
     seconds : float
         Longest duration to return; a shorter file is returned whole.
     sr : int
@@ -48,37 +47,26 @@ def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE):
     return np.ascontiguousarray(y[: round(seconds * sr)], dtype=np.float32), sr
 
 
-def encode_mp3(y: np.ndarray, sr: int, *, seconds: float = 10.0) -> bytes:
-    """Encode the start of a clip as MP3, at most `seconds` long, scaled to half of full scale."""
-    y = y[: round(seconds * sr)]
-    buffer = io.BytesIO()
-    soundfile.write(
-        buffer,
-        0.5 * y / max(np.abs(y).max(), decoding.SILENCE),
-        sr,
-        format="MP3",
-        compression_level=0.7,
-    )
-    return buffer.getvalue()
-
-
 def loudness(y: np.ndarray, sr: int) -> float:
-    """Integrated loudness after EBU R128 (ITU-R BS.1770-4), in LUFS.
-
-    A clip shorter than the 0.4 s that the standard measures at a time is repeated until it is as
-    long. Silence, and what lies under the standard's gate of -70 LUFS, gives minus infinity.
+    """Integrated loudness after EBU R128 (ITU-R BS.1770-4).
 
     Parameters
     ----------
     y : np.ndarray, shape (n,)
+        A clip; one of less than 0.4 s, which the standard measures at a time, is repeated.
     sr : int
         Sample rate in Hz.
+
+    Returns
+    -------
+    float
+        In LUFS; minus infinity for what lies under the standard's gate of -70 LUFS.
     """
     import pyloudnorm
 
-    meter = pyloudnorm.Meter(sr)
     if not y.any():
         return -np.inf
+    meter = pyloudnorm.Meter(sr)
     shortest = round(meter.block_size * sr) + 1
     with np.errstate(divide="ignore"):
         return float(meter.integrated_loudness(np.resize(y, max(len(y), shortest))))
@@ -90,24 +78,56 @@ def normalise_loudness(y: np.ndarray, sr: int, how: str) -> np.ndarray:
     Parameters
     ----------
     y : np.ndarray, shape (n,), float32
+        A clip.
     sr : int
         Sample rate in Hz.
     how : {"none", "rms", "ebu"}
-        Leave as it is; root mean square to -20 dB of full scale; or integrated loudness to
-        -23 LUFS, the level of EBU R128. Nothing is clipped: samples may exceed full scale.
+        As it is, root mean square to -20 dB of full scale, or integrated loudness to -23 LUFS
+        (EBU R128). Nothing is clipped: samples may exceed full scale.
 
     Returns
     -------
     np.ndarray, shape (n,), float32
-        Silence is returned as it is, for there is nothing to scale.
+        Silence is returned as it is.
+
+    Raises
+    ------
+    ValueError
+        If `how` is none of these.
+
+    Examples
+    --------
+    >>> print(normalise_loudness(np.array([1.0, -1.0]), SAMPLE_RATE, "rms"))
+    [ 0.1 -0.1]
     """
     if how not in LOUDNESS_TARGETS:
         raise ValueError(f"LOUDNESS is {how!r}; choose one of {', '.join(LOUDNESS_TARGETS)}.")
     if how == "none" or not y.any():
         return y
-    if how == "rms":
-        level = 10 * np.log10(np.mean(np.square(y, dtype=np.float64)))
-    else:
-        level = loudness(y, sr)
+    power = np.mean(np.square(y, dtype=np.float64))
+    level = 10 * np.log10(power) if how == "rms" else loudness(y, sr)
     gain = 10 ** ((LOUDNESS_TARGETS[how] - level) / 20) if np.isfinite(level) else 1.0
     return (y * gain).astype(np.float32)
+
+
+def store_image(y: np.ndarray, bank: np.ndarray, columns: int) -> np.ndarray:
+    """Log-mel spectrogram of a clip, (mels, columns), made as those of the GTZAN store are.
+
+    They were published as images of 128 by 334 points for 30 s at 22,050 Hz. The recipe was found
+    by fitting it to tracks whose sound is known, and is close but not exact (median correlation
+    0.96): no padding, 40 dB of range, the nearest of the frames for each column, 8 bits. It is
+    computed without librosa, which loads slowly; `bank` is the mel filter bank, (mels, 1025).
+    """
+    import scipy.fft
+
+    frames = np.lib.stride_tricks.sliding_window_view(y, 2048)[::1024]
+    power = np.empty((len(frames), len(bank)), np.float32)
+    window = np.sin(np.pi * np.arange(2048) / 2048, dtype=np.float32) ** 2  # Hann
+    for begin in range(0, len(frames), 64):  # few enough to stay in a core's own cache
+        spectrum = scipy.fft.rfft(frames[begin : begin + 64] * window, axis=1)
+        power[begin : begin + 64] = (spectrum.real**2 + spectrum.imag**2) @ bank.T
+    level = 10 * np.log10(np.maximum(power, 1e-10))
+    level = np.maximum((level - level.max()) / FLOOR_DB + 1, 0)
+    place = np.minimum((np.arange(columns) + 1.5) * len(level) / columns, len(level) - 1)
+    spectrogram = np.round(level[place.astype(int)].T * LEVELS) / LEVELS
+    return spectrogram.astype(np.float16).astype(np.float32)

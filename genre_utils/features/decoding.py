@@ -1,4 +1,4 @@
-"""Decode, mix down, resample and cut: functions on ``(y, sr)``."""
+"""Any file as sound: opened with libsndfile or ffmpeg within limits, examined, refused."""
 
 import contextlib
 import hashlib
@@ -15,12 +15,17 @@ from typing import NamedTuple
 import numpy as np
 import soundfile
 
+from genre_utils.workspace import files
+
+COMPANIONS = {".csv", ".json", ".txt", ".md", ".jpg", ".jpeg", ".png", ".gif", ".pdf", ".m3u"}
+COMPANIONS |= {".m3u8", ".cue", ".log", ".nfo", ".ini", ".db", ".xml"}  # files beside music
+
 SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBFS) is silent
 LOUDEST = 1e4  # full scale; floating-point files may exceed 1, but not by 80 dB
 BLOCK = 1 << 18  # values decoded at a time, so that memory does not grow with the file
 TOLERANCE = 0.1  # seconds by which a file may end before the length that it says
 
-# limits that no music meets: a small file can hold hours of silence, and a header can say anything
+# limits that no music meets, whatever a header says
 MAX_SECONDS = 2 * 3600
 MAX_VALUES = 1_500_000_000  # of all channels together: two hours of stereo at 96 kHz
 MAX_CHANNELS = 64
@@ -28,14 +33,14 @@ MAX_BYTES = 12_000_000_000  # of a file: so many values of 64 bits
 RATES = (1_000, 384_000)  # Hz
 UNKNOWN_FRAMES = 1 << 62  # libsndfile's length of a FLAC file that does not say it
 
-# ffmpeg, for what libsndfile cannot open. Demuxers that follow references to other files or
-# addresses (concat, hls, dash, sdp, image sequences) are not on the list, nor is any network.
+# what ffmpeg may open: nothing that follows references to other files or addresses
 FFMPEG_FORMATS = (
     "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,dts,eac3,flac,flv,gsm,iff,loas,matroska,mov,mp3,mp4,"
     "mpc,mpc8,mpeg,mpegts,nut,ogg,oma,qcp,rm,shn,tak,truehd,tta,voc,w64,wav,webm,wsd,wv,xwma"
 )
 FFMPEG_SECONDS = 120  # of computing, after which it is stopped
 FFMPEG_BYTES = 2_600_000_000  # of decoded sound on disk: two hours of stereo at 44.1 kHz
+TOO_LONG = "too long: it goes on after {:.0f} minutes, cut it into tracks"
 LONG = 600  # seconds from which a clip is decoded alone, from about the middle
 _CUT = re.compile("partial file|ended prematurely|[Pp]acket corrupt|corrupt decoded frame")
 
@@ -52,37 +57,15 @@ class Examination(NamedTuple):
     reason: str
 
 
-def examine(
-    path: str | Path,
-    *,
-    min_seconds: float,
-    hear: Callable[[np.ndarray, int], None] | None = None,
-) -> Examination:
+def examine(path: str | Path, *, min_seconds: float, hear: Callable | None = None) -> Examination:
     """Decode a whole file, block by block, and say why it cannot be used, if it cannot.
 
-    Time and memory are bounded whatever the file holds or says of itself: see `MAX_SECONDS`,
-    `MAX_VALUES`, `MAX_CHANNELS`, `RATES` and `FFMPEG_SECONDS`.
-
-    Parameters
-    ----------
-    path : str or Path
-        Any file.
-    min_seconds : float
-        Shortest duration that can be used, in seconds.
-    hear : callable, optional
-        Is given each block, (frames, channels) float32, and the sample rate in Hz.
-
-    Returns
-    -------
-    Examination
-        Duration in seconds, MD5 of the decoded samples (equal for the same sound in another
-        container), and the reason for setting the file aside, in words a person understands.
+    Time and memory are bounded whatever it holds. The MD5 is of the decoded samples. `hear` is
+    given each block, (frames, channels) float32, and the sample rate in Hz.
     """
     path = on_disk(path)
     try:
-        size = _size(path)
-        if size == 0:
-            return Examination(0.0, "", "empty file (0 bytes)")
+        _check_file(path)
         missing = bytes_missing(path)
         with opened(path) as sound:
             return _examine_sound(sound, min_seconds, missing, hear)
@@ -92,20 +75,27 @@ def examine(
         return Examination(0.0, "", f"cannot be read ({error.strerror or error})")
 
 
-def on_disk(path: str | Path) -> Path:
-    r"""Path of a file by its name in a track table.
+def music_in(folder: str | Path) -> list[Path]:
+    """Files below a folder, in order, without hidden ones and such as lie beside music."""
+    folder = Path(folder)
+    return sorted(
+        path
+        for path in files.below(folder)
+        if path.suffix.lower() not in COMPANIONS
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
 
-    A name that is not UTF-8 cannot be written into a table, where its bytes are spelled out
-    (``caf\udce9.wav``); here they are bytes again.
-    """
+
+def on_disk(path: str | Path) -> Path:
+    r"""Path of a file by its name in a table, where no UTF-8 is spelled out (``caf\udce9``)."""
     path = Path(path)
     if os.path.lexists(path):
         return path
     return Path(re.sub(r"\\udc([89a-f][0-9a-f])", lambda m: chr(0xDC00 + int(m[1], 16)), str(path)))
 
 
-def _size(path):
-    """Size of a file in bytes; refuses a pipe, which could keep a reader waiting for ever."""
+def _check_file(path):
+    """Refuse an empty or huge file, and a pipe, which could keep a reader waiting for ever."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
         raise UndecodableError("cannot be read: it is a folder, pipe, socket or device, no file")
@@ -113,12 +103,11 @@ def _size(path):
         raise UndecodableError(
             f"cannot be read: its {found.st_size / 1e9:,.0f} GB are more than {MAX_BYTES / 1e9:g}"
         )
-    return found.st_size
+    if found.st_size == 0:
+        raise UndecodableError("empty file (0 bytes)")
 
 
 def _examine_sound(sound, min_seconds, missing, hear):
-    if refused := _absurd(sound):
-        return Examination(0.0, "", refused)
     digest, frames, peak, finite = hashlib.md5(), 0, 0.0, True
     damage, too_long = "", False
     try:
@@ -135,33 +124,19 @@ def _examine_sound(sound, min_seconds, missing, hear):
     except soundfile.LibsndfileError as error:
         damage = f" ({error.error_string})"
     seconds = frames / sound.samplerate
-    if too_long:
-        reason = f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
-    elif damage or missing or sound.frames - frames > TOLERANCE * sound.samplerate:
-        reason = f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}"
-        if missing:
-            reason = f"truncated: {missing:,} bytes that its header announces are missing"
-    elif frames == 0:
-        reason = "empty: a header without any sound"
-    elif not finite:
-        reason = "holds samples that are not finite numbers"
-    elif peak > LOUDEST:
-        reason = f"its loudest sample is {peak:.0e} times full scale, which is no music"
-    elif peak < SILENCE:
-        reason = f"silent: its loudest sample is {peak:.0e} of full scale"
-    elif seconds < min_seconds:
-        reason = f"too short: {seconds:.1f} s, at least {min_seconds:g} s are needed"
-    else:
-        reason = ""
+    short = sound.frames - frames > TOLERANCE * sound.samplerate
+    faults = {
+        TOO_LONG.format(seconds / 60): too_long,
+        f"truncated: {missing:,} bytes that its header announces are missing": missing,
+        f"truncated or damaged: decoding ends after {seconds:.1f} s{damage}": damage or short,
+        "empty: a header without any sound": frames == 0,
+        "holds samples that are not finite numbers": not finite,
+        f"its loudest sample is {peak:.0e} times full scale, which is no music": peak > LOUDEST,
+        f"silent: its loudest sample is {peak:.0e} of full scale": peak < SILENCE,
+        f"too short: {seconds:.1f} s, at least {min_seconds:g} s are needed": seconds < min_seconds,
+    }
+    reason = next((fault for fault, found in faults.items() if found), "")
     return Examination(seconds, digest.hexdigest(), reason)
-
-
-def _absurd(sound):
-    if not RATES[0] <= sound.samplerate <= RATES[1]:
-        return f"its header announces {sound.samplerate:,} samples a second, which is no music"
-    if sound.channels > MAX_CHANNELS:
-        return f"it has {sound.channels:,} channels, at most {MAX_CHANNELS} can be mixed down"
-    return ""
 
 
 def blocks(sound, frames=np.inf):
@@ -177,19 +152,10 @@ def blocks(sound, frames=np.inf):
 
 
 def bytes_missing(path: str | Path) -> int:
-    """Bytes that a header announces beyond the end of the file.
+    """Bytes that a header announces beyond the end of the file; 0 where the format does not tell.
 
-    libsndfile quietly plays what is there. RIFF, AIFF and AU files announce a size (streamed ones
-    0 or about the largest number), an Ogg file that of each page.
-
-    Parameters
-    ----------
-    path : str or Path
-
-    Returns
-    -------
-    int
-        0 where nothing is missing, or where the format does not tell.
+    RIFF, AIFF and AU files announce a size (streamed ones 0 or about the largest number), Ogg files
+    that of each page.
     """
     size = os.path.getsize(path)
     with open(path, "rb") as handle:
@@ -197,7 +163,10 @@ def bytes_missing(path: str | Path) -> int:
         magic = header[:4]
         if magic == b"OggS":
             handle.seek(max(0, size - 65_536))  # longer than any page
-            return _page_bytes_missing(handle.read())
+            end = handle.read()
+            page = end[max(0, end.rfind(magic)) :]
+            announced = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
+            return max(0, announced - len(page))
     if len(header) < 12:
         return 0
     if magic in (b"RIFF", b"FORM"):
@@ -209,41 +178,16 @@ def bytes_missing(path: str | Path) -> int:
     return max(0, begin + announced - size) if 0 < announced < 0x7FFF0000 else 0
 
 
-def _page_bytes_missing(end):
-    """Bytes that lack at the last page of an Ogg file, whose header lists its segments."""
-    page = end[max(0, end.rfind(b"OggS")) :]
-    if len(page) < 27:
-        return 27 - len(page)
-    segments = page[27 : 27 + page[26]]
-    return max(0, 27 + page[26] + sum(segments) - len(page))
-
-
 @contextlib.contextmanager
 def opened(path: str | Path, *, clip_seconds: float | None = None):
     """Yield any file that libsndfile or ffmpeg decodes as an open ``soundfile.SoundFile``.
 
-    What libsndfile refuses (M4A, WMA, WebM, ...), ffmpeg decodes into a temporary file: its first
-    sound stream, within limits of time and size, and without following any reference. So it does
-    an MP3 that does not say its length, which libsndfile guesses from the first bit rate, and ends
-    there.
-
-    Parameters
-    ----------
-    path : str or Path
-    clip_seconds : float, optional
-        When only this much of the middle is needed: of a file of over ten minutes, ffmpeg then
-        decodes that alone.
-
-    Raises
-    ------
-    UndecodableError
-        If it is no regular file, neither decodes it, or ffmpeg finds it truncated, damaged or too
-        long.
-    OSError
-        If it cannot be read.
+    What libsndfile refuses, and an MP3 whose length it would guess, ffmpeg decodes into a temporary
+    file, within limits; of over ten minutes the middle alone when only `clip_seconds` are needed.
+    Raises `UndecodableError` if that fails, or the header announces what no music has, and OSError.
     """
     path = on_disk(path)
-    _size(path)
+    _check_file(path)
     try:
         sound = soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
     except soundfile.LibsndfileError as error:
@@ -251,34 +195,35 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
     else:
         with sound:
             if sound.frames < UNKNOWN_FRAMES and says_its_length(path, sound.format):
-                yield sound
+                yield _plausible(sound)
                 return
         refusal = "of unknown length"
     with tempfile.TemporaryDirectory() as folder:
         decoded = Path(folder) / "decoded.caf"  # libsndfile misreads W64 of many channels
         _convert(path, decoded, refusal, clip_seconds)
         with soundfile.SoundFile(decoded) as sound:
-            yield sound
+            yield _plausible(sound)
+
+
+def _plausible(sound):
+    """Return an open file unless its header announces what no music has."""
+    rate, channels = sound.samplerate, sound.channels
+    if not RATES[0] <= rate <= RATES[1]:
+        raise UndecodableError(f"its header announces {rate:,} samples a second, which is no music")
+    if channels > MAX_CHANNELS:
+        refused = f"it has {channels:,} channels, at most {MAX_CHANNELS} can be mixed down"
+        raise UndecodableError(refused)
+    return sound
 
 
 def says_its_length(path: str | Path, kind: str) -> bool:
-    """Whether libsndfile knows how long a file is, and does not guess.
-
-    Parameters
-    ----------
-    path : str or Path
-    kind : str
-        Its format, as libsndfile calls it. An MP3 has to name its length in its first frame, after
-        the tag; others always do.
-    """
+    """Whether libsndfile knows how long a file of its format `kind` is; of an MP3 it may guess."""
     if kind != "MP3":
         return True
     with open(path, "rb") as handle:
         start = handle.read(10)
-        if start[:3] == b"ID3":  # its size is written seven bits to a byte
-            handle.seek(10 + sum(byte << 7 * i for i, byte in enumerate(start[:5:-1])))
-        else:
-            handle.seek(0)
+        size = 10 + sum(byte << 7 * i for i, byte in enumerate(start[:5:-1]))  # of a tag
+        handle.seek(size if start[:3] == b"ID3" else 0)
         frame = handle.read(2048)
     return any(name in frame for name in (b"Xing", b"Info", b"VBRI"))
 
@@ -300,9 +245,7 @@ def _convert(path, decoded, refusal, clip_seconds):
         _ffmpeg(path, output + part, refusal, start=max(0.0, start))
         return
     if seconds > MAX_SECONDS or decoded.stat().st_size >= FFMPEG_BYTES - (1 << 20):
-        raise UndecodableError(
-            f"too long: it goes on after {seconds / 60:.0f} minutes, cut it into tracks"
-        )
+        raise UndecodableError(TOO_LONG.format(seconds / 60))
     short = _announced_seconds(said) - seconds > max(0.5, 0.01 * seconds)
     damaged = "Error submitting packet" in said and "Input #0, mp3" not in said
     if short or damaged or _CUT.search(said):
@@ -310,38 +253,29 @@ def _convert(path, decoded, refusal, clip_seconds):
 
 
 def _ffmpeg(path, output, refusal, *, start=0.0):
-    """What ffmpeg says, as text; it decodes with one thread, and reads this one file alone."""
+    """Decode with ffmpeg, which reads this one file alone; what it says."""
     import imageio_ffmpeg
 
     try:
         program = imageio_ffmpeg.get_ffmpeg_exe()
     except RuntimeError:
-        raise UndecodableError(
-            f"not audio that can be decoded ({refusal}, and this machine has no ffmpeg)"
-        ) from None
+        refusal += ", and this machine has no ffmpeg"
+        raise UndecodableError(f"not audio that can be decoded ({refusal})") from None
     command = [program, "-hide_banner", "-nostdin", "-nostats", "-threads", "1"]
     command += ["-max_alloc", str(1 << 28), "-timelimit", str(FFMPEG_SECONDS)]
     command += ["-protocol_whitelist", "file", "-format_whitelist", FFMPEG_FORMATS]
+    command += ["-ss", str(start)] if start else []  # 0 would drop the first packet of AAC
     # "file:" so that no name is taken for an option, an address or a list of files
-    if start:  # `-ss 0` would drop the first packet of AAC
-        command += ["-ss", str(start)]
-    command += ["-vn", "-sn", "-dn", "-i", b"file:" + os.fsencode(path.absolute())]
+    command += ["-vn", "-sn", "-dn", "-i", b"file:" + os.fsencode(path.absolute()), *output]
     try:
-        done = subprocess.run(
-            command + output,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=FFMPEG_SECONDS,
-            check=False,
-        )
+        done = subprocess.run(command, capture_output=True, timeout=FFMPEG_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise UndecodableError(f"decoding takes over {FFMPEG_SECONDS} s: it was stopped") from None
     return done.stderr.decode(errors="replace")
 
 
 def _announced_seconds(said):
-    """Duration that a container announces; 0 where it is unknown or a guess from the bit rate."""
+    """Duration that a container announces; 0 where it is unknown or guessed from the bit rate."""
     found = re.search(r"Duration: (\d+):(\d\d):(\d\d\.\d+)", said)
     if not found or "Estimating duration from bitrate" in said:
         return 0.0

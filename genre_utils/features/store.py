@@ -1,5 +1,7 @@
 """The feature store of a study: computed in parallel, cached by content, written as it comes."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict
 from itertools import islice, product
 from pathlib import Path
@@ -12,16 +14,9 @@ import pyarrow
 import pyarrow.parquet
 from tqdm import tqdm
 
-from genre_utils.features import (
-    audio,
-    augmentation,
-    catalogue,
-    decoding,
-    musical,
-    spectral,
-    summarising,
-)
+from genre_utils.features import audio, augmentation, decoding, extraction, recipes, summarising
 from genre_utils.workspace import evidence, files, parallel
+from genre_utils.workspace.study_folder import StudyFolder
 
 ROW_GROUP = 1024  # clips whose summaries are written at a time; each group costs memory as well
 
@@ -33,21 +28,19 @@ class ChangedFileError(RuntimeError):
 def extract(
     tracks: pd.DataFrame,
     folder: Path,
-    study: Path,
-    recipe: spectral.Recipe,
+    study: StudyFolder,
+    recipe: recipes.Recipe,
     *,
     copies: int = 0,
     seed: int = 0,
-    effects=augmentation.EFFECTS,
+    effects: Sequence[str] = augmentation.EFFECTS,
     p: float = 0.5,
-    families=tuple(catalogue.FAMILIES),
+    families: Sequence[str] = extraction.ALL,
     n_jobs: int = -1,
 ) -> dict:
     """Compute the features of every track and write the study's feature store.
 
-    What was computed before is read from the cache, whose keys are the content of the file and
-    everything that decides the result. Clips go into the cache one by one, so an extraction that
-    was stopped goes on with those that are missing. Memory does not grow with the number of tracks.
+    What was computed before comes from the cache, so that an extraction that was stopped goes on.
 
     Parameters
     ----------
@@ -55,16 +48,14 @@ def extract(
         The tracks to be used: track_id, path, md5.
     folder : Path
         Folder that the paths are relative to.
-    study : Path
-        Where ``features.npy`` (rows, frames, mels), ``features.parquet`` (which row is what),
-        ``summary.parquet`` and ``features.json`` are written.
-    recipe : features.Recipe
+    study : StudyFolder
+        Gets log-mel spectrograms, what they are of, and the summary of each excerpt.
+    recipe : Recipe
+        How the features are computed.
     copies : int
         Augmented copies of each track, beside the original (copy 0).
-    seed : int
-        Seed of the augmentation.
-    effects, p
-        What may change a copy, each with probability `p` (see `augmentation.augment`).
+    seed, effects, p : int, sequence of str, float
+        Of the augmentation, see `augment`.
     families : sequence of str
         Families of features that are summarised; ``log_mel`` must be among them.
     n_jobs : int
@@ -73,30 +64,23 @@ def extract(
     Returns
     -------
     dict
-        What ``features.json`` holds.
+        Recipe, frame rate, families and hash of the features, as `StudyFolder.features` holds them.
 
     Raises
     ------
     ChangedFileError
         If a file is not there, or not the same as when its MD5 was taken.
-    parallel.ClusterError
-        See `parallel.over`.
     """
     clips = list(product(tracks.itertuples(), range(copies + 1)))
     keys = [_key(track.md5, recipe, copy, [seed, effects, p], families) for track, copy in clips]
-    jobs = (
-        (
-            track.track_id,
-            folder / track.path,
-            track.md5,
-            recipe,
-            families,
-            copy,
-            {"seed": _draw(track.md5, copy, seed), "effects": effects, "p": p},
-            files.cache_folder() / "features" / key[:2] / f"{key}.npz",
-        )
-        for (track, copy), key in zip(clips, keys, strict=True)
-    )
+
+    def job(track, copy, key):
+        own = int(files.sha256(track.md5, [copy, seed])[:8], 16)  # a seed, whatever else there is
+        change = {"seed": own, "effects": effects, "p": p}
+        place = files.cache_folder() / "features" / key[:2] / f"{key}.npz"
+        return track.track_id, folder / track.path, track.md5, recipe, families, copy, change, place
+
+    jobs = (job(*clip, key) for clip, key in zip(clips, keys, strict=True))
     found = parallel.over(
         _cached, jobs, len(clips), desc="features", unit="clip", folder=folder, n_jobs=n_jobs
     )
@@ -108,55 +92,55 @@ def extract(
         "families": list(families),
         "sha256": files.sha256(list(index["track_id"]), keys),
     }
-    return _write_store(study, index, found, recipe.frames, recipe.n_mels, described)
+    return _write_store(study, index, found, (recipe.frames, recipe.n_mels), described)
 
 
 def extract_from_store(
-    tracks: pd.DataFrame, log_mel: np.ndarray, study: Path, *, clip_seconds, excerpt_seconds
+    tracks: pd.DataFrame,
+    log_mel: np.ndarray,
+    study: StudyFolder,
+    *,
+    clip_seconds: float,
+    excerpt_seconds: float,
 ) -> dict:
-    """Write the study's feature store from ready log-mel arrays.
+    """Write the study's feature store from ready log-mel spectrograms.
 
     Parameters
     ----------
     tracks : pd.DataFrame
-        The tracks to be used.
+        The tracks to be used: track_id, md5.
     log_mel : np.ndarray, shape (tracks, frames, mels)
-        From `folders.load_arrays`, in the order of `tracks`.
-    study : Path
+        In the order of `tracks`.
+    study : StudyFolder
         See `extract`.
     clip_seconds, excerpt_seconds : float
-        Duration of a track, and of the excerpts it is cut into.
+        Duration of a track, and of the excerpts that it is cut into.
+
+    Returns
+    -------
+    dict
+        See `extract`; there is no recipe.
     """
-    frames, mels = log_mel.shape[1:]
+    frames = log_mel.shape[1]
     rate = frames / clip_seconds
-    length = spectral.excerpt_frames(excerpt_seconds, rate)
+    length = recipes.excerpt_frames(excerpt_seconds, rate)
     index = tracks[["track_id"]].reset_index(drop=True).assign(copy=0)
+    decided = [clip_seconds, excerpt_seconds], evidence.code("spectrogram features")
     described = {
         "recipe": None,
         "frames_per_second": rate,
         "excerpt_seconds": excerpt_seconds,
-        "families": [name for name, family in catalogue.FAMILIES.items() if family.from_log_mel],
-        "sha256": files.sha256(
-            list(index["track_id"]),
-            list(tracks["md5"]),
-            [clip_seconds, excerpt_seconds],
-            evidence.code("spectrogram features"),
-        ),
+        "families": extraction.FROM_LOG_MEL,
+        "sha256": files.sha256(list(index["track_id"]), list(tracks["md5"]), *decided),
     }
 
     def computed(array):
         image = np.asarray(array, dtype=np.float32)
-        families = {"log_mel": image.T, **spectral.from_decibels(image.T)}
-        families["modulation"] = musical.modulation(image.T, rate)
+        families = extraction.from_log_mel(image.T, rate)
         return image, summarising.summarise(families, length), summarising.summary_columns(families)
 
     found = map(computed, tqdm(log_mel, desc="features", unit="clip", mininterval=0.5))
-    return _write_store(study, index, found, frames, mels, described)
-
-
-def _draw(md5, copy, seed):
-    """Seed of the augmentation of one copy: its own, whatever else there is."""
-    return int(files.sha256(md5, [copy, seed])[:8], 16)
+    return _write_store(study, index, found, log_mel.shape[1:], described)
 
 
 def _key(md5, recipe, copy, change, families):
@@ -174,13 +158,13 @@ def _cached(track_id, path, md5, recipe, families, copy, change, place):
     _refuse_change(track_id, path, md5)
     try:
         y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
-    except decoding.UndecodableError as error:  # it was decoded when checked, so not the same way
+    except decoding.UndecodableError as error:
         raise decoding.UndecodableError(f"{track_id}: {error}") from error
     if copy:
         y = augmentation.augment(y, sr, **change)
     y = audio.normalise_loudness(y, sr, recipe.loudness)  # last, so that copies are scaled too
-    found = spectral.frame_features(y, recipe, families)
-    length = spectral.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second)
+    found = extraction.frame_features(y, recipe, families)
+    length = recipes.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second)
     summary, columns = summarising.summarise(found, length), summarising.summary_columns(found)
     image = np.ascontiguousarray(found["log_mel"].T)
     with files.atomic_write(place) as temporary:
@@ -193,7 +177,7 @@ def _refuse_change(track_id, path, md5):
     try:
         found = files.file_md5(decoding.on_disk(path))
     except OSError as error:
-        found = error.strerror
+        found = str(error.strerror)
     if found != md5:
         raise ChangedFileError(
             f"{track_id}: the file {path} has changed since notebook 01 checked it (then its MD5 "
@@ -202,13 +186,12 @@ def _refuse_change(track_id, path, md5):
         )
 
 
-def _write_store(study, index, found, frames, mels, described):
+def _write_store(study, index, found, shape, described):
     """Write the arrays as they come, so that memory does not grow with the number of tracks."""
-    lengths = []
+    (frames, mels), lengths = shape, []
     # written to, not mapped: the pages of a mapped file count as memory of this process
-    with files.atomic_write(study / "features.npy") as temporary, open(temporary, "wb") as array:
-        shape = (len(index), frames, mels)
-        header = {"descr": "<f4", "fortran_order": False, "shape": shape}
+    with files.atomic_write(study.place("log_mel")) as temporary, open(temporary, "wb") as array:
+        header = {"descr": "<f4", "fortran_order": False, "shape": (len(index), frames, mels)}
         np.lib.format.write_array_header_1_0(array, header)
 
         def summaries():
@@ -218,38 +201,30 @@ def _write_store(study, index, found, frames, mels, described):
                 lengths.append(len(image[:frames]))
                 yield summary, columns
 
-        _write_summary(study / "summary.parquet", index, summaries())
-    files.write_table(study / "features.parquet", index.assign(frames=lengths))
-    files.write_json(study / "features.json", described)
+        _write_summary(study.place("summary"), index, summaries())
+    study.write(excerpts=index.assign(frames=lengths), features=described)
     return described
 
 
 def _write_summary(path, index, summaries):
     """Write the summaries of some clips at a time, as row groups of a parquet file."""
-    groups = (
-        _summary_table(index.iloc[start : start + ROW_GROUP], summaries)
-        for start in range(0, len(index), ROW_GROUP)
-    )
-    first = next(groups)
-    with (
-        files.atomic_write(path) as temporary,
-        pyarrow.parquet.ParquetWriter(temporary, first.schema) as writer,
-    ):
-        writer.write_table(first)
-        del first  # so that there is one of them in memory
-        for group in groups:
+    writer = None
+    with files.atomic_write(path) as temporary, ExitStack() as stack:
+        for start in range(0, len(index), ROW_GROUP):
+            group = _summary_table(index.iloc[start : start + ROW_GROUP], summaries)
+            if not writer:
+                new = pyarrow.parquet.ParquetWriter(temporary, group.schema)
+                writer = stack.enter_context(new)
             writer.write_table(group)
-            del group
+            del group  # so that there is one of them in memory
 
 
 def _summary_table(clips, summaries):
     """Take the summaries of some clips from those that come, as a table."""
     parts, columns = zip(*islice(summaries, len(clips)), strict=True)
     statistics = pd.DataFrame(np.concatenate(parts), columns=columns[0])
-    excerpts = _excerpt_table(clips, [len(part) for part in parts])
-    return pyarrow.Table.from_pandas(
-        pd.concat([excerpts, statistics], axis=1), preserve_index=False
-    )
+    table = pd.concat([_excerpt_table(clips, [len(part) for part in parts]), statistics], axis=1)
+    return pyarrow.Table.from_pandas(table, preserve_index=False)
 
 
 def _excerpt_table(index, counts):
@@ -258,33 +233,47 @@ def _excerpt_table(index, counts):
     return table.assign(excerpt=np.concatenate([np.arange(count) for count in counts]))
 
 
-def load_excerpts(study: Path) -> tuple[np.ndarray, pd.DataFrame]:
+def load_excerpts(study: StudyFolder) -> tuple[np.ndarray, pd.DataFrame]:
     """Cut the store's tracks into the excerpts that models learn from.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        A study whose features were extracted.
 
     Returns
     -------
     excerpts : np.ndarray, shape (excerpts, frames, mels), float32
+        Log-mel spectrograms.
     table : pd.DataFrame
-        track_id, copy, excerpt: what each of them is.
+        What each of them is: track_id, copy, excerpt.
     """
-    described = files.read_json(study / "features.json")
-    recipe = described["recipe"] or described
-    length = spectral.excerpt_frames(recipe["excerpt_seconds"], described["frames_per_second"])
-    tracks = np.load(study / "features.npy", mmap_mode="r")
-    index = pd.read_parquet(study / "features.parquet")
+    described, index = study.features, study.excerpts
+    seconds = (described["recipe"] or described)["excerpt_seconds"]
+    length = recipes.excerpt_frames(seconds, described["frames_per_second"])
     counts = (index["frames"] // length).to_numpy()
-    excerpts = np.concatenate(
-        [
-            track[: count * length].reshape(count, length, track.shape[1])
-            for track, count in zip(tracks, counts, strict=True)
-        ]
-    )
-    return excerpts, _excerpt_table(index, counts)
+    excerpts = [
+        track[: count * length].reshape(count, length, track.shape[1])
+        for track, count in zip(study.log_mel, counts, strict=True)
+    ]
+    return np.concatenate(excerpts), _excerpt_table(index, counts)
 
 
-def clip(study: Path, track_id: str) -> np.ndarray:
-    """Samples of one of a study's tracks, (n,) at `audio.SAMPLE_RATE`, to be listened to."""
-    tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
-    folder = Path(files.read_json(study / "source.json")["folder"])
-    seconds = files.read_json(study / "features.json")["recipe"]["clip_seconds"]
-    return audio.load_clip(folder / tracks.loc[track_id, "path"], seconds=seconds)[0]
+def clip(study: StudyFolder, track_id: str) -> np.ndarray:
+    """Load one of a study's tracks, to be listened to.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        A study of recordings.
+    track_id : str
+        One of its tracks.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        Samples at `SAMPLE_RATE`.
+    """
+    path = study.tracks.set_index("track_id").loc[track_id, "path"]
+    seconds = study.features["recipe"]["clip_seconds"]
+    return audio.load_clip(Path(study.source["folder"]) / path, seconds=seconds)[0]

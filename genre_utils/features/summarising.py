@@ -1,10 +1,8 @@
-"""TODO features.summarising."""
+"""Statistics of features over each excerpt: all that the classical models get to see."""
 
 import numpy as np
 
-from genre_utils.features import catalogue
-
-# ---------------------------------------------------------------------------- statistics of them
+TOO_WIDE = ("stft_magnitude", "tempogram")  # images of hundreds of rows, which are left out
 
 
 def summary_columns(families: dict[str, np.ndarray]) -> list[str]:
@@ -18,18 +16,9 @@ def summary_columns(families: dict[str, np.ndarray]) -> list[str]:
 
 
 def summarise(families: dict[str, np.ndarray], length: int) -> np.ndarray:
-    """Mean and standard deviation of every feature over each excerpt.
+    """Mean and deviation of each row (frames,) of features over excerpts of `length` frames.
 
-    Parameters
-    ----------
-    families : dict of str to np.ndarray, shape (dimensions, frames)
-    length : int
-        Frames of an excerpt; what is left over at the end is not used.
-
-    Returns
-    -------
-    np.ndarray, shape (excerpts, 2 * dimensions of all families), float32
-        Its columns are named by `summary_columns`.
+    (excerpts, 2 * rows of all families), float32; what is left over at the end is not used.
     """
     values = np.concatenate(list(_summarised(families).values()))
     count = values.shape[1] // length
@@ -39,5 +28,4 @@ def summarise(families: dict[str, np.ndarray], length: int) -> np.ndarray:
 
 
 def _summarised(families):
-    wide = {name for name, family in catalogue.FAMILIES.items() if not family.summarised}
-    return {name: values for name, values in families.items() if name not in wide}
+    return {name: values for name, values in families.items() if name not in TOO_WIDE}

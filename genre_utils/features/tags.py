@@ -1,6 +1,5 @@
-"""TODO features.tags."""
+"""The artist that a file's tags name."""
 
-import contextlib
 import re
 import struct
 from pathlib import Path
@@ -8,6 +7,7 @@ from pathlib import Path
 import mutagen
 
 from genre_utils.features import decoding
+from genre_utils.workspace import parallel
 
 _ARTIST_TAGS = ("artist", "author", "tpe1", "\xa9art")  # as the kinds of tags call it
 _ALBUM_ARTIST_TAGS = ("albumartist", "album artist", "wm/albumartist", "tpe2", "aart")
@@ -17,18 +17,17 @@ _NOBODY = re.compile(
 )
 
 # what mutagen raises on broken tags, besides its own error (found by tests/fuzz_audio.py)
-_TAG_ERRORS = (mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, ArithmeticError)
-_TAG_ERRORS += (AttributeError, EOFError, struct.error, RecursionError, MemoryError)
+_TAG_ERRORS = (
+    mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, ArithmeticError,
+    AttributeError, EOFError, struct.error, RecursionError, MemoryError,
+)  # fmt: skip
 TAG_BYTES = 1 << 28  # memory for reading the tags of a file, which can be compressed a thousandfold
 
 
 def tagged_artist(path: str | Path) -> str:
-    """Artist that a file's tags name, else its album's; empty where they name nobody.
-
-    "Various Artists" and the like are nobody. Tags that cannot be read are none.
-    """
+    """Artist that a file's tags name, else its album's; empty for nobody or "Various Artists"."""
     try:
-        with memory_limited(TAG_BYTES):
+        with parallel.memory_limited(TAG_BYTES):
             file = mutagen.File(decoding.on_disk(path), easy=True)
         tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
     except _TAG_ERRORS:
@@ -41,26 +40,3 @@ def tagged_artist(path: str | Path) -> str:
             if not _NOBODY.fullmatch(text.casefold()):
                 return text[:200]
     return ""
-
-
-@contextlib.contextmanager
-def memory_limited(more):
-    """Let this process hold `more` bytes than now, where Linux tells how much that is.
-
-    Beyond that, what is done within raises a MemoryError.
-    """
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[0])
-    except OSError:
-        yield
-        return
-    import resource
-
-    before = resource.getrlimit(resource.RLIMIT_AS)
-    limits = [n for n in before if n != resource.RLIM_INFINITY]
-    limit = min([pages * resource.getpagesize() + more, *limits])
-    resource.setrlimit(resource.RLIMIT_AS, (limit, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_AS, before)

@@ -1,4 +1,3 @@
-import io
 import subprocess
 
 import imageio_ffmpeg
@@ -11,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.features import audio, decoding
-from genre_utils.features import tags as tags_module
+from genre_utils.features.tags import tagged_artist
 
 
 def reason(path, min_seconds=0.5):
@@ -152,16 +151,16 @@ def test_clips_of_any_rate_and_channels_become_mono_of_the_asked_length(
 
 def test_a_clip_is_the_middle_of_the_file_and_the_mean_of_its_channels(tmp_path):
     y = np.random.default_rng(0).uniform(-1, 1, (1000, 2))
-    soundfile.write(tmp_path / "a.wav", y, 100, subtype="FLOAT")
-    clip, _ = audio.load_clip(tmp_path / "a.wav", seconds=4.0, sr=100)
+    soundfile.write(tmp_path / "a.wav", y, 1000, subtype="FLOAT")
+    clip, _ = audio.load_clip(tmp_path / "a.wav", seconds=0.4, sr=1000)
     np.testing.assert_allclose(clip, y[300:700].mean(axis=1), atol=1e-6)
 
 
 def test_a_shorter_file_is_returned_whole(tmp_path):
     y = np.random.default_rng(0).uniform(-1, 1, 500)
-    soundfile.write(tmp_path / "a.wav", y, 100, subtype="FLOAT")
+    soundfile.write(tmp_path / "a.wav", y, 1000, subtype="FLOAT")
     np.testing.assert_allclose(
-        audio.load_clip(tmp_path / "a.wav", seconds=60, sr=100)[0], y, atol=1e-6
+        audio.load_clip(tmp_path / "a.wav", seconds=60, sr=1000)[0], y, atol=1e-6
     )
 
 
@@ -172,17 +171,6 @@ def test_resampling_keeps_pitch_and_level(tmp_path):
     spectrum = np.abs(np.fft.rfft(y)) / len(y) * 2
     assert spectrum.argmax() * sr / len(y) == pytest.approx(1000, abs=1)
     assert spectrum.max() == pytest.approx(0.5, abs=0.01)
-
-
-@pytest.mark.parametrize("level", [0.0, 1e-3, 5.0])
-def test_mp3_is_no_longer_than_asked_and_never_clips(level):
-    y = (level * sound(3, seconds=3.0)).astype(np.float32)
-    decoded, sr = soundfile.read(io.BytesIO(audio.encode_mp3(y, 22_050, seconds=2.0)))
-    assert sr == 22_050
-    assert 1.9 <= len(decoded) / sr <= 2.0
-    assert np.abs(decoded).max() < 0.75
-    if level:
-        assert np.corrcoef(decoded, y[: len(decoded)])[0, 1] > 0.9
 
 
 # ---------------------------------------------------------------------------- ffmpeg
@@ -342,7 +330,7 @@ def test_the_caller_hears_every_block(tmp_path):
 def test_the_artist_is_read_from_every_kind_of_tag(tmp_path, extension):
     options = ["-metadata", "artist=Björk  Ñ", "-write_id3v2", "1"]
     path = converted(tmp_path / f"a.{extension}", *options[: 4 if extension == "aiff" else 2])
-    assert tags_module.tagged_artist(path) == "Björk Ñ"
+    assert tagged_artist(path) == "Björk Ñ"
 
 
 @pytest.mark.parametrize(
@@ -362,7 +350,7 @@ def test_nobody_in_particular_is_no_artist(tmp_path, artist, album_artist, expec
     tags = mutagen.File(path)
     tags["artist"], tags["albumartist"] = artist, album_artist
     tags.save()
-    assert tags_module.tagged_artist(path) == expected
+    assert tagged_artist(path) == expected
 
 
 def test_several_artists_are_all_named_and_broken_tags_are_none(tmp_path):
@@ -370,11 +358,11 @@ def test_several_artists_are_all_named_and_broken_tags_are_none(tmp_path):
     tags = mutagen.File(path)
     tags["artist"] = ["One", "Two", "One"]
     tags.save()
-    assert tags_module.tagged_artist(path) == "One; Two"
+    assert tagged_artist(path) == "One; Two"
     content = path.read_bytes()
     path.write_bytes(content.replace(b"artist=One", b"artist=\xff\xfe\xfd"))
-    assert "Two" in tags_module.tagged_artist(path)
+    assert "Two" in tagged_artist(path)
     path.write_bytes(content[:60])
-    assert tags_module.tagged_artist(path) == ""
-    assert tags_module.tagged_artist(write_sound(tmp_path / "a.wav")) == ""
-    assert tags_module.tagged_artist(tmp_path / "nowhere.mp3") == ""
+    assert tagged_artist(path) == ""
+    assert tagged_artist(write_sound(tmp_path / "a.wav")) == ""
+    assert tagged_artist(tmp_path / "nowhere.mp3") == ""

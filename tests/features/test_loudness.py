@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.data import auditing, corpora
-from genre_utils.features import audio, spectral, store
+from genre_utils.features import audio, extraction, recipes, store
+from genre_utils.workspace.study_folder import StudyFolder
 
 SR = audio.SAMPLE_RATE
 pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
@@ -55,11 +56,11 @@ def test_an_unknown_way_is_refused():
 
 
 @given(st.floats(-30, 30))
-def test_the_log_mel_picture_does_not_depend_on_the_level(gain):
-    recipe = spectral.Recipe(clip_seconds=1.0)
+def test_the_log_mel_spectrogram_does_not_depend_on_the_level(gain):
+    recipe = recipes.Recipe(clip_seconds=1.0)
     y = sound(0).astype(np.float32)
     louder = (y * 10 ** (gain / 20)).astype(np.float32)
-    one, other = (spectral.frame_features(z, recipe) for z in (y, louder))
+    one, other = (extraction.frame_features(z, recipe) for z in (y, louder))
     np.testing.assert_allclose(one["log_mel"], other["log_mel"], atol=1e-4)
     energy = 10 * np.log10(other["short_time_energy"] / one["short_time_energy"])
     np.testing.assert_allclose(energy, gain, atol=1e-2)
@@ -73,8 +74,8 @@ def test_originals_and_changed_copies_are_scaled_in_the_store(tmp_path):
     copies = {"copies": 1, "effects": ("gain",), "p": 1.0, "n_jobs": 1}
     energies = {}
     for how in ("none", "rms"):
-        recipe = spectral.Recipe(clip_seconds=2.0, excerpt_seconds=1.0, loudness=how)
-        store.extract(tracks, tmp_path / "music", tmp_path / how, recipe, **copies)
+        recipe = recipes.Recipe(clip_seconds=2.0, excerpt_seconds=1.0, loudness=how)
+        store.extract(tracks, tmp_path / "music", StudyFolder(tmp_path / how), recipe, **copies)
         table = pd.read_parquet(tmp_path / how / "summary.parquet")
         energies[how] = table.groupby("copy")["short_time_energy_01_mean"].mean().to_numpy()
     assert abs(np.diff(10 * np.log10(energies["none"]))) > 0.5

@@ -14,10 +14,11 @@ import pytest
 from conftest import write_sound
 
 from genre_utils.data import auditing, corpora
-from genre_utils.features import audio, catalogue, spectral, store, summarising
+from genre_utils.features import audio, catalogue, extraction, recipes, store, summarising
 from genre_utils.workspace import files, parallel
+from genre_utils.workspace.study_folder import StudyFolder
 
-RECIPE = spectral.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+RECIPE = recipes.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
 pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 
 
@@ -32,11 +33,10 @@ def music(genre_folder, tmp_path, monkeypatch):
 def extracted(music, name="study", recipe=RECIPE, n_jobs=1, **options):
     """Bytes of the store, by file."""
     tracks, folder, place = music
-    study = place / name
-    study.mkdir(exist_ok=True)
+    study = StudyFolder(place / name, make=True)
     store.extract(tracks, folder, study, recipe, n_jobs=n_jobs, **options)
-    assert not list(study.glob(".*"))
-    return {path.name: path.read_bytes() for path in sorted(study.iterdir())}
+    assert not list(study.path.glob(".*"))
+    return {path.name: path.read_bytes() for path in sorted(study.path.iterdir())}
 
 
 def cached_files(music):
@@ -51,10 +51,10 @@ def test_the_store_holds_the_features_of_each_track(music):
     summary = pd.read_parquet(place / "study" / "summary.parquet")
     assert list(summary["track_id"]) == [t for t in tracks["track_id"] for _ in range(2)]
     assert list(summary["excerpt"]) == [0, 1] * 3
-    length = spectral.excerpt_frames(0.4, RECIPE.frames_per_second)
+    length = recipes.excerpt_frames(0.4, RECIPE.frames_per_second)
     for row, path in enumerate(tracks["path"]):
         y, _ = audio.load_clip(folder / path, seconds=1.0)
-        families = parallel.alone(spectral.frame_features, (y, RECIPE))  # on one thread, as there
+        families = parallel.alone(extraction.frame_features, (y, RECIPE))  # on one thread, as there
         np.testing.assert_array_equal(stored[row], families["log_mel"].T)
         rows = summary[summary["track_id"] == tracks["track_id"][row]]
         expected = summarising.summarise(families, length)
@@ -128,15 +128,15 @@ EXTRACTION = """
 import sys
 from pathlib import Path
 import pandas as pd
-from genre_utils.features import spectral, store
-*places, n_jobs = sys.argv[1:]
-tracks, folder, study = map(Path, places)
-recipe = spectral.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
-store.extract(pd.read_parquet(tracks), folder, study, recipe, n_jobs=int(n_jobs))
+from genre_utils.features import recipes, store
+from genre_utils.workspace.study_folder import StudyFolder
+tracks, folder, study, n_jobs = sys.argv[1:]
+recipe = recipes.Recipe(n_mels=16, n_mfcc=6, clip_seconds=1.0, excerpt_seconds=0.4)
+store.extract(pd.read_parquet(tracks), Path(folder), StudyFolder(study), recipe, n_jobs=int(n_jobs))
 """
 
 
-def extraction(music, name, n_jobs):
+def started(music, name, n_jobs):
     """Start the extraction of some music in processes of its own."""
     tracks, folder, place = music
     tracks.to_parquet(place / "tracks.parquet")
@@ -161,7 +161,7 @@ def much_music(music):
 
 
 def test_an_extraction_that_was_killed_computes_what_is_missing_alone(much_music):
-    killed = extraction(much_music, "killed", n_jobs=2)
+    killed = started(much_music, "killed", n_jobs=2)
     while len(done := [p for p in cached_files(much_music) if p.name[0] != "."]) < 6:
         assert killed.poll() is None
         time.sleep(0.005)
@@ -179,7 +179,7 @@ def test_an_extraction_that_was_killed_computes_what_is_missing_alone(much_music
 
 
 def test_two_extractions_at_once_share_a_cache(much_music):
-    both = [extraction(much_music, name, n_jobs=1) for name in ("one", "two")]
+    both = [started(much_music, name, n_jobs=1) for name in ("one", "two")]
     assert [child.wait(120) for child in both] == [0, 0]
     one, two = (
         {path.name: path.read_bytes() for path in sorted((much_music[2] / name).iterdir())}
@@ -216,13 +216,13 @@ def test_memory_does_not_grow_with_the_number_of_tracks(tmp_path, monkeypatch):
     columns = [f"c_{i}" for i in range(300)]
     clip = np.ones((100, 64), np.float32), np.ones((4, 300), np.float32), columns
     monkeypatch.setattr(parallel, "over", lambda _, jobs, *__, **___: (clip for _ in jobs))
-    recipe = spectral.Recipe(clip_seconds=4.6)
+    recipe = recipes.Recipe(clip_seconds=4.6)
     peaks = []
     for count in (1200, 3000):
         tracks = pd.DataFrame({"track_id": [f"track {i:06d}" for i in range(count)]})
         tracks = tracks.assign(path="a.wav", md5=tracks["track_id"])
         tracemalloc.start()
-        store.extract(tracks, tmp_path, tmp_path, recipe)
+        store.extract(tracks, tmp_path, StudyFolder(tmp_path), recipe)
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     stored = (tmp_path / "features.npy").stat().st_size
@@ -237,7 +237,7 @@ def test_short_tracks_are_cut_into_fewer_excerpts(tmp_path):
     np.save(tmp_path / "features.npy", stored)
     index = pd.DataFrame({"track_id": list("abc"), "copy": 0, "frames": [11, 7, 3]})
     files.write_table(tmp_path / "features.parquet", index)
-    excerpts, table = store.load_excerpts(tmp_path)
+    excerpts, table = store.load_excerpts(StudyFolder(tmp_path))
     assert list(zip(table["track_id"], table["excerpt"], strict=True)) == [
         ("a", 0),
         ("a", 1),
@@ -255,7 +255,7 @@ def test_a_track_shorter_than_a_clip_is_padded_with_silence(music):
     assert list(frames) == [RECIPE.frames] * 3
     assert stored.shape[1] == 44
     assert (stored[:, RECIPE.frames :] == 0).all()
-    excerpts, table = store.load_excerpts(place / "study")
+    excerpts, table = store.load_excerpts(StudyFolder(place / "study"))
     summary = pd.read_parquet(place / "study" / "summary.parquet")
     pd.testing.assert_frame_equal(table, summary[["track_id", "copy", "excerpt"]])
     assert len(excerpts) == 6
@@ -265,7 +265,7 @@ def test_a_store_gives_the_families_that_follow_from_log_mel(tmp_path):
     log_mel = np.random.default_rng(0).random((2, 30, 24)).astype(np.float16)
     tracks = pd.DataFrame({"track_id": ["a", "b"], "md5": ["0", "1"]})
     described = store.extract_from_store(
-        tracks, log_mel, tmp_path, clip_seconds=3.0, excerpt_seconds=1.0
+        tracks, log_mel, StudyFolder(tmp_path), clip_seconds=3.0, excerpt_seconds=1.0
     )
     mels = ["log_mel", "mfcc", "mfcc_delta", "mfcc_delta2", "onset_strength"]
     mels += ["modulation"]
@@ -278,6 +278,6 @@ def test_a_store_gives_the_families_that_follow_from_log_mel(tmp_path):
     mfcc = librosa.feature.mfcc(S=log_mel[1, :20].T.astype(np.float32), n_mfcc=20)
     row = summary[(summary["track_id"] == "b") & (summary["excerpt"] == 1)]
     assert row["mfcc_03_mean"].item() == pytest.approx(mfcc[2, 10:].mean(), abs=1e-5)
-    excerpts, table = store.load_excerpts(tmp_path)
+    excerpts, table = store.load_excerpts(StudyFolder(tmp_path))
     assert excerpts.shape == (6, 10, 24)
     assert list(table["excerpt"]) == [0, 1, 2, 0, 1, 2]
