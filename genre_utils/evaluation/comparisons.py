@@ -1,4 +1,4 @@
-"""TODO evaluation.comparisons."""
+"""Whether two models differ: tests over artists, and their corrections for being several."""
 
 import itertools
 
@@ -7,26 +7,26 @@ import pandas as pd
 from scipy import stats
 
 from genre_utils.evaluation import intervals
+from genre_utils.workspace import model_names
 
-PRIMARY_PAIRS = (("cnn", "rnn"), ("cnn", "hybrid"), ("rnn", "hybrid"))
+PRIMARY_PAIRS = tuple(itertools.combinations(model_names.PAPER_MODELS, 2))
 
 
 def change_test(estimate: intervals.Estimate) -> float:
     """Two-sided p of a difference of two shares: below 0.05 where `change_interval` excludes 0."""
-    size = min(abs(estimate.value), 1)
+    size = min(float(abs(estimate.value)), 1.0)
     if estimate.error > intervals.NOTHING:
         return float(2 * stats.t.sf(size / estimate.error, estimate.freedom))
-    return float(min(1, 2 * (1 - size) ** max(estimate.groups, 1)))
+    return float(min(1, 2 * (1 - size) ** max(float(estimate.groups), 1.0)))
 
 
 def sign_flip_test(correct_a, correct_b, groups) -> float:
-    """Two-sided p of equal accuracy: exact paired permutation test over groups, all (rows,).
+    """Two-sided p of equal accuracy: exact sign-flip permutation test over groups, all (rows,).
 
-    If two models are interchangeable, so are their answers on all tracks of an artist: the sum of
-    (a correct - b correct) over an artist is as likely as its negative (Winkler et al. 2015,
-    NeuroImage 123, whole-block sign flipping). The sums are integers, so the distribution over
-    all 2^groups flips is a product of polynomials, computed without drawing any (Pagano,
-    Tritchler 1983, J. Am. Stat. Assoc. 78). One track per group: McNemar's exact test.
+    If two models are interchangeable, the sum of (a correct - b correct) over an artist is as
+    likely as its negative (Winkler et al. 2015, NeuroImage 123, whole-block sign flipping). The
+    exact distribution of the integer sums is a product of polynomials (Pagano, Tritchler 1983, J.
+    Am. Stat. Assoc. 78). One track per group: McNemar's exact test.
     """
     difference = np.asarray(correct_a, dtype=int) - np.asarray(correct_b, dtype=int)
     sums = pd.Series(difference).groupby(np.asarray(groups)).sum().to_numpy()
@@ -45,50 +45,14 @@ def holm(p_values) -> np.ndarray:
     p_values = np.asarray(p_values, dtype=float)
     order = np.argsort(p_values, kind="stable")
     stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
-    adjusted = np.empty_like(p_values)
-    adjusted[order] = np.minimum(stepped, 1)
-    return adjusted
+    return np.minimum(stepped, 1)[np.argsort(order)]
 
 
-def mcnemar_test(correct_a, correct_b) -> float:
-    """Two-sided p of equal accuracy over tracks: McNemar's test, exact (McNemar 1947).
-
-    Of the tracks that one model alone gets right, as many are expected of each (binomial, 1/2).
-    It takes the tracks of an artist for independent, so it is too sure where they are alike.
-    """
-    a, b = np.asarray(correct_a, dtype=bool), np.asarray(correct_b, dtype=bool)
-    only_a, only_b = int((a & ~b).sum()), int((b & ~a).sum())
-    return float(stats.binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0
-
-
-def corrected_t_test(correct_a, correct_b, folds) -> float | None:
-    """Two-sided p of equal accuracy over folds: the corrected resampled t-test.
-
-    With the differences d_j of J folds: t = mean(d) / sqrt((1/J + n_test/n_train) var(d)), on J - 1
-    degrees of freedom (Nadeau, Bengio 2003, Machine Learning 52). The second term stands for what
-    folds share in training, approximately; in a cross-validation it is 1 / (J - 1).
-
-    Returns
-    -------
-    float or None
-        None where it is undefined: with one fold, or with the same difference in all.
-    """
-    difference = np.asarray(correct_a, dtype=float) - np.asarray(correct_b, dtype=float)
-    by_fold = pd.Series(difference).groupby(np.asarray(folds)).mean()
-    count, spread = len(by_fold), by_fold.std()
-    if count < 2 or spread <= intervals.NOTHING:
-        return None
-    t = by_fold.mean() / (spread * np.sqrt(1 / count + 1 / (count - 1)))
-    return float(2 * stats.t.sf(abs(t), count - 1))
-
-
-def compare_models(correct: pd.DataFrame, groups, group_by: str, folds=None) -> list[dict]:
+def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
     """Difference in accuracy of every pair of columns of `correct`, bool (tracks, models).
 
-    Pairs among the paper's three models are primary: Holm's correction over those, separable if
-    p_holm < 0.05. The others are exploratory: p_holm None, separable if p_value < 0.05. Two more
-    tests decide nothing: mcnemar_p and, given the fold of each row, corrected_t_p.
-    `group_by` says what a group is, artist or track.
+    Pairs of the paper's models are primary: separable (significantly different) if p_holm < 0.05,
+    corrected over those. The others are exploratory: p_holm None, separable if p_value < 0.05.
     """
     accuracy, pairs = correct.mean(), []
     for a, b in itertools.combinations(correct.columns, 2):
@@ -99,8 +63,6 @@ def compare_models(correct: pd.DataFrame, groups, group_by: str, folds=None) -> 
         pair["test"] = f"sign-flip permutation over {group_by}s"
         pair |= {"p_holm": None, "primary": (a, b) in PRIMARY_PAIRS, "separable": None}
         pair |= {"only_a": int((one & ~other).sum()), "only_b": int((other & ~one).sum())}
-        pair["mcnemar_p"] = mcnemar_test(one, other)
-        pair["corrected_t_p"] = None if folds is None else corrected_t_test(one, other, folds)
         pairs.append(pair)
     primary = [pair for pair in pairs if pair["primary"]]
     for pair, p_holm in zip(primary, holm([pair["p_value"] for pair in primary]), strict=True):
@@ -111,11 +73,11 @@ def compare_models(correct: pd.DataFrame, groups, group_by: str, folds=None) -> 
 
 
 def main_pairs(models: dict, pairwise: list[dict]) -> list[dict]:
-    """Pairs to show: the paper's three, then the most accurate model less each other one.
+    """Choose pairs to show: the paper's three, then the most accurate model less each other one.
 
     Parameters
     ----------
-    models, pairwise : dict, list of dict
+    models, pairwise : dict of str to dict, list of dict
         As in results.json.
 
     Returns
@@ -125,12 +87,45 @@ def main_pairs(models: dict, pairwise: list[dict]) -> list[dict]:
     """
     best = max(models, key=lambda name: models[name]["accuracy"])
     others = [pair for pair in pairwise if best in (pair["a"], pair["b"]) and not pair["primary"]]
-    turned = [pair if pair["a"] == best else _turned(pair) for pair in others]
+    led = [pair if pair["a"] == best else turned(pair) for pair in others]
     primary = [pair for pair in pairwise if pair["primary"]]
-    return primary + sorted(turned, key=lambda pair: -pair["difference"])
+    return primary + sorted(led, key=lambda pair: -pair["difference"])
 
 
-def _turned(pair):
+def turned(pair: dict) -> dict:
+    """Turn a pair: b less a."""
     swapped = {"a": pair["b"], "b": pair["a"], "difference": -pair["difference"]}
     counts = {"only_a": pair["only_b"], "only_b": pair["only_a"]}
     return pair | swapped | counts | {"ci95": [-limit for limit in pair["ci95"][::-1]]}
+
+
+def costs(results: dict) -> pd.DataFrame:
+    """Set the accuracy of every model beside its cost, and tell whether a cheaper one is as good.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json.
+
+    Returns
+    -------
+    pd.DataFrame
+        Indexed by model: accuracy, low, high, training_seconds, parameters, and for both costs
+        whether it is on the Pareto front (no other model is at least as accurate and cheaper, or
+        more accurate and no dearer): ``on_front_training_seconds``, ``on_front_parameters``.
+    """
+    models, costs = results["models"], ["training_seconds", "parameters"]
+    table = pd.DataFrame.from_dict(models, orient="index")[["accuracy", *costs]].astype(float)
+    limits = [model["ci95"]["accuracy"] for model in models.values()]
+    table[["low", "high"]] = np.array(limits, float).reshape(-1, 2)
+    for cost in costs:
+        table[f"on_front_{cost}"] = _on_front(table["accuracy"].to_numpy(), table[cost].to_numpy())
+    return table
+
+
+def _on_front(accuracy, cost):
+    """Whether nothing is as accurate and cheaper, or more accurate and no dearer; not without."""
+    other_accuracy, other_cost = accuracy[:, np.newaxis], cost[:, np.newaxis]
+    no_worse = (other_accuracy >= accuracy) & (other_cost <= cost)
+    better = (other_accuracy > accuracy) | (other_cost < cost)
+    return ~(no_worse & better).any(axis=0) & np.isfinite(cost)

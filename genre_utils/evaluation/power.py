@@ -5,10 +5,12 @@ import pandas as pd
 from scipy import fft, optimize, special
 
 from genre_utils.evaluation import intervals
+from genre_utils.workspace import files
 
 POWER = 0.8
 MULTIPLES = (1, 1.5, 2, 3, 4, 6, 8, 12, 16)  # sizes of simulated corpora, ours being 1
 MOST_GROUPS = 4000  # in a simulated corpus: the exact test gets slow beyond
+DRAWS = 200  # simulated corpora of each size
 STEEPEST = 500  # tilt beyond which one group is drawn and no other
 OBSERVED, LARGEST = "as observed", "largest plausible"
 
@@ -16,17 +18,8 @@ OBSERVED, LARGEST = "as observed", "largest plausible"
 def sign_flip_p_values(sums: np.ndarray) -> np.ndarray:
     """`comparisons.sign_flip_test` of many studies at once, exact up to rounding near 1e-12.
 
-    The flipped sum has the characteristic function prod_k cos(theta d_k) (Pagano, Tritchler 1983),
-    which a Fourier transform turns into its distribution.
-
-    Parameters
-    ----------
-    sums : np.ndarray of int, shape (studies, groups)
-        Of (a correct - b correct), by group.
-
-    Returns
-    -------
-    np.ndarray, shape (studies,)
+    A Fourier transform turns the characteristic function prod_k cos(theta d_k) (Pagano, Tritchler
+    1983) into the distribution. `sums` of (a correct - b correct) are (studies, groups).
     """
     sums = np.asarray(sums, dtype=int)
     steps, total = abs(sums), abs(sums.sum(axis=1))
@@ -47,20 +40,8 @@ def sign_flip_p_values(sums: np.ndarray) -> np.ndarray:
 def tilted_chances(sums: np.ndarray, sizes: np.ndarray, difference: float) -> np.ndarray | None:
     """Chances of drawing each group at which the expected difference is the given one.
 
-    The nearest to equal chances that do so are exponential in d_k - difference * n_k (Efron 1981,
-    Canad. J. Stat. 9, nonparametric tilting).
-
-    Parameters
-    ----------
-    sums, sizes : np.ndarray, shape (groups,)
-        Of (a correct - b correct), and of the tracks.
-    difference : float
-        In accuracy.
-
-    Returns
-    -------
-    np.ndarray, shape (groups,)
-        None where no chances do so.
+    Exponential in d_k - difference * n_k (Efron 1981, Canad. J. Stat. 9, nonparametric tilting);
+    None where no chances do so. `sums` of (a correct - b correct) and `sizes` are (groups,).
     """
     excess = np.asarray(sums) - difference * np.asarray(sizes)
     reach = abs(excess).max()
@@ -76,51 +57,26 @@ def tilted_chances(sums: np.ndarray, sizes: np.ndarray, difference: float) -> np
     return chances(slope)
 
 
-def power_curves(
-    correct_a,
-    correct_b,
-    groups,
-    *,
-    level: float = intervals.LEVEL,
-    draws: int = 200,
-    seed: int = 0,
-) -> pd.DataFrame:
-    """How often the sign-flip test would separate two models on larger corpora of the same kind.
+def power_curves(correct_a, correct_b, groups, level: float = intervals.LEVEL) -> pd.DataFrame:
+    """How often the sign-flip test would tell two models apart on larger corpora of the same kind.
 
-    Larger corpora are drawn from the artists that we have, with replacement, and tested like ours.
-    The true difference is not known, so two are assumed: the one that was observed, and the largest
-    that its 95 % interval allows (`tilted_chances`). Simulated power from a pilot inherits the
-    pilot's noise, which is why there are two.
-
-    Parameters
-    ----------
-    correct_a, correct_b : array_like of bool, shape (tracks,)
-    groups : array_like, shape (tracks,)
-    level : float
-        The difference counts as found where p is below.
-    draws : int
-        Corpora of each size.
-
-    Returns
-    -------
-    pd.DataFrame
-        assumed (OBSERVED or LARGEST), difference, groups, tracks (with as many by each as in ours),
-        power.
+    Larger corpora are drawn from our artists, with replacement. The true difference is not known,
+    so two are assumed: the one observed, and the largest that its 95 % interval allows. Columns:
+    assumed (OBSERVED or LARGEST), difference, groups, tracks, power.
     """
     one, other = np.asarray(correct_a, dtype=float), np.asarray(correct_b, dtype=float)
-    rows = np.column_stack([one - other, np.ones(len(one))])
-    sums, sizes = intervals.group_sums(rows, groups).T
+    columns = np.column_stack([one - other, np.ones(len(one))])
+    sums, sizes = intervals.group_sums(columns, groups).T
     observed = sums.sum() / sizes.sum()
-    low, high = intervals.difference_interval(one, other, groups)
-    largest = high if observed >= 0 else low
-    rng, rows = np.random.default_rng(seed), []
+    largest = intervals.difference_interval(one, other, groups)[int(observed >= 0)]
+    rng, rows = np.random.default_rng(0), []
     for assumed, difference in ((OBSERVED, observed), (LARGEST, largest)):
         chances = tilted_chances(sums, sizes, difference)
         if chances is None:
             continue
         for count in (round(many * len(sums)) for many in MULTIPLES):
             if count <= max(MOST_GROUPS, len(sums)):
-                drawn = rng.choice(sums, (draws, count), p=chances).round().astype(int)
+                drawn = rng.choice(sums, (DRAWS, count), p=chances).round().astype(int)
                 power = float((sign_flip_p_values(drawn) < level).mean())
                 tracks = round(count * float(sizes.mean()))
                 rows.append((assumed, float(difference), count, tracks, power))
@@ -128,13 +84,9 @@ def power_curves(
 
 
 def tracks_needed(curves: pd.DataFrame) -> pd.DataFrame:
-    """Between which two sizes the power passes POWER, for each assumed difference.
+    """Between which two numbers of tracks the power passes POWER, for each assumed difference.
 
-    Returns
-    -------
-    pd.DataFrame
-        assumed, difference, more_than and at_most (tracks); more_than is 0 where our own number
-        suffices, and at_most NaN where none of the sizes does.
+    `more_than` is 0 where our own number suffices, `at_most` NaN where none of the sizes does.
     """
     rows = []
     for (assumed, difference), curve in curves.groupby(["assumed", "difference"], sort=False):
@@ -147,65 +99,17 @@ def tracks_needed(curves: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_pairs(correct: pd.DataFrame, groups, pairs: list[dict]) -> list[dict]:
-    """Power for the pairs that are not separable, as results.json holds it.
+    """Power for the pairs, of `main_pairs`, that are not significantly different.
 
-    A primary pair is tested at 0.05 / the number of primary pairs, which is enough for Holm's
-    correction whatever the other pairs are like; any other at 0.05.
-
-    Parameters
-    ----------
-    correct : pd.DataFrame of bool, shape (tracks, models)
-    groups : array_like, shape (tracks,)
-    pairs : list of dict
-        From `comparisons.main_pairs`.
-
-    Returns
-    -------
-    list of dict
-        a, b, level, curves (rows of `power_curves` by column) and needed (rows of `tracks_needed`).
+    Primary pairs are tested at 0.05 / their number, which is enough for Holm's correction. Each has
+    a, b, level, curves (`power_curves`) and needed (`tracks_needed`), as in results.json.
     """
     primary, found = sum(pair["primary"] for pair in pairs), []
     for pair in pairs:
         if not pair["separable"]:
             level = intervals.LEVEL / (primary if pair["primary"] else 1)
-            curves = power_curves(correct[pair["a"]], correct[pair["b"]], groups, level=level)
-            needed = tracks_needed(curves).astype({"at_most": object})
-            needed = needed.where(needed.notna(), None).to_dict("records")
+            curves = power_curves(correct[pair["a"]], correct[pair["b"]], groups, level)
+            needed = files.plain(tracks_needed(curves).to_dict("records"))
             head = {"a": pair["a"], "b": pair["b"], "level": level}
             found.append(head | {"curves": curves.to_dict("list"), "needed": needed})
     return found
-
-
-def table(power: list[dict]) -> pd.DataFrame:
-    """Tracks that each pair would take, one row per pair, as text to be read.
-
-    Parameters
-    ----------
-    power : list of dict
-        From `of_pairs`.
-    """
-    rows = []
-    for pair in power:
-        curves = pd.DataFrame(pair["curves"])
-        now = curves[curves["assumed"] == OBSERVED]["power"]
-        row = {"pair": f"{pair['a']} and {pair['b']}"}
-        row["power now"] = f"{now.iloc[0]:.0%}" if len(now) else ""
-        row |= {f"tracks, {need['assumed']}": _as_range(need) for need in pair["needed"]}
-        rows.append(row)
-    return pd.DataFrame(rows).fillna("not known")
-
-
-def _as_range(need):
-    """`tracks_needed` in words."""
-    difference = f"({100 * need['difference']:+.1f} points)"
-    if need["at_most"] is None:
-        return f"more than {need['more_than']:,.0f} {difference}"
-    if not need["more_than"]:
-        return f"our {need['at_most']:,.0f} would do {difference}"
-    return f"{size(need)} {difference}"
-
-
-def size(need):
-    """Range of tracks that are needed."""
-    least = f"{need['more_than']:,.0f} to" if need["more_than"] else "no more than our"
-    return f"{least} {need['at_most']:,.0f}"

@@ -1,19 +1,16 @@
-"""The numbers: every metric, interval and test, computed only from the predictions.
-
-One array carries the statistics: the confusion matrix of each group of tracks that share artists.
-A metric is a function of their sum, and how much the groups differ says how sure it is.
-"""
+"""Predictions: their checks, whole tracks in place of excerpts, and the numbers of one model."""
 
 import numpy as np
 import pandas as pd
 
-from genre_utils.evaluation import intervals, metrics, study_results
+from genre_utils.evaluation import intervals, metrics
+from genre_utils.workspace.study_folder import StudyFolder
 
-TRAIN_AGAIN = "Delete this file and train the model again."
-SPLIT_AGAIN = "Run notebook 01 again, then train every model again."
+_TRAIN_AGAIN = "Train the model again."
+_SPLIT_AGAIN = "Run notebook 01 again, then train every model again."
 
 
-def refuse(ids, problem: str, remedy: str = TRAIN_AGAIN) -> None:
+def refuse(ids, problem: str, remedy: str = _TRAIN_AGAIN) -> None:
     """Raise ValueError if `ids` names anything."""
     if len(ids):
         named = ", ".join(map(str, list(ids)[:3]))
@@ -25,7 +22,7 @@ def check_table(predictions: pd.DataFrame, genres: list[str]) -> None:
     expected, found = [f"p_{genre}" for genre in genres], probability_columns(predictions)
     if found != expected or predictions.empty:
         text = f"{len(predictions)} rows with columns {found}, expected some with {expected}. "
-        raise ValueError(text + TRAIN_AGAIN)
+        raise ValueError(text + _TRAIN_AGAIN)
     values, ids = predictions[expected].to_numpy(dtype=float), predictions["track_id"]
     inside = ((values >= 0) & (values <= 1 + 1e-4)).all(axis=1)  # float32 may exceed 1 a little
     sums_to_one = abs(values.sum(axis=1) - 1) <= 1e-4
@@ -44,10 +41,10 @@ def check_predictions(predictions, folds, tracks, genres: list[str]) -> None:
     check_table(predictions, genres)
     test = folds[folds["part"] == "test"].set_index("track_id")["fold"]
     twice = test.index[test.index.duplicated()].unique()
-    refuse(twice, "tracks tested in several folds", SPLIT_AGAIN)
+    refuse(twice, "tracks tested in several folds", _SPLIT_AGAIN)
     if folds["fold"].max() > 0:
         untested = folds.loc[~folds["track_id"].isin(test.index), "track_id"].unique()
-        refuse(untested, "tracks tested in no fold", SPLIT_AGAIN)
+        refuse(untested, "tracks tested in no fold", _SPLIT_AGAIN)
     ids = predictions["track_id"]
     refuse(test.index.difference(ids), "test tracks without a prediction")
     refuse(ids[~ids.isin(test.index)], "excerpts of tracks that are in no test fold")
@@ -66,6 +63,13 @@ def probability_columns(table: pd.DataFrame) -> list[str]:
     return [name for name in table.columns if name.startswith("p_")]
 
 
+def probabilities(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities of predictions, (rows, genres), and the column of the true genre, (rows,)."""
+    columns = probability_columns(table)
+    true = pd.Index(columns).get_indexer("p_" + table["y_true"])
+    return table[columns].to_numpy(dtype=float), true
+
+
 def most_probable(table: pd.DataFrame) -> pd.DataFrame:
     """`table` with y_pred, the most probable genre; of equal ones the first column wins."""
     columns = probability_columns(table)
@@ -74,7 +78,27 @@ def most_probable(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def track_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Mean over the excerpts: a row per track, sorted; track_id, fold, y_true, p_..., y_pred."""
+    """Mean probabilities of whole tracks.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        A row per excerpt: track_id, fold, y_true, and a probability per genre, p_GENRE.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per track, sorted: track_id, fold, y_true, p_GENRE, and y_pred, the most probable.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from genre_utils import evaluation
+    >>> excerpts = pd.DataFrame({"track_id": ["a", "a"], "fold": 0, "y_true": "jazz"})
+    >>> excerpts = excerpts.assign(p_jazz=[0.9, 0.3], p_rock=[0.1, 0.7])
+    >>> evaluation.track_probabilities(excerpts)["y_pred"].tolist()
+    ['jazz']
+    """
     columns = probability_columns(predictions)
     rows = predictions.astype(dict.fromkeys(columns, float))
     how = {"fold": "first", "y_true": "first"} | dict.fromkeys(columns, "mean")
@@ -82,35 +106,45 @@ def track_probabilities(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def plain_accuracy(predictions: pd.DataFrame) -> dict[str, float]:
-    """Share of right answers over whole tracks and over excerpts, without asking how sure."""
-    tables = {
-        "whole tracks": track_probabilities(predictions),
-        "excerpts": most_probable(predictions),
-    }
-    return {
-        name: float((table["y_true"] == table["y_pred"]).mean()) for name, table in tables.items()
-    }
+    """Share of right predictions over whole tracks and over excerpts, without intervals.
+
+    Parameters
+    ----------
+    predictions : pd.DataFrame
+        A row per excerpt, see `track_probabilities`.
+
+    Returns
+    -------
+    dict of str to float
+        By "whole tracks" and "excerpts".
+    """
+    whole, excerpts = track_probabilities(predictions), most_probable(predictions)
+    tables = {"whole tracks": whole, "excerpts": excerpts}
+    return {what: float((t["y_true"] == t["y_pred"]).mean()) for what, t in tables.items()}
 
 
-def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
+def confusions(study: StudyFolder, name: str) -> np.ndarray:
+    """Confusion matrix of every group of tracks by one model, (groups, genres, genres)."""
+    tracks = track_probabilities(study.predictions(name))
+    return metrics.group_confusions(tracks, study.groups, study.genres)
+
+
+def evaluate(study: StudyFolder, predictions: pd.DataFrame) -> dict:
     """Metrics of one model over the pooled out-of-fold predictions of its tracks.
 
-    The accuracy in per_genre is that genre against the rest; weighted is by support; confusion
-    has true rows; known_artists leaves out tracks of unknown artists (None if there are none).
+    The accuracy in per_genre is of that genre against the rest; known_artists leaves out tracks of
+    unknown artists (None if there are none).
     """
-    check_predictions(predictions, folds, tracks, genres)
-    groups, predicted = groups_of(folds), track_probabilities(predictions)
-    confusions = metrics.group_confusions(predicted, groups, genres)
+    genres, groups, tracks = study.genres, study.groups, study.tracks
+    check_predictions(predictions, study.folds, tracks, genres)
+    predicted = track_probabilities(predictions)
+    whole = metrics.group_confusions(predicted, groups, genres)
     excerpts = metrics.group_confusions(most_probable(predictions), groups, genres)
-    values, ci95 = (
-        metrics.metrics_from_confusion(confusions.sum(axis=0)),
-        metrics.metric_intervals(confusions),
-    )
+    values = metrics.metrics_from_confusion(whole.sum(axis=0))
+    ci95 = metrics.metric_intervals(whole)
+    excerpt_ci95 = metrics.metric_intervals(excerpts)["accuracy"]
     share = values["support"] / len(predicted)
-    content = {name: values[name] for name in metrics.METRICS}
-    content["ci95"] = {name: ci95[name] for name in metrics.METRICS}
-    content["ci95"]["excerpt_accuracy"] = metrics.metric_intervals(excerpts)["accuracy"]
-    content["per_genre"] = {
+    per_genre = {
         genre: {
             **{name: values[f"genre_{name}"][k] for name in metrics.METRICS},
             "support": int(values["support"][k]),
@@ -118,16 +152,20 @@ def evaluate(predictions, folds, tracks, genres: list[str]) -> dict:
         }
         for k, genre in enumerate(genres)
     }
-    content["excerpt_accuracy"] = metrics.metrics_from_confusion(excerpts.sum(axis=0))["accuracy"]
-    content["weighted"] = {name: share @ values[f"genre_{name}"] for name in metrics.METRICS[1:]}
-    content["known_artists"] = _known_artists(predicted, groups, tracks)
-    content["confusion"] = confusions.sum(axis=0)
-    return study_results.plain(
-        content | {"scored_tracks": len(predicted), "scored_groups": len(confusions)}
-    )
+    return {
+        **{name: values[name] for name in metrics.METRICS},
+        "ci95": {name: ci95[name] for name in metrics.METRICS} | {"excerpt_accuracy": excerpt_ci95},
+        "per_genre": per_genre,
+        "excerpt_accuracy": metrics.metrics_from_confusion(excerpts.sum(axis=0))["accuracy"],
+        "weighted": {name: share @ values[f"genre_{name}"] for name in metrics.METRICS[1:]},
+        "known_artists": _known_artists(predicted, groups, tracks),
+        "confusion": whole.sum(axis=0),
+        "scored_tracks": len(predicted),
+        "scored_groups": len(whole),
+    }
 
 
-def _known_artists(predicted, groups, tracks) -> dict | None:
+def _known_artists(predicted, groups, tracks):
     """Accuracy on the tracks whose artist is known; None if all are."""
     artist = predicted["track_id"].map(tracks.set_index("track_id")["artist"])
     known = predicted[~artist.str.startswith("unknown:")]

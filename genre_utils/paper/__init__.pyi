@@ -1,12 +1,7 @@
-from . import claims as claims
+from .claims import audit as audit
 from .published import METRICS as METRICS
-from .published import MODELS as MODELS
 from .published import PAPER as PAPER
-from .tables import audit as audit
-from .tables import further_models as further_models
-from .tables import genre_side_by_side as genre_side_by_side
-from .tables import settings_side_by_side as settings_side_by_side
-from .tables import side_by_side as side_by_side
+from .published import check_arithmetic as check_arithmetic
 from .tables import stored_before as stored_before
 from .tables import table_1 as table_1
-from .tables import weighted_intervals as weighted_intervals
+from .tables import table_2 as table_2

@@ -1,46 +1,30 @@
-"""Every claim of section 4 of the paper (see `paper`), and a verdict on each from real music.
-
-A verdict follows from a stated rule (`RULES`) and from what a study has stored, never from how near
-a number is. Composed music gives none.
-"""
+"""Every claim of section 4 of the paper, and a verdict on each by a rule, from real music alone."""
 
 import itertools
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genre_utils.evaluation import comparisons, intervals, metrics, scoring, study_results
+from genre_utils.evaluation import comparisons, intervals, metrics, scoring
 from genre_utils.experiments import ablation
-from genre_utils.paper import tables as tables_module
-from genre_utils.paper.published import CALLED, GENRES, METRICS, MODELS, PAPER
+from genre_utils.paper.published import GENRES, METRICS, PAPER, check_arithmetic
 from genre_utils.plots import formatting
 from genre_utils.workspace import files
+from genre_utils.workspace.model_names import PAPER_MODELS
+from genre_utils.workspace.study_folder import StudyFolder
 
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
-UNCLEAR, NOT_MEASURED = "not separable", "not measured"
-VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNCLEAR, NOT_MEASURED)
-#: How a claim of the paper is judged, by kind of claim.
-RULES = {
-    "level": "A number of the paper is *not reproduced* if it lies outside our 95 % interval, and "
-    "*not separable* from ours if it lies inside. It cannot be reproduced: the paper does not name "
-    "its corpus, and accuracy depends on the corpus.",
-    "pair": "That one model is ahead of another is *reproduced* if they differ in this direction, "
-    "and *not reproduced* if they differ in the other, by the sign-flip test over artists (p < "
-    "0.05 after Holm's correction: for the paper's three pairs, or for the two about features).",
-    "highest": "That something is the highest or lowest of several is *reproduced* if it is ahead "
-    "of each of the others, and *not reproduced* if it is behind one of them, by Student's t-test "
-    "of the difference over artists (p < 0.05, for the latter after Holm's correction for the "
-    "others). Its distance from the nearest of them is given with its own 95 % interval.",
-    "change": "That a change helps is judged like a pair, with Holm's correction for all changes "
-    "that were measured together. Each trains the same network anew.",
-    "time": "That one network trains faster than another is judged by its seconds per fold, wall "
-    "and CPU: both 95 % intervals (Student's t over the folds) must lie on the same side of zero. "
-    "It is about this machine alone.",
-}
+UNCLEAR, NOT_MEASURED = "not significantly different", "not measured"
+_VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNCLEAR, NOT_MEASURED)
+_EARLIER = {"not separable": UNCLEAR}  # what reports that were stored before call it
+_CALLED = {"cnn": "CNN", "rnn": "RNN", "hybrid": "hybrid"}
+
+
+class _UnmeasuredError(Exception):
+    """A claim that this study cannot judge; the message says what it would need for that."""
 
 
 @dataclass(frozen=True)
@@ -48,34 +32,26 @@ class _Evidence:
     """What claims are judged by: the study's own models, and what was measured beside them."""
 
     results: dict
-    study: Path
-    counts: dict  # confusion matrices of the groups, for each of the paper's models
-    runs: dict
+    study: StudyFolder
     stored: dict  # variants of `ablation` and their predictions
-    effects: pd.DataFrame  # differences of variants from their baselines
+    effects: dict  # differences of variants from their baselines, by label
+
+    @property
+    def genres(self):
+        return [genre.lower() for genre in self.results["corpus"]["genres"]]
 
 
 def _evidence(results, study):
-    named = [name for name in (*MODELS, "mlp", "fusion") if name in results["models"]]
     stored = ablation.stored(study)
     tested = {variant.label for variant in ablation.claims(has_audio=True)}
     others = [variant for label, (variant, _) in stored.items() if label not in tested]
-    tables = [
-        ablation.compare(study, variants)
-        for variants in (ablation.claims, lambda has_audio: others)  # Holm within each
-    ]
-    effects = pd.concat([table for table in tables if len(table)] or [pd.DataFrame({"label": []})])
-    return _Evidence(
-        results,
-        study,
-        tables_module.confusions(study, [name for name in named if name in MODELS]),
-        {name: files.read_json(study / "runs" / f"{name}.json") for name in named},
-        stored,
-        effects.set_index("label"),
-    )
+    plans = ablation.claims, lambda has_audio: others  # Holm within each
+    effects = [ablation.compare(study, variants) for variants in plans]
+    by_label = {row["label"]: row for table in effects for _, row in table.iterrows()}
+    return _Evidence(results, study, stored, by_label)
 
 
-def why_no_evidence(results: dict) -> str:
+def _why_no_evidence(results):
     """Say why a study's music cannot test the paper's claims; empty if it can."""
     corpus = results["corpus"]
     known = [model["known_artists"] for model in results["models"].values()]
@@ -92,81 +68,86 @@ def why_no_evidence(results: dict) -> str:
     return ""
 
 
-def audit(results: dict, study: Path) -> dict:
+def audit(results: dict, study: StudyFolder) -> dict:
     """Judge every claim of section 4 of the paper by real music, as far as it was measured.
 
     Parameters
     ----------
     results : dict
         Content of results.json.
-    study : Path
-        The study folder: predictions, runs, folds, and what `ablation` measured.
+    study : StudyFolder
+        Its predictions, runs and folds are read, and what `ablation` measured.
 
     Returns
     -------
     dict
-        evidence : bool
-            Whether this music can test anything; if not, `why` says why, and no verdict is given.
-        note : str
-            How the genres differ from the paper's; empty if they do not.
-        claims : list of dict
-            topic, claim, rule (a key of `RULES`), verdict (reproduced, not reproduced, not
-            separable, not measured, or None), found (what was found, in words), value and ci95
-            (its 95 % interval), needs (what would measure it). What does not apply is None.
-        arithmetic : dict
-            How many statements about the paper's own table were checked, and how many cannot hold:
-            see `tables.audit`. This needs no music.
+        Keys evidence (whether this music can test anything), why (it cannot), note (how genres
+        differ from the paper's), claims, each with topic, claim, rule, verdict, found (in words),
+        value, ci95 and needs (what would measure it), None where that does not apply, and
+        arithmetic: how many statements of the paper were checked, and how many cannot hold.
     """
-    why = why_no_evidence(results)
+    why = _why_no_evidence(results)
     seen = None if why else _evidence(results, study)
-    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "needs"))
     claims = [
-        {"topic": topic, "claim": claim, "rule": rule} | blank | (judge(seen) if seen else {})
+        {"topic": topic, "claim": claim, "rule": rule} | _verdict(judge, seen)
         for topic, claim, rule, judge in _claims()
     ]
-    checked = tables_module.audit()["verdict"]
+    checked = check_arithmetic()["verdict"]
     arithmetic = {"checked": len(checked), "inconsistent": int((checked == "inconsistent").sum())}
     content = {"evidence": not why, "why": why, "note": _other_genres(results["corpus"])}
-    return study_results.plain(content | {"claims": claims, "arithmetic": arithmetic})
+    return files.plain(content | {"claims": claims, "arithmetic": arithmetic})
+
+
+def _verdict(judge, seen):
+    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "needs"))
+    if seen is None:
+        return blank
+    try:
+        return blank | judge(seen)
+    except _UnmeasuredError as error:
+        return blank | {"verdict": NOT_MEASURED, "needs": str(error)}
+
+
+def by_verdict(audit: dict) -> dict[str, list[dict]]:
+    """Claims of an `audit` under the verdict on them, in the order in which they are shown."""
+    found: dict = {verdict: [] for verdict in (*_VERDICTS, None)}
+    for one in audit["claims"]:
+        found[_EARLIER.get(one["verdict"], one["verdict"])].append(one)
+    return found
 
 
 def _other_genres(corpus):
-    genres = {genre.lower() for genre in corpus["genres"]}
-    if genres == {*GENRES}:
-        return ""
-    return (
-        f"The paper has {len(GENRES)} genres. This study has {len(genres)}, of which "
-        f"{len(genres & {*GENRES})} are the paper's, and that is another task."
-    )
+    genres, theirs = {genre.lower() for genre in corpus["genres"]}, {*GENRES}
+    said = f"The paper has {len(theirs)} genres. This study has {len(genres)}, of which "
+    said += f"{len(genres & theirs)} are the paper's, and that is another task."
+    return "" if genres == theirs else said
 
 
 def _claims():
     """Topic, claim, rule and judge of every claim, in the order in which they are shown."""
     accuracy = PAPER["accuracy"]
-    for name in MODELS:
-        claim = f"The {CALLED[name]} reaches an accuracy of {accuracy[name]:.2f}."
+    for name in PAPER_MODELS:
+        claim = f"The {_CALLED[name]} reaches an accuracy of {accuracy[name]:.2f}."
         yield "Accuracy", claim, "level", partial(_level, name=name)
-    ranked = list(accuracy.sort_values(ascending=False).index)
-    pairs = list(itertools.pairwise(ranked))
+    pairs = list(itertools.pairwise(accuracy.sort_values(ascending=False).index))
     for pair in pairs:
-        claim = "The {} is ahead of the {}.".format(*(CALLED[name] for name in pair))
+        claim = "The {} is ahead of the {}.".format(*(_CALLED[name] for name in pair))
         yield "Order of the models", claim, "pair", partial(_ahead, pair=pair, family=pairs)
-    for name in MODELS:
+    for name in PAPER_MODELS:
         genre = PAPER.loc[name, list(GENRES)].astype(float).idxmax()
-        claim = f"The {CALLED[name]} is best at {genre}."
+        claim = f"The {_CALLED[name]} is best at {genre}."
         yield "Best genre", claim, "highest", partial(_best_genre, name=name, genre=genre)
     for key, label in METRICS.items():
         name = PAPER[label].idxmax()
-        claim = f"The {CALLED[name]} has the highest {label} of the three."
+        claim = f"The {_CALLED[name]} has the highest {label} of the three."
         yield "Best measure", claim, "highest", partial(_extreme, name=name, key=key, sign=1)
     for key in ("precision", "recall", "f1"):
-        said = PAPER[METRICS[key]].idxmin() == "hybrid"
         claim = f"The hybrid has the lowest {METRICS[key]} of the three"
+        said = PAPER[METRICS[key]].idxmin() == "hybrid"
         claim += "." if said else " (so the paper's text; its own table says otherwise)."
         yield "Best measure", claim, "highest", partial(_extreme, name="hybrid", key=key, sign=-1)
-    ranked = list(PAPER["hours"].sort_values().index)
-    for pair in itertools.pairwise(ranked):
-        claim = "The {} trains faster than the {}.".format(*(CALLED[name] for name in pair))
+    for pair in itertools.pairwise(PAPER["hours"].sort_values().index):
+        claim = "The {} trains faster than the {}.".format(*(_CALLED[name] for name in pair))
         yield "Training time", claim, "time", partial(_faster, pair=pair)
     for topic, claim, label, sign in (
         ("Input", "A spectrogram tells a CNN more than MFCC alone.", "cnn_log_mel", 1),
@@ -177,10 +158,9 @@ def _claims():
         ("Regularisation", "Dropout helps the hybrid.", "hybrid_no_dropout", -1),
     ):  # fmt: skip
         yield topic, claim, "change", partial(_change, label=label, sign=sign)
-    rate = "A learning rate of 0.005 suits the RNN best."
-    yield "Learning rate", rate, "highest", partial(_best_rate, genre=None)
-    rate = "A learning rate of 0.005 suits the RNN best for classical music."
-    yield "Learning rate", rate, "highest", partial(_best_rate, genre="classical")
+    for genre, where in ((None, ""), ("classical", " for classical music")):
+        rate = f"A learning rate of 0.005 suits the RNN best{where}."
+        yield "Learning rate", rate, "highest", partial(_best_rate, genre=genre)
     for claim, label in (
         ("Augmenting the recordings helps.", "waveform"),
         ("Changing the spectrograms in training helps.", "in_training"),
@@ -192,24 +172,20 @@ def _claims():
         yield "Features", claim, "pair", partial(_ahead, pair=pair, family=pairs)
 
 
-def _missing(seen, *names):
-    """Say what is missing to compare these models; empty if nothing is."""
+def _need(seen, *names):
+    """Refuse to compare these models unless all are there and were trained alike."""
     lacking = [name for name in names if name not in seen.results["models"]]
     if lacking:
-        return f"{' and '.join(lacking)} among MODELS"
-    hashes = [seen.runs[name]["hashes"] for name in names]
-    if len({tuple(one[key] for key in ("features", "folds", "code")) for one in hashes}) > 1:
-        return f"{' and '.join(names)} trained by the same code on the same features"
-    return ""
-
-
-def _unmeasured(needs):
-    return {"verdict": NOT_MEASURED, "needs": needs}
+        raise _UnmeasuredError(f"{' and '.join(lacking)} among MODELS")
+    hashes = [seen.study.run(name)["hashes"] for name in names]
+    if len({(one["features"], one["folds"], one["code"]) for one in hashes}) > 1:
+        why = "trained by the same code on the same features"
+        raise _UnmeasuredError(f"{' and '.join(names)} {why}")
 
 
 def _measuring(seen, *, recordings):
     """Say how a study measures what this one has not."""
-    if recordings and seen.results["corpus"]["name"] == "store":
+    if recordings and seen.results["corpus"]["name"] in ("spectrograms", "store"):
         return "recordings, which this corpus lacks: the profile gtzan with MEASURE=true"
     if seen.results["protocol"] == "fixed":  # trying things out would use up the held-out tracks
         return "folds in place of one held-out part: the profile gtzan-mel-full"
@@ -219,75 +195,52 @@ def _measuring(seen, *, recordings):
     return f"the profile {profile} with MEASURE=true"
 
 
-def _of(low, high):
-    """Verdict on a difference that the paper says is above zero, by its interval."""
-    return REPRODUCED if low > 0 else NOT_REPRODUCED if high < 0 else UNCLEAR
+def _judged(value, limits, found, verdict):
+    return {"value": value, "ci95": list(limits), "found": found, "verdict": verdict}
 
 
-def _signed(value, low, high):
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}]"
+def _signed(value, limits):
+    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(value, *limits)
 
 
-def _p(value):
-    return f"p {formatting.p_text(value)}" if value < 0.001 else f"p = {formatting.p_text(value)}"
+def _difference(value, limits, p):
+    p_said = formatting.p_text(p) if p < 0.001 else f"= {formatting.p_text(p)}"
+    return f"difference in accuracy {_signed(value, limits)}, p {p_said}"
 
 
 def _level(seen, *, name):
-    missing = _missing(seen, name)
-    if {genre.lower() for genre in seen.results["corpus"]["genres"]} != {*GENRES}:
-        missing = f"a corpus of just {', '.join(GENRES)}"
-    if missing:
-        return _unmeasured(missing)
+    """Judge a number by whether it lies inside our interval: it can only be contradicted."""
+    if {*seen.genres} != {*GENRES}:
+        raise _UnmeasuredError(f"a corpus of just {', '.join(GENRES)}")
+    _need(seen, name)
     model = seen.results["models"][name]
-    low, high = model["ci95"]["accuracy"]
-    found = {"value": model["accuracy"], "ci95": [low, high]}
-    inside = low <= PAPER.loc[name, "accuracy"] <= high
-    text = formatting.as_text(model["accuracy"], [low, high])
-    return found | {"found": text, "verdict": UNCLEAR if inside else NOT_REPRODUCED}
+    value, (low, high) = model["accuracy"], model["ci95"]["accuracy"]
+    verdict = UNCLEAR if low <= PAPER.loc[name, "accuracy"] <= high else NOT_REPRODUCED
+    return _judged(value, (low, high), formatting.as_text(value, [low, high]), verdict)
 
 
 def _ahead(seen, *, pair, family):
     """Judge that the first of a pair is ahead; where the results have not, correct for `family`."""
-    missing = _missing(seen, *pair)
-    if missing:
-        return _unmeasured(missing)
-    tested = {
-        names: one
-        for names, one in itertools.product(family, seen.results["pairwise"])
-        if {one["a"], one["b"]} == {*names}
-    }
-    one = tested[pair]
-    p = one["p_holm"]
-    if p is None:
-        p_holm = comparisons.holm([other["p_value"] for other in tested.values()])
-        p = p_holm[list(tested).index(pair)]
+    _need(seen, *pair)
+    by_pair = {frozenset((one["a"], one["b"])): one for one in seen.results["pairwise"]}
+    tested = {names: by_pair[frozenset(names)] for names in family if frozenset(names) in by_pair}
+    one, p_values = tested[pair], [other["p_value"] for other in tested.values()]
+    p_holm = dict(zip(tested, comparisons.holm(p_values), strict=True))
+    p = p_holm[pair] if one["p_holm"] is None else one["p_holm"]
     sign = 1 if one["a"] == pair[0] else -1
-    value, (low, high) = sign * one["difference"], sorted(sign * limit for limit in one["ci95"])
-    return {
-        "value": value,
-        "ci95": [low, high],
-        "found": f"difference in accuracy {_signed(value, low, high)}, {_p(p)}",
-        "verdict": UNCLEAR if p >= 0.05 else REPRODUCED if value > 0 else NOT_REPRODUCED,
-    }
+    value, limits = sign * one["difference"], sorted(sign * limit for limit in one["ci95"])
+    verdict = UNCLEAR if p >= intervals.LEVEL else REPRODUCED if value > 0 else NOT_REPRODUCED
+    return _judged(value, limits, _difference(value, limits, p), verdict)
 
 
 def _compared(ratios, claimed, what, *, sign=1):
-    """Judge that `claimed` has the highest (sign 1) or lowest (-1) of some values.
-
-    Parameters
-    ----------
-    ratios : dict of str to tuple
-        Each value, by name, as `intervals.combined_ratios` takes it.
-    claimed : str
-    what : str
-        What the values are, for the text.
-    sign : int
-    """
+    """Judge that `claimed` has the highest (sign 1) or lowest (-1) ratio (of `what`) by name."""
     values = {name: intervals.combined_ratios(*one).value for name, one in ratios.items()}
-    others = [name for name in ratios if name != claimed]
-    ahead = {name: _difference(ratios[claimed], ratios[name], sign) for name in others}
-    nearest = min(others, key=lambda name: ahead[name].value)
-    value, (low, high) = ahead[nearest].value, intervals.change_interval(ahead[nearest])
+    ahead = {
+        name: _less(ratios[claimed], one, sign) for name, one in ratios.items() if name != claimed
+    }
+    nearest = min(ahead, key=lambda name: ahead[name].value)
+    value, limits = ahead[nearest].value, intervals.change_interval(ahead[nearest])
     p = np.array([comparisons.change_test(one) for one in ahead.values()])
     above = np.array([one.value for one in ahead.values()]) > 0
     verdict = UNCLEAR
@@ -295,22 +248,15 @@ def _compared(ratios, claimed, what, *, sign=1):
         verdict = REPRODUCED
     elif (~above & (comparisons.holm(p) < intervals.LEVEL)).any():
         verdict = NOT_REPRODUCED
-    return {
-        "value": value,
-        "ci95": [low, high],
-        "found": f"{what}: {claimed} {values[claimed]:.2f}, nearest other {nearest} "
-        f"{values[nearest]:.2f}; distance {_signed(value, low, high)}",
-        "verdict": verdict,
-    }
+    found = f"{what}: {claimed} {values[claimed]:.2f}, nearest other {nearest} "
+    found += f"{values[nearest]:.2f}; distance {_signed(value, limits)}"
+    return _judged(value, limits, found, verdict)
 
 
-def _difference(one, other, sign):
+def _less(one, other, sign):
     """Estimate of one value less another, or the reverse, over the same artists."""
-    parts, wholes, weights = (
-        np.concatenate(pair, axis=-1) for pair in zip(one, other, strict=True)
-    )
-    weights = weights * np.repeat([sign, -sign], [len(one[2]), len(other[2])])
-    return intervals.combined_ratios(parts, wholes, weights)
+    signed = zip((*one[:2], sign * one[2]), (*other[:2], -sign * other[2]), strict=True)
+    return intervals.combined_ratios(*(np.concatenate(both, axis=-1) for both in signed))
 
 
 def _recall_of(counts, place):
@@ -320,99 +266,64 @@ def _recall_of(counts, place):
 
 
 def _best_genre(seen, *, name, genre):
-    genres = [one.lower() for one in seen.results["corpus"]["genres"]]
-    missing = _missing(seen, name)
-    if not {*GENRES} <= {*genres}:
-        missing = f"a corpus with {', '.join(GENRES)}"
-    if missing:
-        return _unmeasured(missing)
-    ratios = {one: _recall_of(seen.counts[name], genres.index(one)) for one in GENRES}
+    if not {*GENRES} <= {*seen.genres}:
+        raise _UnmeasuredError(f"a corpus with {', '.join(GENRES)}")
+    _need(seen, name)
+    counts = scoring.confusions(seen.study, name)
+    ratios = {one: _recall_of(counts, seen.genres.index(one)) for one in GENRES}
     return _compared(ratios, genre, "recall")
 
 
 def _extreme(seen, *, name, key, sign):
-    missing = _missing(seen, *MODELS)
-    if missing:
-        return _unmeasured(missing)
-    ratios = {one: metrics.metric_ratios(seen.counts[one])[key] for one in MODELS}
+    _need(seen, *PAPER_MODELS)
+    counts = {one: scoring.confusions(seen.study, one) for one in PAPER_MODELS}
+    ratios = {one: metrics.metric_ratios(counts[one])[key] for one in PAPER_MODELS}
     return _compared(ratios, name, METRICS[key], sign=sign)
 
 
 def _faster(seen, *, pair):
-    missing = _missing(seen, *pair)
-    if missing:
-        return _unmeasured(missing)
-    intervals = {}
-    for clock in ("seconds", "cpu_seconds"):
-        fast, slow = (pd.DataFrame(seen.runs[name]["folds"]).set_index("fold") for name in pair)
-        later = (slow[clock] - fast[clock]).to_numpy(dtype=float)
-        if len(later) < 2:
-            return _unmeasured("more than one fold")
-        reach = stats.t.ppf(0.975, len(later) - 1) * stats.sem(later)
-        intervals[clock] = later.mean(), later.mean() - reach, later.mean() + reach
-    verdicts = {_of(low, high) for _, low, high in intervals.values()}
-    wall, cpu = ("{:+.1f} s [{:+.1f}, {:+.1f}]".format(*one) for one in intervals.values())
-    value, low, high = intervals["seconds"]
-    return {
-        "value": value,
-        "ci95": [low, high],
-        "found": f"{CALLED[pair[1]]} minus {CALLED[pair[0]]}, per fold: {wall} (CPU time: {cpu})",
-        "verdict": verdicts.pop() if len(verdicts) == 1 else UNCLEAR,
-    }
+    """Judge by the seconds per fold: wall and CPU time must both be on the same side of zero."""
+    _need(seen, *pair)
+    tables = (pd.DataFrame(seen.study.run(name)["folds"]).set_index("fold") for name in pair)
+    fast, slow = (table[["seconds", "cpu_seconds"]].astype(float) for table in tables)
+    clocks = (slow - fast).to_numpy().T.copy()  # (clocks, folds)
+    if (count := clocks.shape[1]) < 2:
+        raise _UnmeasuredError("more than one fold")
+    mean, reach = clocks.mean(axis=1), stats.t.ppf(0.975, count - 1) * stats.sem(clocks, axis=1)
+    low, high = mean - reach, mean + reach
+    verdict = REPRODUCED if (low > 0).all() else NOT_REPRODUCED if (high < 0).all() else UNCLEAR
+    wall, cpu = map("{:+.1f} s [{:+.1f}, {:+.1f}]".format, mean, low, high)
+    found = f"{_CALLED[pair[1]]} minus {_CALLED[pair[0]]}, per fold: {wall} (CPU time: {cpu})"
+    return _judged(mean[0], (low[0], high[0]), found, verdict)
 
 
 def _change(seen, *, label, sign):
     """Judge that a change helps (sign 1), or that leaving it out hurts (-1)."""
-    if label not in seen.effects.index:
-        recordings = "chroma" in label or label == "waveform"
-        return _unmeasured(_measuring(seen, recordings=recordings))
-    row = seen.effects.loc[label]
-    value, (low, high) = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
-    helps = {"helps": sign > 0, "hurts": sign < 0}
-    verdict = {True: REPRODUCED, False: NOT_REPRODUCED, None: UNCLEAR}
-    return {
-        "value": value,
-        "ci95": [low, high],
-        "found": f"difference in accuracy {_signed(value, low, high)}, {_p(row['p_holm'])}",
-        "verdict": verdict[helps.get(row["verdict"])],
-    }
+    if label not in seen.effects:
+        of_sound = "chroma" in label or label == "waveform"
+        raise _UnmeasuredError(_measuring(seen, recordings=of_sound))
+    row = seen.effects[label]
+    value, limits = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
+    helps = {"helps": sign > 0, "hurts": sign < 0}.get(row["verdict"])
+    verdict = {True: REPRODUCED, False: NOT_REPRODUCED, None: UNCLEAR}[helps]
+    return _judged(value, limits, _difference(value, limits, row["p_holm"]), verdict)
 
 
 def _best_rate(seen, *, genre):
     """Judge that the RNN's rate of the paper is the best that was tried, for all or for a genre."""
     rates = {
-        label: predictions
+        "0.005" if label == "rnn" else label.removeprefix("rnn_"): predictions
         for label, (variant, predictions) in seen.stored.items()
         if label == "rnn" or variant.question == ablation.RATE
     }
-    if "rnn" not in rates or len(rates) < 2:
-        return _unmeasured(_measuring(seen, recordings=False))
-    genres = [one.lower() for one in seen.results["corpus"]["genres"]]
-    if genre and genre not in genres:
-        return _unmeasured(f"a corpus with {genre}")
-    groups = scoring.groups_of(pd.read_parquet(seen.study / "folds.parquet"))
+    if "0.005" not in rates or len(rates) < 2:
+        raise _UnmeasuredError(_measuring(seen, recordings=False))
+    if genre and genre not in seen.genres:
+        raise _UnmeasuredError(f"a corpus with {genre}")
     ratios = {}
-    for label, predictions in rates.items():
-        tracks = scoring.track_probabilities(predictions)
-        counts = metrics.group_confusions(tracks, groups, seen.results["corpus"]["genres"])
-        name = label.removeprefix("rnn_") if label != "rnn" else "0.005"
-        ratios[name] = (
-            _recall_of(counts, genres.index(genre))
-            if genre
-            else metrics.metric_ratios(counts)["accuracy"]
-        )
+    known = seen.study.groups, seen.results["corpus"]["genres"]
+    for rate, predictions in rates.items():
+        counts = metrics.group_confusions(scoring.track_probabilities(predictions), *known)
+        whole = metrics.metric_ratios(counts)["accuracy"]
+        ratios[rate] = _recall_of(counts, seen.genres.index(genre)) if genre else whole
     return _compared(ratios, "0.005", f"recall of {genre}" if genre else "accuracy")
-
-
-def table(found: dict) -> pd.DataFrame:
-    """Claims, what was found, and the verdict, from `audit`, to be read."""
-    rows = [
-        {
-            "topic": one["topic"],
-            "claim": one["claim"],
-            "found here": one["found"] or (f"needs {one['needs']}" if one["needs"] else ""),
-            "verdict": one["verdict"] or "no verdict",
-        }
-        for one in found["claims"]
-    ]
-    return pd.DataFrame(rows)

@@ -1,3 +1,5 @@
+import re
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,8 +10,8 @@ from genre_utils.evaluation import metrics, scoring
 from genre_utils.models import classical
 from genre_utils.paper import published, tables
 from genre_utils.plots import formatting
-from genre_utils.report.sentences import comparison as comparison_sentences
-from genre_utils.workspace import files
+from genre_utils.workspace import model_names
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import small_study_fixture  # noqa: F401
 
 quick = settings(max_examples=50, deadline=None)
@@ -37,54 +39,47 @@ def results():
     return {"models": models, "pairwise": [pair, other], "corpus": {"genres": ["rock", "polka"]}}
 
 
-WEIGHTED = {"precision": [0.5, 0.8], "recall": [0.5, 0.8], "f1": [0.4, 0.8]}
-
-
-def with_tuned(results):
+@pytest.fixture
+def table_2(results, monkeypatch):
+    """The tables of the made-up numbers with some models stored, and one of them tuned."""
+    monkeypatch.setattr(tables, "_weighted", lambda _, name, means: means)
     for model in results["models"].values():
-        model["weighted"] = {"precision": 0.65, "recall": 0.66, "f1": 0.67}
+        model["weighted"] = {"precision": "a", "recall": "b", "f1": "c"}
     results["models"]["cnn_tuned"] = results["models"]["cnn"] | {"accuracy": 0.75}
-    return results, dict.fromkeys(results["models"], WEIGHTED)
+    return lambda *stored: tables.table_2(None, results, stored)
 
 
-def test_each_measure_stands_beside_the_papers_untuned_and_tuned(results):
-    results, weighted = with_tuned(results)
-    table = tables.side_by_side(results, "f1", weighted, stored={"cnn_tuned"})
+def test_each_measure_stands_beside_the_papers_untuned_and_tuned(table_2):
+    measures = table_2("cnn_tuned")["measures"]
+    table, accuracy = measures["F1"], measures["accuracy"]
     assert list(table.index) == ["cnn", "cnn_tuned (stored)", "rnn", "hybrid"]
     assert list(table.columns) == ["this study", "weighted", "paper"]
-    assert list(table.loc["cnn"]) == ["0.67 [0.57, 0.77]", "0.67 [0.40, 0.80]", "0.86"]
+    assert list(table.loc["cnn"]) == ["0.67 [0.57, 0.77]", "c", "0.86"]
     assert list(table.loc["rnn"]) == ["not run", "", "0.73"]
-    accuracy = tables.side_by_side(results, "accuracy", weighted)
-    assert accuracy.loc["cnn_tuned", "this study"].startswith("0.75")
+    assert accuracy.loc["cnn_tuned (stored)", "this study"].startswith("0.75")
     assert list(accuracy.columns) == ["this study", "paper"]
 
 
-def test_genres_are_shown_both_ways_and_the_papers_where_it_has_them(results):
-    rock, polka = (tables.genre_side_by_side(results, genre) for genre in ("rock", "polka"))
+def test_genres_are_shown_both_ways_and_the_papers_where_it_has_them(table_2):
+    rock, polka = table_2()["genres"].values()
     assert rock.loc["cnn", "paper"] == "0.93" and "paper" not in polka
     assert polka.loc["cnn", "recall"].startswith("0.50")
     assert polka.loc["cnn", "against the rest"].startswith("0.90")
     assert polka.loc["rnn", "recall"] == "not run"
 
 
-def test_settings_and_hours_stand_beside_each_other(results):
-    table = tables.settings_side_by_side(with_tuned(results)[0], stored={"cnn"})
+def test_settings_and_hours_stand_beside_each_other(table_2):
+    table = table_2("cnn")["settings"][""]
     rows = ["cnn (stored)", "cnn, paper", "cnn_tuned", "rnn, paper", "hybrid", "hybrid, paper"]
     assert list(table.index) == rows
-    assert list(table.loc["cnn, paper"]) == ["0.001", "32", "4", "1.5 h"]
-    assert list(table.loc["cnn (stored)"]) == ["0.001", 32, 4, "2.0 min"]
-
-
-def test_further_models_are_those_that_the_paper_lacks(results):
-    results, weighted = with_tuned(results)
-    assert list(tables.further_models(results, weighted).index) == ["svm"]
-    del results["models"]["svm"]
-    assert tables.further_models(results, weighted).empty
+    columns = ["learning rate", "batch size", "hidden layers", "training"]
+    assert list(table.loc["cnn, paper", columns]) == ["0.001", "32", "4", "1.5 h"]
+    assert list(table.loc["cnn (stored)", columns]) == ["0.001", "32", "4", "2.0 min"]
 
 
 def write_run(study, name, hashes, **settings):
     run = {"hyperparameters": settings} | ({"hashes": hashes} if hashes else {})
-    files.write_json(study / "runs" / f"{name}.json", run)
+    study.write_model(name, pd.DataFrame({"p_rock": []}), run)
 
 
 @pytest.fixture
@@ -105,7 +100,7 @@ NAMES = ("cnn", "mlp", "svm", "logistic", "ensemble", "my_model")
 
 def test_models_of_this_run_are_not_marked(runs):
     found = tables.stored_before(runs[0], NAMES, ["cnn", "mlp", "svm", "logistic"])
-    assert found == {} and "All models" in comparison_sentences.stored_predictions(found)
+    assert found == {}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +117,6 @@ def test_models_of_other_inputs_are_marked(runs, changed, why):
     write_run(study, "svm", shallow | changed)
     found = tables.stored_before(study, NAMES, ["cnn", "mlp", "svm", "logistic"])
     assert found == {"mlp": why, "svm": why, "ensemble": why}  # the ensemble has mlp in it
-    assert f"{why}: `mlp`, `svm`, `ensemble`" in comparison_sentences.stored_predictions(found)
 
 
 def test_models_that_were_not_asked_for_are_marked(runs):
@@ -131,28 +125,28 @@ def test_models_that_were_not_asked_for_are_marked(runs):
 
 
 def test_weighted_means_are_those_of_the_results(tmp_path):
-    rng, genres = np.random.default_rng(0), ["jazz", "rock"]
+    rng, study = np.random.default_rng(0), StudyFolder(tmp_path)
     tracks = pd.DataFrame(
         {"track_id": [f"t{i}" for i in range(60)], "artist": (np.arange(60) // 3).astype(str)}
     )
     tracks["genre"] = np.where(np.arange(60) < 15, "jazz", "rock")
     folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
-    files.write_table(tmp_path / "folds.parquet", folds)
-    files.write_json(tmp_path / "corpus.json", {"genres": genres})
+    study.write(tracks=tracks, folds=folds, corpus={"genres": ["jazz", "rock"]})
     p = np.where(tracks["genre"] == "rock", 0.6, 0.4) + rng.uniform(-0.3, 0.3, 60)
     table = tracks[["track_id"]].assign(excerpt=0, fold=0, y_true=tracks["genre"])
-    table = table.assign(p_jazz=1 - p, p_rock=p)
-    files.write_table(tmp_path / "predictions" / "cnn.parquet", table)
-    limits = tables.weighted_intervals(tmp_path, ["cnn"])["cnn"]
-    numbers = scoring.evaluate(table, folds, tracks, genres)
+    study.write_model("cnn", table.assign(p_jazz=1 - p, p_rock=p), {})
+    numbers = scoring.evaluate(study, study.predictions("cnn"))
+    limits = tables._weighted(study, "cnn", numbers["weighted"])
     for measure, value in numbers["weighted"].items():
-        low, high = limits[measure]
+        mean, low, high = map(float, re.findall(r"[\d.]+", limits[measure]))
+        assert mean == pytest.approx(value, abs=0.005)
         assert low < value < high and 0.05 < high - low < 0.6
-    assert limits["recall"] == pytest.approx(numbers["ci95"]["accuracy"], abs=0.02)
+    expected = formatting.as_text(numbers["accuracy"], numbers["ci95"]["accuracy"].tolist())
+    assert limits["recall"][:4] == expected[:4]
 
 
 def test_as_text_without_an_interval_or_a_value():
-    assert formatting.as_text(0.5, None) == "0.50"
+    assert formatting.as_text(0.5) == formatting.as_text(0.5, [None, None]) == "0.50"
     assert formatting.as_text(None) == formatting.as_text(float("nan")) == ""
 
 
@@ -167,7 +161,7 @@ def test_as_text_without_an_interval_or_a_value():
     ],
 )
 def test_rate_follows_the_stated_rule(values, words):
-    assert tables.rate(pd.Series(values)).tolist() == words
+    assert tables._rate(pd.Series(values)).tolist() == words
 
 
 @pytest.mark.parametrize(
@@ -180,14 +174,14 @@ def test_rate_follows_the_stated_rule(values, words):
     ],
 )
 def test_rate_time_follows_the_stated_rule(values, words):
-    assert tables.rate_time(pd.Series(values, dtype=float)).tolist() == words
+    assert tables._rate_time(pd.Series(values, dtype=float)).tolist() == words
 
 
-def test_table_1_marks_differences_and_an_unsure_best(results):
+def test_table_1_marks_differences_and_an_unclear_best(results):
     table = tables.table_1(results)
     accuracy = table.loc["accuracy"]
     assert accuracy["paper"].tolist() == ["Best", "Good", "Excellent"]
-    assert accuracy["this study"].tolist() == ["Average", "", "Best (not separable)"]
+    assert accuracy["this study"].tolist() == ["Average", "", "Best (not significantly different)"]
     assert accuracy["differs"].tolist() == [True, False, True]
     assert table.loc[("training time", "cnn"), "this study"] == "High"
     assert table.loc["precision", "this study"].tolist() == ["Average", "", "Best"]
@@ -198,7 +192,11 @@ def test_table_1_marks_differences_and_an_unsure_best(results):
 def test_table_1_of_a_tie_marks_both_and_the_sign_is_no_difference(results):
     results["models"]["cnn"] = scores(0.9, 120)
     table = tables.table_1(results).loc["accuracy"]
-    assert table["this study"].tolist() == ["Best (not separable)", "", "Best (not separable)"]
+    assert table["this study"].tolist() == [
+        "Best (not significantly different)",
+        "",
+        "Best (not significantly different)",
+    ]
     assert table["differs"].tolist() == [False, False, True]
 
 
@@ -206,7 +204,7 @@ def test_table_1_rates_tuned_models_among_themselves(results):
     assert "tuned" not in tables.table_1(results)
     results["models"] |= {"cnn_tuned": scores(0.86, 50), "rnn_tuned": scores(0.7, 90)}
     tuned = tables.table_1(results)["tuned"]
-    assert tuned["accuracy"].tolist() == ["Best (not separable)", "Average", ""]
+    assert tuned["accuracy"].tolist() == ["Best (not significantly different)", "Average", ""]
     assert tuned["training time"].tolist() == ["Best", "High", ""]
 
 
@@ -228,7 +226,7 @@ def test_table_1_with_one_or_no_model_compares_nothing(results):
 def test_macro_f1_never_exceeds_its_bound(cells):
     found = metrics.metrics_from_confusion(np.reshape(cells, (4, 4)))
     assume(found["precision"] + found["recall"] > 0)
-    assert found["f1"] <= tables.f1_bound(found["precision"], found["recall"]) + 1e-12
+    assert found["f1"] <= published.f1_bound(found["precision"], found["recall"]) + 1e-12
 
 
 @quick
@@ -236,9 +234,9 @@ def test_macro_f1_never_exceeds_its_bound(cells):
 def test_accuracy_lies_within_recalls_precisions_and_f1(cells):
     confusion = np.reshape(cells, (4, 4))
     found = metrics.metrics_from_confusion(confusion)
-    true, guessed = confusion.sum(axis=1), confusion.sum(axis=0)
+    true, given = confusion.sum(axis=1), confusion.sum(axis=0)
     assume(true.all())
-    for name, weights in (("recall", true), ("precision", guessed), ("f1", true + guessed)):
+    for name, weights in (("recall", true), ("precision", given), ("f1", true + given)):
         mean = np.average(found[f"genre_{name}"], weights=weights)
         assert mean == pytest.approx(found["accuracy"])
 
@@ -250,8 +248,8 @@ def test_audit_never_accuses_a_real_confusion_matrix(cells, reading):
     assume(found["support"].all() and found["precision"] + found["recall"] > 0.02)
     row = {label: found[key] for key, label in published.METRICS.items()}
     row |= dict(zip(published.GENRES, found[f"genre_{reading}"], strict=True))
-    table = pd.DataFrame([row, row, row], index=published.MODELS, dtype=float).round(2)
-    checked = tables.audit(table)
+    table = pd.DataFrame([row, row, row], index=model_names.PAPER_MODELS, dtype=float).round(2)
+    checked = published.check_arithmetic(table)
     apply = ~checked["claim"].str.contains(
         "against the rest" if reading == "recall" else "as recalls"
     )
@@ -259,7 +257,7 @@ def test_audit_never_accuses_a_real_confusion_matrix(cells, reading):
 
 
 def test_audit_finds_what_is_wrong_with_the_paper():
-    checked = tables.audit().set_index(["model", "claim"])
+    checked = published.check_arithmetic().set_index(["model", "claim"])
     bad = checked["verdict"] == "inconsistent"
     claims = checked.index.get_level_values("claim")
     expected = {
