@@ -1,4 +1,4 @@
-"""TODO data.auditing."""
+"""Which files of a corpus can be used: decoded to the end, heard, and compared with all others."""
 
 import hashlib
 from concurrent.futures.process import BrokenProcessPool
@@ -7,40 +7,46 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genre_utils.data import checks, errors, fingerprint
+from genre_utils.data import checks, fingerprint, folders
+from genre_utils.data.folders import CorpusError
 from genre_utils.features import decoding, tags
-from genre_utils.workspace import files, parallel
-
-# ---------------------------------------------------------------------------- verifying
+from genre_utils.workspace import evidence, files, parallel
 
 
-def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int = -1):
-    """Decode every file of a corpus and set aside what cannot be used, with the reason.
+def audit(
+    tracks: pd.DataFrame,
+    folder: Path,
+    *,
+    min_seconds: float,
+    clip_seconds: float = 0.0,
+    n_jobs: int = -1,
+) -> pd.DataFrame:
+    """Decode every file of a corpus and exclude what cannot be used, with the reason.
 
-    Artists that are not known are taken from the tags of the files. Of several copies of a
-    recording, the first is used, whatever their encoding, level or start (`fingerprint`); copies
-    whose genres disagree are all set aside.
+    Unknown artists are taken from the tags of the files. Of several copies of a recording, whatever
+    their encoding, level or start, the first is used, or none if their genres disagree.
 
     Parameters
     ----------
     tracks : pd.DataFrame
         From `find_tracks`.
     folder : Path
-        Folder that the paths are relative to.
-    min_seconds : float
-        Shortest usable duration in seconds.
+        Folder that the paths are relative to, or that holds ready spectrograms.
+    min_seconds, clip_seconds : float
+        Shortest usable duration, and the one that a ready spectrogram spans, in seconds.
     n_jobs : int
         Processes that decode at the same time; -1 for one per core.
 
     Returns
     -------
     pd.DataFrame
-        `tracks` with duration_s, md5 (of the file), status (``used`` or ``set aside``), reason.
+        `tracks` with duration_s, md5, status (``used`` or ``excluded``) and reason.
     """
-    jobs = [
-        (folder / path, min_seconds, fault)
-        for path, fault in zip(tracks["path"], tracks["fault"], strict=True)
-    ]
+    if (tracks["path"] == "").all():
+        log_mel = folders.load_arrays(folder, tracks["track_id"])
+        return audit_spectrograms(tracks, log_mel, clip_seconds=clip_seconds)
+    listed = tracks[["path", "fault"]].itertuples(index=False)
+    jobs = [(folder / path, min_seconds, fault) for path, fault in listed]
     examined = _examined(jobs, folder, n_jobs)
     fingerprints = [row.pop("fingerprint") for row in examined]
     table = tracks.reset_index(drop=True).join(pd.DataFrame(examined))
@@ -52,30 +58,31 @@ def audit(tracks: pd.DataFrame, folder: Path, *, min_seconds: float, n_jobs: int
 def _examined(jobs, folder, n_jobs):
     """What `_examine_file` finds, job by job; a decoder that crashes takes no other file along."""
     settings = {"desc": "audit", "unit": "file", "folder": folder}
-    rows = []
+    rows: list[dict] = []
+    alone = False
     while len(rows) < len(jobs):
-        rest = jobs[len(rows) :]
+        rest, workers = (jobs[len(rows) :][:1], 2) if alone else (jobs[len(rows) :], n_jobs)
         try:
-            for row in parallel.over(_examine_file, rest, len(rest), n_jobs=n_jobs, **settings):
+            for row in parallel.over(_examine_file, rest, len(rest), n_jobs=workers, **settings):
                 rows.append(row)
+            alone = False
         except BrokenProcessPool:  # by one of the files at work: look at the next one alone
-            alone = jobs[len(rows) : len(rows) + 1]
-            try:
-                rows += list(parallel.over(_examine_file, alone, 1, n_jobs=2, **settings))
-            except BrokenProcessPool:
+            if alone:
                 rows.append(_row(decoding.Examination(0.0, "", "its decoder crashes on this file")))
+            alone = not alone
     return rows
 
 
 def _examine_file(path, min_seconds, fault):
     if fault:  # published: no need to decode it
         return _row(decoding.Examination(0.0, "", fault))
-    heard, rates = [], [0]
+    heard: list[np.ndarray] = []
+    rates = [0]
 
     def hear(block, sr):  # the start of the recording, mixed down
         rates[0] = sr
         if sum(map(len, heard)) < fingerprint.LONGEST * sr:
-            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is set aside
+            with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is excluded
                 heard.append(block.mean(axis=1))
 
     result = decoding.examine(path, min_seconds=min_seconds, hear=hear)
@@ -87,13 +94,12 @@ def _examine_file(path, min_seconds, fault):
 
 
 def _row(examination, *, md5="", tagged="", fingerprint=None):
-    found = {"md5": md5, "tagged": tagged, "fingerprint": fingerprint}
-    return {**examination._asdict(), **found}
+    return examination._asdict() | {"md5": md5, "tagged": tagged, "fingerprint": fingerprint}
 
 
 def _fingerprint(heard, sr, md5):
-    """Fingerprint of a file, computed once."""
-    path = files.cache_folder() / "fingerprints" / fingerprint.VERSION / md5[:2] / f"{md5}.npy"
+    version = evidence.code("fingerprint")[:16]
+    path = files.cache_folder() / "fingerprints" / version / md5[:2] / f"{md5}.npy"
     if files.is_as_written(path):
         try:
             return np.load(path)
@@ -106,43 +112,34 @@ def _fingerprint(heard, sr, md5):
 
 
 def audit_report(found: pd.DataFrame, tracks: pd.DataFrame) -> dict:
-    """What an audit says, as plain data: every file, the totals, and what a study would warn of.
+    """Give what an audit found as plain data: every file, the totals, and warnings of a study.
 
     Parameters
     ----------
-    found : pd.DataFrame
-        From `find_tracks`.
-    tracks : pd.DataFrame
-        What `audit` made of it.
+    found, tracks : pd.DataFrame
+        From `find_tracks`, and what `audit` made of it.
 
     Returns
     -------
     dict
-        ``files`` (path, status, reason, duration_s, artist, genre, md5; artist is None where it
-        is unknown), ``totals``, ``warnings``.
+        ``files`` (of an unknown artist, ``artist`` is None), ``totals`` and ``warnings``.
     """
     listed = ~found["artist"].str.startswith("unknown:").to_numpy()
     known = ~tracks["artist"].str.startswith("unknown:")
     used = tracks["status"] == "used"
     columns = ["path", "status", "reason", "duration_s", "genre", "md5"]
     rows = tracks[columns].assign(artist=tracks["artist"].astype(object).where(known, None))
-    genres = {
-        genre: {
-            "tracks": len(of_genre),
-            "artists": int(of_genre.loc[known[of_genre.index], "artist"].nunique()),
-            "unknown": int((~known[of_genre.index]).sum()),
-        }
-        for genre, of_genre in tracks[used].groupby("genre")
-    }
+    artists = rows[used].groupby("genre")["artist"]
+    genres = artists.agg(tracks="size", artists="nunique", unknown=lambda a: a.isna().sum())
     totals = {
         "files": len(tracks),
         "used": int(used.sum()),
-        "set_aside": int((~used).sum()),
+        "excluded": int((~used).sum()),
         "near_duplicates": int(tracks["reason"].str.startswith("near-duplicate").sum()),
         "artist_from_list": int(listed.sum()),
         "artist_from_tags": int((known & ~listed).sum()),
         "artist_unknown": int((~known).sum()),
-        "genres": genres,
+        "genres": genres.to_dict("index"),
     }
     warnings = _study_warnings(tracks[used])
     return {"files": rows.to_dict("records"), "totals": totals, "warnings": warnings}
@@ -153,46 +150,32 @@ def _study_warnings(used):
         return ["No file can be used."]
     try:
         return checks.check(used, checks.choose_genres(used, []), group_by="artist", folds=3)
-    except errors.CorpusError as error:
+    except CorpusError as error:
         return [f"A study would refuse this: {error}"]
 
 
-def audit_store(tracks: pd.DataFrame, log_mel: np.ndarray, *, clip_seconds: float) -> pd.DataFrame:
-    """Check every array of a store, as `audit` does for files.
-
-    Parameters
-    ----------
-    tracks : pd.DataFrame
-        From `find_tracks`.
-    log_mel : np.ndarray, shape (tracks, frames, mels)
-        From `load_arrays`, in the order of `tracks`.
-    clip_seconds : float
-        Duration that the frames of a track span, in seconds.
-    """
-    rows = [_examine_array(array) for array in log_mel]
-    table = tracks.reset_index(drop=True).join(pd.DataFrame(rows))
-    table["duration_s"] = float(clip_seconds)
+def audit_spectrograms(
+    tracks: pd.DataFrame, log_mel: np.ndarray, *, clip_seconds: float
+) -> pd.DataFrame:
+    """Check every array (frames, mels) of a corpus of ready spectrograms, as `audit` does files."""
+    examined = pd.DataFrame([_examine_array(array) for array in log_mel])
+    table = tracks.reset_index(drop=True).join(examined).assign(duration_s=float(clip_seconds))
     fingerprints = [fingerprint.of_log_mel(array) for array in log_mel]
     frame = clip_seconds / log_mel.shape[1]
     return _without_copies(table, fingerprints, frame, fingerprint.MEL_SHARE)
 
 
 def _examine_array(array):
-    md5 = hashlib.md5(array.tobytes()).hexdigest()
+    md5, reason = hashlib.md5(array.tobytes()).hexdigest(), ""
     if not np.isfinite(array).all():
         reason = "holds values that are not finite numbers"
     elif array.max() == array.min():
         reason = "silent: every value is the same"
-    else:
-        reason = ""
     return {"audio_md5": md5, "md5": md5, "reason": reason}
 
 
 def _without_copies(table, fingerprints, step, least):
-    """Set aside every later copy of a recording, and all copies when their genres disagree.
-
-    `step` is the unit of the fingerprints' times in seconds, `least` as in `fingerprint.links`.
-    """
+    """Exclude every later copy of a recording, and all copies when their genres disagree."""
     from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
 
     usable = table.index[table["reason"] == ""]
@@ -216,7 +199,7 @@ def _without_copies(table, fingerprints, step, least):
             else:
                 original = _copied(row, group, table, fingerprints, step, least)
             table.loc[row, "reason"] = original + disagree
-    table["status"] = np.where(table["reason"] == "", "used", "set aside")
+    table["status"] = np.where(table["reason"] == "", "used", "excluded")
     columns = ["track_id", "path", "genre", "artist", "duration_s", "md5", "status", "reason"]
     return table[[*columns, "split"]]
 

@@ -1,14 +1,25 @@
-"""TODO data.checks."""
+"""What a corpus needs to be studied, and what the report must warn of."""
 
 import pandas as pd
 
-from genre_utils.data import errors
-
-MIN_ARTISTS = 3  # per genre: one to test, one to validate, one to train
+from genre_utils.data import splits
+from genre_utils.data.folders import CorpusError
 
 
 def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:
-    """Genres to study, in order: `genres`, or all that there are when it is empty.
+    """Choose the genres to study.
+
+    Parameters
+    ----------
+    tracks : pd.DataFrame
+        With a column genre.
+    genres : list of str
+        Genres in the order wanted; all that there are when it is empty.
+
+    Returns
+    -------
+    list of str
+        The genres, in order.
 
     Raises
     ------
@@ -19,24 +30,23 @@ def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:
     chosen = list(genres) or present
     unknown = [genre for genre in chosen if genre not in present]
     if unknown:
-        raise errors.CorpusError(
+        raise CorpusError(
             f"unknown genre(s) {', '.join(map(repr, unknown))} in GENRES; this corpus has "
             f"{', '.join(present)}."
         )
     if len(set(chosen)) < len(chosen):
-        raise errors.CorpusError(f"GENRES names a genre twice: {', '.join(chosen)}.")
+        raise CorpusError(f"GENRES names a genre twice: {', '.join(chosen)}.")
     if len(chosen) < 2:
-        raise errors.CorpusError(
+        raise CorpusError(
             f"only one genre ({', '.join(chosen)}): recognition needs at least two to choose from."
         )
     return chosen
 
 
-# ---------------------------------------------------------------------------- describing
-
-
-def check(tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int) -> list[str]:
-    """Refuse a corpus that cannot be studied; return what the report must warn of.
+def check(
+    tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int, seed: int = 0
+) -> list[str]:
+    """Refuse a corpus that cannot be studied.
 
     Parameters
     ----------
@@ -46,33 +56,38 @@ def check(tracks: pd.DataFrame, genres: list[str], *, group_by: str, folds: int)
         From `choose_genres`.
     group_by : {"artist", "track"}
         What must never stand on both sides of a split.
-    folds : int
-        Folds of the cross-validation.
+    folds, seed : int
+        Number of the folds of the cross-validation, and seed of how they are drawn.
+
+    Returns
+    -------
+    list of str
+        What the report must warn of.
 
     Raises
     ------
     CorpusError
-        Under two folds, an unknown `group_by`, or a genre with under three artists (tracks).
+        If a setting makes no sense, a genre has too few artists, or no folds can be made.
     """
-    from genre_utils.data import splits  # which imports scikit-learn: not in every worker
-
     if folds < 2:
-        raise errors.CorpusError(f"FOLDS is {folds}; cross-validation needs at least 2.")
+        raise CorpusError(f"FOLDS is {folds}; cross-validation needs at least 2.")
     if group_by not in ("artist", "track"):
-        raise errors.CorpusError(f"GROUP_BY is {group_by!r}; choose 'artist' or 'track'.")
-    groups = splits.groups_of(tracks, group_by)
-    per_genre = groups.groupby(tracks["genre"].to_numpy()).nunique().reindex(genres, fill_value=0)
-    needed = MIN_ARTISTS + (folds == 2)  # of three, half-and-half folds can test two at once
+        raise CorpusError(f"GROUP_BY is {group_by!r}; choose 'artist' or 'track'.")
+    groups = splits.groups_of(tracks, group_by).to_numpy()
+    pairs = tracks[["genre"]].assign(group=groups).drop_duplicates()
+    per_genre = pairs["genre"].value_counts().reindex(genres, fill_value=0)
+    needed = 3 + (folds == 2)  # one each to train, validate, test; one of two folds may test two
     few = per_genre[per_genre < needed]
     if len(few):
         shown = ", ".join(f"{genre} has {count}" for genre, count in few.items())
-        advice = " or group by track (GROUP_BY: track), which is optimistic" * (
-            group_by == "artist"
-        )
-        raise errors.CorpusError(
+        by_artist = group_by == "artist"
+        other = " or group by track (GROUP_BY: track), which is optimistic" if by_artist else ""
+        raise CorpusError(
             f"under {needed} {group_by}s in a genre: {shown}. Each genre needs one to train "
-            f"on, one to validate and one to test: add music{advice}."
+            f"on, one to validate and one to test: add music{other}."
         )
+    if pairs["group"].duplicated().any():  # who plays several genres can take away all of one
+        splits.make_folds(tracks, folds=folds, group_by=group_by, seed=seed)
     return _warnings(tracks, per_genre, group_by, folds)
 
 
@@ -87,8 +102,7 @@ def _warnings(tracks, per_genre, group_by, folds):
     if len(short):
         shown = ", ".join(f"{genre} ({count})" for genre, count in short.items())
         warnings.append(f"Fewer {group_by}s than the {folds} folds: {shown}.")
-    unknown = tracks["artist"].str.startswith("unknown:")
-    if group_by == "artist" and unknown.all():
+    if group_by == "artist" and tracks["artist"].str.startswith("unknown:").all():
         warnings.append(
             "No artist is known, so each track is its own group and the split is one by track: "
             "these accuracies are optimistic. List the artists in tracks.csv."

@@ -1,16 +1,10 @@
-"""Near-duplicates: landmarks of a spectrogram that survive re-encoding, noise and shifts in time.
-
-After Wang (2003), An industrial-strength audio search algorithm, ISMIR: the peaks of a spectrogram
-are joined in pairs, each pair is named by its two frequencies and the time between them, and two
-recordings are copies where many pairs of the same name lie at one and the same shift in time.
-"""
+"""Near-duplicates by landmarks (Wang 2003, An industrial-strength audio search algorithm)."""
 
 import numpy as np
 import pandas as pd
 from scipy import fft, ndimage
 from tqdm import tqdm
 
-VERSION = "1"  # of the fingerprints, which are cached under it
 LONGEST = 120.0  # seconds of a recording that are fingerprinted, from its start
 WINDOW = 0.08  # seconds: bins lie 12.5 Hz apart at every sample rate, so that rates compare
 HOP = 0.02  # seconds from frame to frame
@@ -23,7 +17,7 @@ PARTNERS = 5  # of each peak: the next ones in its zone
 REPEATS = 20  # of a name in one recording: more often, as in a loop, it tells nothing of the time
 MIN_LANDMARKS = 50  # that agree on one shift, and
 MIN_SHARE = 0.06  # of those in the overlap. Copies have over 120 and 0.11; others up to 68 and 0.03
-MEL_SHARE = 0.12  # the same for log-mel images. Copies have over 0.4; others up to 0.05
+MEL_SHARE = 0.12  # of log-mel images. Copies with the same start have over 0.4; others up to 0.05
 CANDIDATE = 12  # votes, landmarks of the index that agree: so many are counted in full
 INDEX = 30_000_000  # landmarks that are indexed at most; of more, an equal share of all names
 BUDGET = 150_000_000  # votes that are counted, those of the rarest names
@@ -32,22 +26,9 @@ _CLIPS, _TIMES = 20, 13  # bits of a clip's number and of a time in the packed i
 
 
 def of_audio(y: np.ndarray, sr: int) -> np.ndarray:
-    """Fingerprint the first two minutes of a waveform.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,)
-        Mono waveform.
-    sr : int
-        Its sample rate in Hz; fingerprints of different rates can be compared.
-
-    Returns
-    -------
-    np.ndarray, shape (landmarks, 2), int32
-        Name of each landmark, and its time in frames of 20 ms.
-    """
+    """Name and time (in frames of 20 ms) of each landmark of a waveform's first two minutes."""
     image = _spectrogram(np.asarray(y[: round(LONGEST * sr)], dtype=np.float32), sr)
-    return landmarks(image, floor=FLOOR * image.max(initial=0.0))
+    return _landmarks(image, floor=FLOOR * image.max(initial=0.0))
 
 
 def _spectrogram(y, sr):
@@ -67,53 +48,13 @@ def _spectrogram(y, sr):
 
 
 def of_log_mel(image: np.ndarray) -> np.ndarray:
-    """Fingerprint a log-mel image, of some ten frames a second.
-
-    So far apart, frames of a copy that begins between two of them differ: copies with the same
-    start are found, shifted ones in part (`MEL_SHARE`).
-
-    Parameters
-    ----------
-    image : np.ndarray, shape (frames, bins)
-        At most 128 bins.
-
-    Returns
-    -------
-    np.ndarray, shape (landmarks, 2), int32
-        As `of_audio`, with times in frames of the image.
-    """
+    """Fingerprint of a log-mel image (frames, up to 128 bins) of some ten frames a second."""
     image = np.asarray(image[: 1 << _TIMES], dtype=np.float32)
-    return landmarks(image, floor=np.median(image), reach=(3, 4), zone=(1, 31), partners=3)
+    return _landmarks(image, floor=np.median(image), reach=(3, 4), zone=(1, 31), partners=3)
 
 
-def landmarks(
-    image: np.ndarray,
-    *,
-    floor: float,
-    reach: tuple[int, int] = REACH,
-    zone: tuple[int, int] = ZONE,
-    partners: int = PARTNERS,
-) -> np.ndarray:
-    """Name the pairs of neighbouring peaks of an image.
-
-    Parameters
-    ----------
-    image : np.ndarray, shape (frames, bins)
-        Levels on any scale; at most 512 bins.
-    floor : float
-        Level that a peak must exceed.
-    reach : (int, int)
-        Frames and bins around a peak in which nothing is louder.
-    zone : (int, int)
-        Fewest and most frames (63) from a peak to its partner.
-    partners : int
-        Of each peak: the next ones in its zone.
-
-    Returns
-    -------
-    np.ndarray, shape (landmarks, 2), int32
-        Name and frame of each pair; the name holds the bin, the step in bins and in frames.
-    """
+def _landmarks(image, *, floor, reach=REACH, zone=ZONE, partners=PARTNERS):
+    """Names (bin, step in bins, step in frames) and frames of the pairs of peaks above `floor`."""
     size = [2 * n + 1 for n in reach]
     loudest = ndimage.maximum_filter(image, size=size, mode="constant", cval=-np.inf)
     t, f = np.nonzero((image == loudest) & (image > floor))
@@ -127,25 +68,14 @@ def landmarks(
         joined[:-step] += near
         names = f[:-step] << 13 | (df + SPREAD) << 6 | dt
         found.append(np.stack([names[near], t[:-step][near]], axis=1).astype(np.int32))
-    found = np.concatenate(found)
-    _, which, count = np.unique(found[:, 0], return_inverse=True, return_counts=True)
-    return found[count[which] <= REPEATS]
+    pairs = np.concatenate(found)
+    _, which, count = np.unique(pairs[:, 0], return_inverse=True, return_counts=True)
+    return pairs[count[which] <= REPEATS]
 
 
 def compare(one: np.ndarray, two: np.ndarray) -> tuple[int, float, int]:
-    """Compare two fingerprints in full.
-
-    Returns
-    -------
-    landmarks : int
-        Most landmarks that agree on one shift in time, give or take a frame.
-    share : float
-        Of the landmarks where the two overlap.
-    shift : int
-        How much later the sound is in the second, in frames.
-    """
-    order = np.argsort(two[:, 0], kind="stable")
-    names, times = two[order].T
+    """Most landmarks that agree on one shift, their share of the overlap, the shift in frames."""
+    names, times = two[np.argsort(two[:, 0], kind="stable")].T
     start, end = (np.searchsorted(names, one[:, 0], side) for side in ("left", "right"))
     which = np.repeat(np.arange(len(one)), end - start)
     partner = np.arange(len(which)) - np.repeat(np.cumsum(end - start) - end, end - start)
@@ -168,35 +98,17 @@ def are_copies(landmarks: int, share: float, least: float = MIN_SHARE) -> bool:
     return landmarks >= MIN_LANDMARKS and share >= least
 
 
-def links(
-    fingerprints: list[np.ndarray], *, least: float = MIN_SHARE, candidate: int = CANDIDATE
-) -> pd.DataFrame:
-    """Find the recordings that share a stretch of sound, in any number of recordings.
+def links(fingerprints: list[np.ndarray], *, least: float = MIN_SHARE) -> pd.DataFrame:
+    """Pairs of recordings that share a stretch of sound: as many as tie each group of copies.
 
-    Landmarks are sorted by name. Equal names in two recordings vote for the shift in time between
-    them; a pair whose best shift has enough votes is compared in full. The rarest names vote
-    first, up to `BUDGET` votes: a name that is in very many recordings tells nothing.
-
-    Parameters
-    ----------
-    fingerprints : list of np.ndarray
-        From `of_audio`, or all from `of_log_mel`.
-    least : float
-        Share of the landmarks that must agree.
-    candidate : int
-        Votes from which on a pair is compared in full.
-
-    Returns
-    -------
-    pd.DataFrame
-        first, second (positions in `fingerprints`, first < second), landmarks, share, shift
-        (`compare`): as many pairs as tie each group of copies together.
+    Equal names in two recordings vote for the shift in time between them; a pair whose best shift
+    has enough votes is compared in full. The rarest names vote first, up to `BUDGET` votes.
     """
     from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
 
     groups = DisjointSet(range(len(fingerprints)))
     rows = []
-    for first, second in _candidates(fingerprints, candidate):
+    for first, second in _candidates(fingerprints):
         if not groups.connected(first, second):
             landmarks, share, shift = compare(fingerprints[first], fingerprints[second])
             if are_copies(landmarks, share, least):
@@ -205,7 +117,7 @@ def links(
     return pd.DataFrame(rows, columns=["first", "second", "landmarks", "share", "shift"])
 
 
-def _candidates(fingerprints, candidate):
+def _candidates(fingerprints):
     """Pairs of recordings with enough votes for one shift, those with the most first."""
     index = _index(fingerprints)
     following = _following(index >> (_CLIPS + _TIMES))
@@ -218,7 +130,7 @@ def _candidates(fingerprints, candidate):
     found = [np.empty((0, 2), dtype=np.int64)]
     for number in tqdm(numbers, desc="near-duplicates", unit="block", disable=len(numbers) < 5):
         rows = np.flatnonzero((block == number)[clip] & (following > 0))
-        found.append(_count_votes(clip, time, rows, following[rows], candidate))
+        found.append(_count_votes(clip, time, rows, following[rows]))
     pairs, most = np.concatenate(found).T
     pairs = pairs[np.argsort(-most, kind="stable")]
     return np.stack([pairs >> _CLIPS, pairs & (1 << _CLIPS) - 1], axis=1).tolist()
@@ -250,7 +162,7 @@ def _following(names):
     return np.where(np.repeat(affordable, size), following, 0)
 
 
-def _count_votes(clip, time, rows, counts, candidate):
+def _count_votes(clip, time, rows, counts):
     """Packed pairs of recordings, and the votes for the best shift of each."""
     first = np.repeat(rows, counts)
     second = first + 1 + np.arange(len(first)) - np.repeat(np.cumsum(counts) - counts, counts)
@@ -263,7 +175,7 @@ def _count_votes(clip, time, rows, counts, candidate):
     neighbour = np.flatnonzero(np.diff(key) == 1)
     total[neighbour] += votes[neighbour + 1]
     total[neighbour + 1] += votes[neighbour]
-    enough = total >= candidate
+    enough = total >= CANDIDATE
     pair, inverse = np.unique(key[enough] >> (_TIMES + 2), return_inverse=True)
     most = np.zeros(len(pair), dtype=np.int64)
     np.maximum.at(most, inverse, total[enough])

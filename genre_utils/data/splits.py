@@ -6,13 +6,11 @@ import warnings
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from sklearn.model_selection import StratifiedGroupKFold
 
+from genre_utils.data.folders import CorpusError
 from genre_utils.workspace import files
 
-INNER_FOLDS = 6  # one of them is the inner validation part
+_INNER_FOLDS = 6  # one of them is the inner validation part
 _JOINTS = re.compile(
     r"\s*(?:[,;&+/()\[\]]|\band\b|\bwith\b|\bfeat(?:uring)?\b\.?|\bft\b\.?|\bvs\b\.?)\s*"
 )
@@ -22,12 +20,8 @@ class LeakageError(ValueError):
     """Something that learns, or that chose a setting, has met a track that it is tested on."""
 
 
-def credited_artists(artist: str) -> frozenset[str]:
-    """Names credited in an artist string, folded to lower case.
-
-    A collaboration credits its members and itself:
-    ``"Peter Tosh and Mick Jagger"`` -> peter tosh, mick jagger.
-    """
+def _credited_artists(artist):
+    """Names credited: ``"Peter Tosh and Mick Jagger"`` -> peter tosh, mick jagger."""
     folded = " ".join(unicodedata.normalize("NFKC", artist).casefold().split())
     if folded.startswith("unknown:"):
         return frozenset({folded})
@@ -36,84 +30,101 @@ def credited_artists(artist: str) -> frozenset[str]:
 
 
 def groups_of(tracks: pd.DataFrame, group_by: str) -> pd.Series:
-    """Group of each track: what must never stand on both sides of a split.
+    """Find the group of each track: what must never stand on both sides of a split.
 
-    Artists that share a credited name are tied together (connected components), so that a
-    collaboration cannot leak. Splitting names at "and" or "," may tie too much together, which
-    costs a little balance and never leaks.
+    Artists that share a credited name are tied together, so that a collaboration cannot leak.
+    Splitting names at "and" or "," may tie too much, which costs balance and never leaks.
 
     Parameters
     ----------
     tracks : pd.DataFrame
         With track_id and artist.
     group_by : {"artist", "track"}
+        Whether the tracks of an artist belong together, or each is a group of its own.
 
     Returns
     -------
     pd.Series of str, shape (tracks,)
         The track's id, or the alphabetically first artist of its component.
+
+    Examples
+    --------
+    >>> artists = ["Queen", "Queen & David Bowie", "Bowie", "David Bowie"]
+    >>> tracks = pd.DataFrame({"track_id": list("abcd"), "artist": artists})
+    >>> list(groups_of(tracks, "artist"))
+    ['David Bowie', 'David Bowie', 'Bowie', 'David Bowie']
     """
+    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
+
     if group_by == "track":
         return pd.Series(tracks["track_id"].to_numpy(), dtype=str)
-    artists = sorted(tracks["artist"].unique())
-    credits = [(i, name) for i, artist in enumerate(artists) for name in credited_artists(artist)]
-    names, columns = np.unique([name for _, name in credits], return_inverse=True)
-    rows = np.array([i for i, _ in credits])
-    # a graph whose nodes are artist strings and credited names, joined where one credits the other
-    size = len(artists) + len(names)
-    graph = coo_array((np.ones(len(rows)), (rows, len(artists) + columns)), shape=(size, size))
-    component = connected_components(graph, directed=False)[1][: len(artists)]
-    first = {c: artists[i] for i, c in reversed(list(enumerate(component)))}
-    label = {artist: first[c] for artist, c in zip(artists, component, strict=True)}
+    tied, first = DisjointSet(tracks["artist"].unique()), {}  # the first artist with each name
+    for artist in tied:
+        for name in _credited_artists(artist):
+            tied.merge(artist, first.setdefault(name, artist))
+    label = {artist: min(together) for together in tied.subsets() for artist in together}
     return pd.Series(tracks["artist"].map(label).to_numpy(), dtype=str)
 
 
-def make_folds(tracks: pd.DataFrame, *, folds: int, group_by: str, seed: int) -> pd.DataFrame:
-    """Cross-validation folds: every track is tested once, by a model that never met its group.
+def split(
+    tracks: pd.DataFrame,
+    *,
+    folds: int,
+    seed: int,
+    group_by: str,
+    protocol: str = "cv",
+    report_on: str = "valid",
+) -> pd.DataFrame:
+    """Split the tracks of a study so that no group is on two sides.
 
     Parameters
     ----------
     tracks : pd.DataFrame
-        The tracks to be used: track_id, genre, artist.
-    folds : int
-        Number of folds; fewer are made when there are fewer groups.
+        The tracks to be used: track_id, genre, artist, split.
+    folds, seed : int
+        Folds of a cross-validation (at most one per group), and seed of how they are drawn.
     group_by : {"artist", "track"}
-    seed : int
+        See `groups_of`.
+    protocol, report_on : str
+        ``cv``, or ``fixed``: the corpus's own split column, whose part `report_on` is tested.
 
     Returns
     -------
     pd.DataFrame
-        track_id, fold, part (``train``, ``validation`` or ``test``), group; one row per track and
-        fold.
+        Columns track_id, fold, part (train, validation or test), group; a row per track and fold.
+
+    Raises
+    ------
+    CorpusError
+        If the protocol is unknown, or a fold would have nothing to test or to train on.
     """
+    if protocol == "cv":
+        return make_folds(tracks, folds=folds, group_by=group_by, seed=seed)
+    if protocol == "fixed":
+        return fixed_folds(tracks, report_on=report_on, group_by=group_by, seed=seed)
+    raise CorpusError(f"PROTOCOL is {protocol!r}; choose 'cv' or 'fixed'.")
+
+
+def make_folds(tracks: pd.DataFrame, *, folds: int, group_by: str, seed: int) -> pd.DataFrame:
+    """Folds of a cross-validation: each track is tested once (see `split`)."""
     tracks = tracks.sort_values("track_id").reset_index(drop=True)
     groups = groups_of(tracks, group_by).to_numpy()
     genre = tracks["genre"].to_numpy()
     n_splits = min(folds, len(np.unique(groups)))
-    tables = []
+    tables: list[pd.DataFrame] = []
     for train, test in _stratified(genre, groups, n_splits, seed):
         if len(test) == 0:
             continue
-        part = np.full(len(tracks), "train", dtype=object)
-        part[test] = "test"
         if set(genre[train]) < set(genre):
-            raise ValueError("a fold would test every artist of a genre: use more FOLDS.")
-        part[train[_validation(genre[train], groups[train], seed)]] = "validation"
-        tables.append(_fold_table(tracks, groups, part, fold=len(tables)))
-    table = pd.concat(tables, ignore_index=True)
-    for fold in range(len(tables)):
-        refuse_leakage(table, fold)
-    return table
+            raise CorpusError("a fold would test every artist of a genre: use more FOLDS.")
+        tables.append(_fold(tracks, groups, train, len(tables), seed))
+    return pd.concat(tables, ignore_index=True)
 
 
 def fixed_folds(tracks: pd.DataFrame, *, report_on: str, group_by: str, seed: int) -> pd.DataFrame:
-    """One fold from the corpus's own split column: train on ``train``, test on `report_on`.
-
-    Published splits are not always as disjoint as they say (in GTZAN's a collaboration stands on
-    the other side of its members): a training track whose group is tested is left out.
-    """
-    tracks = tracks[tracks["split"].isin(["train", report_on])]
-    tracks = tracks.sort_values("track_id").reset_index(drop=True)
+    """One fold from the corpus's split column; training tracks of tested groups are left out."""
+    tracks = tracks[tracks["split"].isin(["train", report_on])].sort_values("track_id")
+    tracks = tracks.reset_index(drop=True)
     groups = groups_of(tracks, group_by)
     tested = tracks["split"] == report_on
     keep = tested | ~groups.isin(groups[tested])
@@ -121,20 +132,29 @@ def fixed_folds(tracks: pd.DataFrame, *, report_on: str, group_by: str, seed: in
     genre = tracks["genre"].to_numpy()
     train = np.flatnonzero(tracks["split"] == "train")
     if not 0 < len(train) < len(tracks) or set(genre[train]) < set(genre):
-        raise ValueError(
+        raise CorpusError(
             f"PROTOCOL fixed needs tracks whose split is 'train', of every genre, and others "
             f"whose split is {report_on!r}."
         )
+    return _fold(tracks, groups, train, 0, seed)
+
+
+def _fold(tracks, groups, train, number, seed):
+    """Table of one fold, which trains and validates on the rows `train` and tests the others."""
     part = np.full(len(tracks), "test", dtype=object)
     part[train] = "train"
-    part[train[_validation(genre[train], groups[train], seed)]] = "validation"
-    table = _fold_table(tracks, groups, part, fold=0)
-    refuse_leakage(table, 0)
+    part[train[_validation(tracks["genre"].to_numpy()[train], groups[train], seed)]] = "validation"
+    table = tracks[["track_id"]].assign(fold=number, part=part, group=groups)
+    refuse_leakage(table, number)
     return table
 
 
 def _stratified(genre, groups, n_splits, seed):
+    from sklearn.model_selection import StratifiedGroupKFold  # slow: not in every worker
+
     n_splits = min(n_splits, np.unique(genre, return_counts=True)[1].max())  # scikit-learn's limit
+    if n_splits < 2:
+        raise CorpusError("no genre has two artists or tracks to split: add music.")
     splitter = StratifiedGroupKFold(n_splits, shuffle=True, random_state=seed)
     with warnings.catch_warnings():  # a genre with fewer artists than folds: the study says so
         warnings.filterwarnings("ignore", message="The least populated class")
@@ -142,29 +162,17 @@ def _stratified(genre, groups, n_splits, seed):
 
 
 def _validation(genre, groups, seed):
-    """Rows of the inner validation part: whole groups, as balanced as the groups allow.
-
-    Of the inner folds that leave every genre something to train on, the one whose share of each
-    genre is nearest to equal.
-    """
-    n_splits = min(INNER_FOLDS, len(np.unique(groups)))
+    """Rows of the inner fold with the most even shares that leaves every genre some to train."""
+    n_splits = min(_INNER_FOLDS, len(np.unique(groups)))
     genres, size = np.unique(genre, return_counts=True)
-    best, choice = np.inf, None
-    for rest, chosen in _stratified(genre, groups, n_splits, seed):
-        share = [np.sum(genre[chosen] == g) for g in genres] / size
-        unevenness = np.abs(share - 1 / n_splits).max()
-        if len(chosen) and set(genre[rest]) == set(genre) and unevenness < best:
-            best, choice = unevenness, chosen
-    if choice is None:
-        raise ValueError(
+    inner = _stratified(genre, groups, n_splits, seed)
+    possible = [part for rest, part in inner if len(part) and set(genre[rest]) == set(genre)]
+    if not possible:
+        raise CorpusError(
             "no inner validation part leaves every genre something to train on: use more FOLDS."
         )
-    return choice
-
-
-def _fold_table(tracks, groups, part, fold):
-    columns = {"track_id": tracks["track_id"], "fold": fold, "part": part, "group": groups}
-    return pd.DataFrame(columns)
+    shares = [[np.sum(genre[part] == g) for g in genres] / size for part in possible]
+    return possible[np.abs(np.subtract(shares, 1 / n_splits)).max(axis=1).argmin()]
 
 
 def learning_hash(folds: pd.DataFrame, fold: int) -> str:
@@ -184,15 +192,13 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, *, tuned_on: str = "", **lear
         The fold to check.
     tuned_on : str
         `learning_hash` of the tracks on which settings were searched, if they were.
-    **learned_from
-        What learned or chose, and the track_ids that it learned from, for example
-        ``weights=[...], normalisation=[...], early_stopping=[...]``.
+    **learned_from : sequence of str
+        The track_ids that something learned from, under its name (``weights=[...]``).
 
     Raises
     ------
     LeakageError
-        If a group of the test part is in another part, or if any `learned_from` holds a track
-        that is not in the training or validation part of this fold.
+        If a group is in two parts, or something learned from a track outside the training folds.
     """
     table = folds[folds["fold"] == fold]
     groups = {part: set(rows["group"]) for part, rows in table.groupby("part")}
@@ -217,41 +223,28 @@ def refuse_leakage(folds: pd.DataFrame, fold: int, *, tuned_on: str = "", **lear
             )
 
 
-def thinned(
-    folds: pd.DataFrame, tracks: pd.DataFrame, genres: list[str], *, keep: int, seed: int
-) -> pd.DataFrame:
-    """Make some genres rare where models learn: keep one in `keep` of their training tracks.
-
-    Validation and test parts stay as they are, so that what is measured stays the same.
-
-    Parameters
-    ----------
-    folds, tracks : pd.DataFrame
-        From `make_folds`, and the tracks that it split.
-    genres : list of str
-        Those to be made rare.
-    keep : int
-    seed : int
-
-    Returns
-    -------
-    pd.DataFrame
-        `folds` without the rows of the training tracks that are left out.
-    """
-    genre = folds["track_id"].map(tracks.set_index("track_id")["genre"])
-    candidates = folds[(folds["part"] == "train") & genre.isin(genres)]
-    shuffled = candidates.sample(frac=1.0, random_state=seed)
-    place = shuffled.groupby([shuffled["fold"], genre]).cumcount()
-    return folds.drop(index=place.index[place % keep != 0])
-
-
-def absent_genres(folds: pd.DataFrame, tracks: pd.DataFrame) -> list[str]:
-    """Warnings for each genre that a test fold lacks."""
-    tested = folds[folds["part"] == "test"].merge(tracks[["track_id", "genre"]], on="track_id")
-    counts = pd.crosstab(tested["genre"], tested["fold"])
-    return [
-        f"No {genre} in the test part of {missing.sum()} of {len(missing)} folds; metrics are "
-        "pooled over the folds, so that this biases nothing."
-        for genre, missing in (counts == 0).iterrows()
-        if missing.any()
+def fold_warnings(folds: pd.DataFrame, tracks: pd.DataFrame) -> list[str]:
+    """Genres that a test or validation part lacks, and training tracks that are left out."""
+    parts = folds.merge(tracks[["track_id", "genre"]], on="track_id")
+    missing = pd.crosstab([parts["part"], parts["fold"]], parts["genre"]) == 0
+    tested = missing.loc["test"]
+    said = [
+        f"No {genre} in the test part of {folds.sum()} of {len(tested)} folds; metrics are pooled "
+        "over the folds, so that this biases nothing."
+        for genre, folds in tested.items()
+        if folds.any()
     ]
+    if len(tested) == 1:
+        left_out = (tracks["split"] == "train").sum() - (parts["part"] != "test").sum()
+        said = [f"{left_out} training tracks are left out: their artist is tested."]
+    lacking = [
+        f"fold {fold}: {', '.join(genres.index[genres])}"
+        for fold, genres in missing.loc["validation"].iterrows()
+        if genres.any()
+    ]
+    if lacking:
+        said.append(
+            f"The inner validation part lacks a genre in {len(lacking)} of {len(tested)} folds "
+            f"({'; '.join(lacking)}); early stopping does not see that genre there."
+        )
+    return said

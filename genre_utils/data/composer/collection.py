@@ -1,11 +1,14 @@
-"""TODO data.composer.collection."""
+"""The folder of a composed corpus: written track by track, completed, mended, or replaced."""
 
-import csv
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
 
-from genre_utils.data.composer import artists, rendering
+import pandas as pd
+
+from genre_utils.data.composer import artists, pieces, rendering
+from genre_utils.data.folders import CorpusError
 from genre_utils.workspace import evidence, files
 
 GENERATOR_VERSION = "1"
@@ -28,6 +31,33 @@ def generator_hash():
     return files.sha256(evidence.code("composed corpus"), rendering.soundfont_path().read_bytes())
 
 
+def check_settings(genres, artists_per_genre, tracks_per_artist, seed):
+    """Refuse what cannot be composed."""
+    unknown = [genre for genre in genres if genre not in pieces.GENRES]
+    if unknown:
+        raise CorpusError(
+            f"unknown genre(s) {', '.join(map(repr, unknown))} in GENRES; music can be composed "
+            f"in {', '.join(pieces.GENRES)}."
+        )
+    if min(artists_per_genre, tracks_per_artist) < 1:
+        size = f"ARTISTS_PER_GENRE is {artists_per_genre} and TRACKS_PER_ARTIST {tracks_per_artist}"
+        raise CorpusError(f"{size}: nothing would be composed.")
+
+
+def drop_altered(folder):
+    """Drop what is not as it was composed, so that it is composed again."""
+    about, dropped = folder / "corpus.json", files.drop_altered(folder)
+    if not about.exists():
+        return
+    try:
+        known = files.read_json(about)
+    except ValueError:  # nothing tells what the other files are
+        shutil.rmtree(folder)
+        return
+    if dropped:
+        files.write_json(about, known | {"complete": False})
+
+
 def clear_other_corpus(folder, found):
     """Remove the tracks of a corpus that was composed here with other settings."""
     others = [p for p in folder.iterdir() if p.name[0] != "."] if folder.exists() else []
@@ -37,14 +67,8 @@ def clear_other_corpus(folder, found):
         )
     if (folder / "tracks.csv").exists():
         files.write_json(folder / "corpus.json", {**found, "complete": False})
-        for path in listed_paths(folder):
-            path.unlink(missing_ok=True)
-
-
-def listed_paths(folder):
-    """Paths of the tracks in ``tracks.csv``, in its order."""
-    with (folder / "tracks.csv").open(newline="", encoding="utf-8") as handle:
-        return [folder / row["path"] for row in csv.DictReader(handle)]
+        for path in pd.read_csv(folder / "tracks.csv")["path"]:
+            (folder / path).unlink(missing_ok=True)
 
 
 def missing_tracks(plan, folder):
@@ -53,9 +77,9 @@ def missing_tracks(plan, folder):
 
 
 def compose_corpus(
-    folder,
+    folder=None,
     *,
-    genres=artists.DEFAULT_GENRES,
+    genres=(),
     artists_per_genre=20,
     tracks_per_artist=5,
     seed=0,
@@ -65,24 +89,21 @@ def compose_corpus(
 ):
     """Compose the corpus into a folder, or complete it, or find it complete.
 
-    Writes ``GENRE/ARTIST-SLUG_NN.flac`` (22,050 Hz, mono, 16 bit), ``tracks.csv`` (track_id, path,
-    genre, artist) and ``corpus.json`` (generator, settings, whether it is complete).
+    Writes ``GENRE/ARTIST-SLUG_NN.flac`` (22,050 Hz, mono, 16 bit), ``tracks.csv``, ``corpus.json``.
 
     Parameters
     ----------
-    folder : str or Path
-        Where; it is made if need be.
+    folder : str or Path, optional
+        Where; by default in the cache, under a name made of the settings.
     genres : sequence of str
-        Genres of ``pieces.GENRES``.
-    artists_per_genre, tracks_per_artist : int
-        Size of the corpus.
-    seed : int, default=0
-        Another seed is another corpus.
-    seconds : float, default=30.0
+        Genres of `GENRES`; all of them when empty.
+    artists_per_genre, tracks_per_artist, seed : int
+        Size of the corpus; another seed is another corpus.
+    seconds : float
         Length of each track.
-    n_jobs : int, default=-1
+    n_jobs : int
         Processes; -1 uses every core. The result does not depend on it.
-    progress : bool, default=True
+    progress : bool
         Whether to show a message and a progress bar on stderr.
 
     Returns
@@ -92,18 +113,26 @@ def compose_corpus(
 
     Raises
     ------
+    CorpusError
+        If a genre cannot be composed, or there would be nothing in it.
     ModuleNotFoundError
         If tracks are missing and tinysoundfont is not installed.
     FileExistsError
         If the folder holds something else.
     """
-    folder = Path(folder)
     settings = {
-        "genres": list(genres),
+        "genres": list(genres) or list(pieces.GENRES),
         "artists_per_genre": artists_per_genre,
         "tracks_per_artist": tracks_per_artist,
         "seed": seed,
     }
+    check_settings(**settings)
+    if folder is None:
+        key = files.sha256(settings | {"seconds": seconds})[:8]
+        name = f"{artists_per_genre}x{tracks_per_artist}-{key}"
+        folder = files.cache_folder() / "synthetic" / name
+    folder = Path(folder)
+    drop_altered(folder)
     about = {
         "name": "synthetic",
         "synthetic": True,
@@ -126,15 +155,10 @@ def compose_corpus(
 
 def write_track_table(path, plan):
     """Write which tracks there are and whose they are."""
-    with (
-        files.atomic_write(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8") as handle,
-    ):
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["track_id", "path", "genre", "artist"])
-        for track in plan:
-            artist = track.artist
-            writer.writerow([track.track_id, f"{track.track_id}.flac", artist.genre, artist.name])
+    rows = [(t.track_id, f"{t.track_id}.flac", t.artist.genre, t.artist.name) for t in plan]
+    table = pd.DataFrame(rows, columns=["track_id", "path", "genre", "artist"])
+    with files.atomic_write(path) as temporary:
+        table.to_csv(temporary, index=False, lineterminator="\n")
 
 
 def write_tracks(plan, folder, seconds, n_jobs, progress):
@@ -149,11 +173,3 @@ def write_tracks(plan, folder, seconds, n_jobs, progress):
     done = Parallel(n_jobs=n_jobs, return_as="generator_unordered")(work)
     for _ in tqdm(done, total=len(missing), unit="track", disable=not progress):
         pass
-
-
-def corpus_fingerprint(folder):
-    """Hash of the decoded samples of every track, in the order of ``tracks.csv``."""
-    import soundfile
-
-    paths = listed_paths(Path(folder))
-    return files.sha256(*[soundfile.read(path, dtype="int16")[0] for path in paths])

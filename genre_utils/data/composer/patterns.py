@@ -1,4 +1,4 @@
-"""TODO data.composer.patterns."""
+"""Tables of what is played: drums, bass and chord figures as tablature, rhythms of melodies."""
 
 DRUMS = {"kick": 36, "snare": 38, "stick": 37, "clap": 39, "hat": 42, "pedal": 44, "open": 46,
          "ride": 51, "bell": 53, "crash": 49, "high tom": 50, "low tom": 45, "floor tom": 43,

@@ -1,6 +1,7 @@
-"""TODO data.composer.pieces."""
+"""Pieces: the form of each genre, its sections and harmonies, and who plays in which of them."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -8,24 +9,14 @@ from genre_utils.data.composer import styles
 from genre_utils.data.composer.players import PLAYERS, Stage
 from genre_utils.data.composer.theory import Key, Section, perform, read_loop
 
-CHOIRS = ("soprano", "alto", "tenor")
-
-
-def aligned(text, choice):
-    """Take the same place in every voice's list of programs: a choir is a choir."""
-    figure, programs = text.split(" ")
-    programs = programs.split("/")
-    return f"{figure} {programs[choice % len(programs)]}"
+LEADERS = ("melody", "solo")
 
 
 def in_mode(loops, mode):
     """Loop table that suits the mode: in minor, a table of its own where there is one."""
-    back = {minor: major for major, minor in styles.MINOR_LOOPS.items()}
-    return (
-        styles.MINOR_LOOPS.get(loops, loops)
-        if mode in styles.MINOR_MODES
-        else back.get(loops, loops)
-    )
+    minor = styles.MINOR_LOOPS
+    major = {of: loops for loops, of in minor.items()}
+    return (minor if mode in styles.MINOR_MODES else major).get(loops, loops)
 
 
 def lay_out(stage, genre, form, key, tempo, seconds, modulate=None):
@@ -39,7 +30,9 @@ def lay_out(stage, genre, form, key, tempo, seconds, modulate=None):
     names = form.split()
     energies = {"intro": 0.55, "verse": 0.65, "A": 0.7, "head": 0.75, "bridge": 0.6, "B": 0.9,
                 "solo": 0.95, "chorus": 1.0}  # fmt: skip
-    sections, beat, order = [], 0.0, []
+    sections: list[Section] = []
+    order: list[str] = []
+    beat = 0.0
     last = (seconds * 1.12 + 2) * tempo / 60
     while beat < last:
         text = names[len(sections) % len(names)]
@@ -51,24 +44,21 @@ def lay_out(stage, genre, form, key, tempo, seconds, modulate=None):
         bars = 12 if len(loop.split("|")) == 12 else int(text[len(name) :])
         here = Key((key.tonic + modulate.get(name, 0)) % 12, key.mode)
         chords = read_loop(loop, here, beat, bars, habits.metre)
-        sections.append(
-            Section(name, beat, bars, habits.metre, here, chords, energies.get(name, 0.75))
-        )
+        energy = energies.get(name, 0.75)
+        sections.append(Section(name, beat, bars, habits.metre, here, chords, energy))
         beat = sections[-1].end
     return sections
-
-
-LEADERS = ("melody", "solo")
 
 
 def arrange(stage, sections):
     """Let every part play the sections in which it is heard; the melody first, for its doubles."""
     parts = sorted(stage.habits.parts, key=lambda part: part.role not in LEADERS)
+    soloist = any(part.role == "solo" for part in parts)
     for section in sections:
         for part in parts:
             silent = section.name not in part.sections if part.sections else False
             waits = section.name == "intro" and part.role in LEADERS
-            soloed = section.name == "solo" and part.role == "melody" and has_soloist(parts)
+            soloed = section.name == "solo" and part.role == "melody" and soloist
             if not (silent or waits or soloed):
                 PLAYERS[part.figure](stage, section, part)
 
@@ -87,19 +77,10 @@ def acoustic(parts):
     ]
 
 
-def has_soloist(parts):
-    """Whether somebody else takes the solos."""
-    return any(part.role == "solo" for part in parts)
-
-
-def compose_song(genre, forms, lift=0.0):
-    """Make the composer of a genre of songs: intro, verse, chorus, perhaps a lift at the end."""
-
-    def write(stage, key, tempo, seconds):
-        raised = 2 if stage.rng.random() < lift else 0
-        return lay_out(stage, genre, stage.pick(forms), key, tempo, seconds, {"bridge": raised})
-
-    return write
+def compose_song(genre, forms, stage, key, tempo, seconds, lift=0.0):
+    """Write a song: intro, verse, chorus, perhaps a lift at the end."""
+    raised = 2 if stage.rng.random() < lift else 0
+    return lay_out(stage, genre, stage.pick(forms), key, tempo, seconds, {"bridge": raised})
 
 
 def compose_classical(stage, key, tempo, seconds):
@@ -117,10 +98,10 @@ def compose_jazz(stage, key, tempo, seconds):
 
 
 GENRES = {
-    "rock": compose_song("rock", (
+    "rock": partial(compose_song, "rock", (
         "intro4 verse4 chorus4", "verse4 chorus4 solo4", "intro2 verse8 chorus8",
         "chorus4 verse4 chorus4", "solo4 verse4 chorus4", "verse8 chorus8")),
-    "pop": compose_song("pop", (
+    "pop": partial(compose_song, "pop", (
         "intro2 verse4 chorus4", "verse4 chorus4 bridge4 chorus4", "verse8 chorus8",
         "chorus8 verse4", "intro4 verse4 chorus8"), lift=0.3),
     "classical": compose_classical,
@@ -129,24 +110,7 @@ GENRES = {
 
 
 def compose(genre, habits, seed, seconds=30.0):
-    """Compose one piece.
-
-    Parameters
-    ----------
-    genre : str
-        A genre of ``GENRES``.
-    habits : Habits
-        The artist's habits, from :func:`draw_habits`.
-    seed : int or numpy.random.SeedSequence
-        The piece; the same habits and seed give the same notes.
-    seconds : float, default=30.0
-        Length of the clip. The piece is longer and is cut.
-
-    Returns
-    -------
-    pretty_midi.PrettyMIDI
-        One instrument for each role: melody, bass, drums, ...
-    """
+    """Piece of a genre by an artist of some habits, as MIDI, cut to `seconds`."""
     rng = np.random.default_rng(seed)
     stage = Stage(rng, habits)
     key = Key(int(rng.choice(habits.tonics)), str(rng.choice(habits.modes)))
@@ -155,13 +119,4 @@ def compose(genre, habits, seed, seconds=30.0):
     if rng.random() < habits.unplugged:
         parts = acoustic(parts)
     arrange(stage, GENRES[genre](stage, key, tempo, seconds))
-    return perform(
-        parts,
-        stage.notes,
-        tempo=tempo,
-        swing=habits.swing,
-        rubato=habits.rubato,
-        looseness=habits.looseness,
-        seconds=seconds,
-        rng=rng,
-    )
+    return perform(parts, stage.notes, habits, tempo=tempo, seconds=seconds, rng=rng)

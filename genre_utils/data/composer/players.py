@@ -8,20 +8,13 @@ of its voices, from the lowest. In bass figures digits are chord degrees (8 is t
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 
-from genre_utils.data.composer import patterns
-from genre_utils.data.composer.theory import (
-    VOICINGS,
-    Key,
-    Note,
-    lowest,
-    nearest,
-    scale_of,
-    step,
-    within,
-)
+from genre_utils.data.composer import patterns, theory
+from genre_utils.data.composer.theory import Key, Note, lowest, nearest, scale_of, step, within
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,7 @@ class Stage:
     """A piece while it is written: who plays, what has been written, what was played before."""
 
     rng: np.random.Generator
-    habits: object
+    habits: Any  # `styles.Habits` of the artist
     notes: dict = field(default_factory=lambda: defaultdict(list))
     memory: dict = field(default_factory=dict)
 
@@ -55,9 +48,8 @@ class Stage:
         phrase = np.sin(np.pi * ((start - section.start) / (4 * section.metre) % 1))
         swell = 1 + self.habits.dynamics * (phrase - 0.5)
         touch = self.habits.touch * (0.7 + 0.3 * section.energy) * swell + self.rng.normal(0, 4)
-        self.notes[part.role].append(
-            Note(start, length, int(pitch), np.clip(touch * velocity, 8, 127))
-        )
+        note = Note(start, length, int(pitch), np.clip(touch * velocity, 8, 127))
+        self.notes[part.role].append(note)
 
     def once(self, key, make):
         """Remember what was made for a key, so that a section that returns sounds like itself."""
@@ -73,7 +65,7 @@ class Stage:
 def strokes(figure, beats):
     """Read a bar of tablature: (onset, length, symbol) of everything that is struck, in beats."""
     unit = beats / len(figure)
-    found = []
+    found: list = []
     for position, symbol in enumerate(figure):
         if symbol == "-" and found:
             onset, _, struck = found[-1]
@@ -104,9 +96,8 @@ def play_drums(stage, section, part):
             play_fill(stage, section, part, start + section.metre - 2)
         if jazz and rng.random() < habits.density:
             beat = start + stage.pick((0.5, 1.5, 2.5, 3.5)) % section.metre
-            stage.write(
-                part, section, beat, 0.2, patterns.DRUMS[stage.pick(("snare", "kick"))], 0.5
-            )
+            drum = patterns.DRUMS[stage.pick(("snare", "kick"))]
+            stage.write(part, section, beat, 0.2, drum, 0.5)
     if habits.fills > 0.3 and section.energy > 0.6 and not jazz:
         stage.write(part, section, section.start, 0.5, patterns.DRUMS["crash"], 1.0)
 
@@ -116,10 +107,8 @@ def play_fill(stage, section, part, start):
     figure = stage.pick(("xxxxxxxx", "X.xxX.xx", "..xxxxxx", "X.X.xxxx"))
     kit = ("snare", "high tom", "low tom", "floor tom")
     for onset, _, symbol in strokes(figure, 2):
-        drum = kit[min(3, int(onset * 2))]
-        stage.write(
-            part, section, start + onset, 0.2, patterns.DRUMS[drum], 1.0 if symbol == "X" else 0.8
-        )
+        drum, loud = patterns.DRUMS[kit[min(3, int(onset * 2))]], 1.0 if symbol == "X" else 0.8
+        stage.write(part, section, start + onset, 0.2, drum, loud)
 
 
 def bass_pitch(symbol, chord, following, low):
@@ -189,9 +178,8 @@ def play_chords(stage, section, part, low=52):
         for onset, length, symbol in strokes(figure, section.metre):
             chord = section.chord_at(start + onset)
             for piece_start, piece_chord, piece in held(section, chord, start + onset, length):
-                voicing = VOICINGS[kind](piece_chord, low, previous)
-                previous = voicing
-                sound(stage, section, part, piece_start, piece, voicing, symbol)
+                previous = theory.VOICINGS[kind](piece_chord, low, previous)
+                sound(stage, section, part, piece_start, piece, previous, symbol)
 
 
 def held(section, chord, start, length):
@@ -230,10 +218,8 @@ def make_motif(stage, bank, metre):
 def sing(stage, section, part, bank, *, low, high, dialect="key", cadence=True):
     """Sing phrases of four bars: motif, answer, motif lifted, cadence; repeats are varied."""
     low, high = low + part.shift, high + part.shift
-    motif = stage.once(
-        (part.role, section.name), lambda: make_motif(stage, patterns.RHYTHMS[bank], section.metre)
-    )
-    home = (low + high) // 2
+    rhythms, home = patterns.RHYTHMS[bank], (low + high) // 2
+    motif = stage.once((part.role, section.name), lambda: make_motif(stage, rhythms, section.metre))
     for bar, start in section.bar_starts():
         rhythm, moves = motif[bar % 2]
         if cadence and (bar % 4 == 3 or bar == section.bars - 1):
@@ -299,9 +285,7 @@ def improvise(stage, section, part, low, high, dialect="chord"):
             line = stage.pick(cells)(stage, chord, scale, target, way)
             for place, tone in enumerate(line):
                 if beat + place / 2 < section.end:
-                    off_beat = place % 2 == 1
-                    loud = 0.92 if off_beat else 0.85
-                    tone = within(tone, low, high)
+                    loud, tone = 0.92 if place % 2 else 0.85, within(tone, low, high)
                     stage.write(part, section, beat + place / 2, 0.48, tone, loud)
             beat, pitch = beat + 2, within(target, low, high)
             if beat >= section.end - 1:
@@ -312,16 +296,12 @@ def improvise(stage, section, part, low, high, dialect="chord"):
     stage.memory[part.role, "line"] = pitch
 
 
-def play_lead(bank, low, high, dialect="key", solo=None):
-    """Make a player that sings, and that improvises in solo sections if it knows how."""
-
-    def lead(stage, section, part):
-        if solo and section.name == "solo":
-            improvise(stage, section, part, low, high, solo)
-        else:
-            sing(stage, section, part, bank, low=low, high=high, dialect=dialect)
-
-    return lead
+def play_lead(bank, low, high, stage, section, part, dialect="key", solo=None):
+    """Sing, and improvise in solo sections if the player knows how."""
+    if solo and section.name == "solo":
+        improvise(stage, section, part, low, high, solo)
+    else:
+        sing(stage, section, part, bank, low=low, high=high, dialect=dialect)
 
 
 def play_riff(stage, section, part, low=40):
@@ -333,21 +313,15 @@ def play_riff(stage, section, part, low=40):
             stage.notes[part.role].append(note._replace(pitch=note.pitch + interval))
 
 
-def double(interval):
-    """Make a player that doubles the melody at an octave or in scale steps below."""
-
-    def doubling(stage, section, part):
-        for note in list(stage.notes["melody"]):
-            if section.start <= note.start < section.end:
-                chord = section.chord_at(note.start)
-                scale = scale_of(chord, section.key)
-                octave = interval % 12 == 0
-                pitch = note.pitch + interval if octave else step(scale, note.pitch, interval)
-                stage.notes[part.role].append(
-                    note._replace(pitch=pitch, velocity=note.velocity * 0.85)
-                )
-
-    return doubling
+def double(interval, stage, section, part):
+    """Double the melody at an octave or in scale steps below."""
+    for note in list(stage.notes["melody"]):
+        if section.start <= note.start < section.end:
+            scale = scale_of(section.chord_at(note.start), section.key)
+            octave = interval % 12 == 0
+            pitch = note.pitch + interval if octave else step(scale, note.pitch, interval)
+            doubled = note._replace(pitch=pitch, velocity=note.velocity * 0.85)
+            stage.notes[part.role].append(doubled)
 
 
 def play_counter(stage, section, part, low=55, high=74):
@@ -383,88 +357,76 @@ def choir(stage, section):
     return score
 
 
-def play_voice(voice):
-    """Make one voice of a chorale, with passing tones and suspensions."""
-
-    def sing_voice(stage, section, part):
-        score = stage.once(("choir", section.start), lambda: choir(stage, section))
-        pitches = [chord[voice] for chord in score]
+def play_voice(voice, stage, section, part):
+    """One voice of a chorale, with passing tones and suspensions."""
+    score = stage.once(("choir", section.start), lambda: choir(stage, section))
+    pitches = [chord[voice] for chord in score]
+    delay = 0.0
+    for chord, pitch, ahead in zip(
+        section.chords, pitches, pitches[1:] + pitches[-1:], strict=True
+    ):
+        start, length = chord.start + delay, chord.beats - delay
         delay = 0.0
-        for place, chord in enumerate(section.chords):
-            pitch = pitches[place]
-            ahead = pitches[min(place + 1, len(pitches) - 1)]
-            start, length = chord.start + delay, chord.beats - delay
-            delay = 0.0
-            if 3 <= abs(ahead - pitch) <= 4 and chord.beats >= 2:
-                scale = scale_of(chord, section.key)
-                middle = step(scale, pitch, 1 if ahead > pitch else -1)
-                length /= 2
-                stage.write(part, section, start + length, length * 0.98, middle, 0.7)
-            elif voice < 3 and ahead in (pitch - 1, pitch - 2) and stage.rng.random() < 0.5:
-                delay = min(1.0, chord.beats / 2)  # the old note hangs over: a suspension
-                length += delay
-            stage.write(part, section, start, length * 0.98, pitch + part.shift, 0.78)
-
-    return sing_voice
+        if 3 <= abs(ahead - pitch) <= 4 and chord.beats >= 2:
+            middle = step(scale_of(chord, section.key), pitch, 1 if ahead > pitch else -1)
+            length /= 2
+            stage.write(part, section, start + length, length * 0.98, middle, 0.7)
+        elif voice < 3 and ahead in (pitch - 1, pitch - 2) and stage.rng.random() < 0.5:
+            delay = min(1.0, chord.beats / 2)  # the old note hangs over: a suspension
+            length += delay
+        stage.write(part, section, start, length * 0.98, pitch + part.shift, 0.78)
 
 
-def play_fugue(voice, voices=3):
-    """Make one voice of a fugato: subject and answer in turn every two bars, then counterpoint."""
-    low, high = ((62, 81), (55, 74), (43, 62), (36, 55))[voice]
-
-    def enter(stage, section, part):
-        for window in range(section.bars // 2):
-            if section.start == 0 and window < voice:
-                continue
-            start = section.start + window * 2 * section.metre
-            inside = tuple(
-                c for c in section.chords if start <= c.start < start + 2 * section.metre
-            )
-            key = Key((section.key.tonic + 7 * (voice % 2)) % 12, section.key.mode)
-            leads = window % voices == voice
-            name, bank = ("subject", "subject") if leads else (f"counter {voice}", "running")
-            if not leads and stage.rng.random() < 0.35:
-                bank, name = "lyric", f"free {voice}"
-            passage = type(section)(
-                name, start, 2, section.metre, key if leads else section.key, inside, section.energy
-            )
-            actor = Part("subject" if leads else part.role, "", 0, 0, (), part.shift)
-            sing(stage, passage, actor, bank, low=low, high=high, cadence=False)
-            if leads:
-                stage.notes[part.role] += stage.notes.pop("subject")
-
-    return enter
+def play_fugue(voice, stage, section, part):
+    """One voice of a fugato: subject and answer in turn every two bars, then counterpoint."""
+    low, high = ((62, 81), (55, 74), (43, 62))[voice]
+    for window in range(section.bars // 2):
+        if section.start == 0 and window < voice:
+            continue
+        start = section.start + window * 2 * section.metre
+        inside = tuple(c for c in section.chords if start <= c.start < start + 2 * section.metre)
+        key, leads = section.key, window % 3 == voice
+        name, bank = ("subject", "subject") if leads else (f"counter {voice}", "running")
+        if leads:
+            key = Key((key.tonic + 7 * (voice % 2)) % 12, key.mode)
+        elif stage.rng.random() < 0.35:
+            bank, name = "lyric", f"free {voice}"
+        passage = theory.Section(name, start, 2, section.metre, key, inside, section.energy)
+        actor = Part("subject" if leads else part.role, "", 0, 0, (), part.shift)
+        sing(stage, passage, actor, bank, low=low, high=high, cadence=False)
+        if leads:
+            stage.notes[part.role] += stage.notes.pop("subject")
 
 
 PLAYERS = {
     "kit": play_drums,
     "walking": walk_bass,
     "riff": play_riff,
-    "hook": play_lead("hook", 60, 79, "key"),
-    "hook-low": play_lead("hook", 50, 69, "key"),
-    "anthem": play_lead("anthem", 60, 79, "pentatonic", solo="pentatonic"),
-    "rock-vocal": play_lead("hook", 57, 76, "pentatonic"),
-    "rock-solo": play_lead("riff", 60, 84, "blues", solo="blues"),
-    "theme": play_lead("theme", 62, 84),
-    "theme-low": play_lead("theme", 45, 67),
-    "lyric": play_lead("lyric", 62, 82),
-    "lyric-low": play_lead("lyric", 45, 66),
-    "running": play_lead("running", 58, 82),
-    "minuet": play_lead("minuet", 62, 83),
-    "head": play_lead("head", 58, 79, "chord", solo="chord"),
-    "head-low": play_lead("head", 50, 70, "chord", solo="chord"),
-    "blues-head": play_lead("blues-head", 56, 77, "blues", solo="chord"),
-    "bossa-head": play_lead("bossa-head", 60, 79, "chord", solo="chord"),
-    "waltz-head": play_lead("waltz-head", 60, 79, "chord", solo="chord"),
-    "ballad-head": play_lead("lyric", 58, 77, "chord", solo="chord"),
-    "rag": play_lead("rag", 64, 84, "key", solo="chord"),
+    "hook": partial(play_lead, "hook", 60, 79),
+    "hook-low": partial(play_lead, "hook", 50, 69),
+    "anthem": partial(play_lead, "anthem", 60, 79, dialect="pentatonic", solo="pentatonic"),
+    "rock-vocal": partial(play_lead, "hook", 57, 76, dialect="pentatonic"),
+    "rock-solo": partial(play_lead, "riff", 60, 84, dialect="blues", solo="blues"),
+    "theme": partial(play_lead, "theme", 62, 84),
+    "theme-low": partial(play_lead, "theme", 45, 67),
+    "lyric": partial(play_lead, "lyric", 62, 82),
+    "lyric-low": partial(play_lead, "lyric", 45, 66),
+    "running": partial(play_lead, "running", 58, 82),
+    "minuet": partial(play_lead, "minuet", 62, 83),
+    "head": partial(play_lead, "head", 58, 79, dialect="chord", solo="chord"),
+    "head-low": partial(play_lead, "head", 50, 70, dialect="chord", solo="chord"),
+    "blues-head": partial(play_lead, "blues-head", 56, 77, dialect="blues", solo="chord"),
+    "bossa-head": partial(play_lead, "bossa-head", 60, 79, dialect="chord", solo="chord"),
+    "waltz-head": partial(play_lead, "waltz-head", 60, 79, dialect="chord", solo="chord"),
+    "ballad-head": partial(play_lead, "lyric", 58, 77, dialect="chord", solo="chord"),
+    "rag": partial(play_lead, "rag", 64, 84, solo="chord"),
     "counter": play_counter,
-    "octave-up": double(12),
-    "octave-down": double(-12),
-    "thirds": double(-2),
-    "sixths": double(-5),
-    **{f"voice-{n + 1}": play_voice(n) for n in range(4)},
-    **{f"fugue-{n + 1}": play_fugue(n) for n in range(4)},
+    "octave-up": partial(double, 12),
+    "octave-down": partial(double, -12),
+    "thirds": partial(double, -2),
+    "sixths": partial(double, -5),
+    **{f"voice-{n + 1}": partial(play_voice, n) for n in range(4)},
+    **{f"fugue-{n + 1}": partial(play_fugue, n) for n in range(3)},
     **dict.fromkeys(patterns.BASS, play_bass),
     **dict.fromkeys(patterns.CHORD_FIGURES, play_chords),
 }

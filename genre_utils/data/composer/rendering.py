@@ -1,9 +1,4 @@
-"""The composed corpus: fictitious artists, their recordings, and the folder they are kept in.
-
-Everything follows from the settings: each track has a random stream of its own, made from the
-seed, its genre, its artist's number and its own, so that neither the order of work nor the other
-genres can change it.
-"""
+"""From a score to a recording: sampled instruments, and the artist's room, desk and tape."""
 
 import importlib.util
 from pathlib import Path
@@ -23,7 +18,10 @@ MISSING_SYNTH = (
 
 def soundfont_path():
     """Path of the soundfont that pretty_midi ships."""
-    return Path(importlib.util.find_spec("pretty_midi").origin).parent / "TimGM6mb.sf2"
+    spec = importlib.util.find_spec("pretty_midi")  # which is slow to import
+    if spec is None or spec.origin is None:
+        raise ImportError("pretty_midi is not installed: pip install -r requirements.txt")
+    return Path(spec.origin).parent / "TimGM6mb.sf2"
 
 
 def load_synth():
@@ -50,7 +48,7 @@ def render_stem(instrument, seconds, sample_rate):
     synth.program_select(channel, font, bank, instrument.program, instrument.is_drum)
     total = round(seconds * sample_rate)
     stereo = np.zeros(total * 2, dtype=np.float32)
-    raw, done = memoryview(stereo).cast("B"), 0
+    raw, done = stereo.data.cast("B"), 0
     for time, _, method, arguments in [*events_of(instrument), (seconds, 2, "noteoff", (0,))]:
         due = min(total, round(time * sample_rate))
         if due > done:
@@ -68,39 +66,15 @@ def loudness(y, sample_rate):
     return np.sqrt(np.mean(power[power >= 1e-3 * power.max()]) + 1e-18)
 
 
-def render(midi, seconds=30.0, *, sample_rate=SAMPLE_RATE):
-    """Play a piece on the soundfont, dry, with every instrument at its own fader.
-
-    The soundfont's instruments differ by 30 dB at the same velocity, so each is brought to equal
-    loudness before its channel volume (controller 7) is applied; 100 is 0 dB.
-
-    Parameters
-    ----------
-    midi : pretty_midi.PrettyMIDI
-        The piece.
-    seconds : float, default=30.0
-        Length of the result.
-    sample_rate : int, default=22050
-        In Hz.
-
-    Returns
-    -------
-    y : numpy.ndarray, shape (seconds * sample_rate,)
-        Mono, float32, not yet scaled to any level.
-    sample_rate : int
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If tinysoundfont is not installed; the message says how to install it.
-    """
-    y = np.zeros(round(seconds * sample_rate), dtype=np.float32)
+def render(midi, seconds=30.0):
+    """Play a piece on the soundfont, dry, mono and of any level: (y, sample_rate)."""
+    y = np.zeros(round(seconds * SAMPLE_RATE), dtype=np.float32)
     for instrument in midi.instruments:
-        stem = render_stem(instrument, seconds, sample_rate)
-        faders = [c.value for c in instrument.control_changes if c.number == 7]
-        gain = ((faders or [100])[0] / 100) ** 2
-        y += (0.1 * gain / loudness(stem, sample_rate)).astype(np.float32) * stem
-    return y, sample_rate
+        stem = render_stem(instrument, seconds, SAMPLE_RATE)
+        # the soundfont's instruments differ by 30 dB: made equal before their volume is applied
+        gain = (instrument.control_changes[0].value / 100) ** 2
+        y += (0.1 * gain / loudness(stem, SAMPLE_RATE)).astype(np.float32) * stem
+    return y, SAMPLE_RATE
 
 
 def equalise(y, sample_rate, mix):
@@ -164,13 +138,7 @@ def vary_mix(mix, rng):
 
 
 def record(y, sample_rate, mix, rng):
-    """Put a dry rendering through an artist's room, desk and tape.
-
-    Returns
-    -------
-    numpy.ndarray
-        Float32, peak ``mix.loudness`` dB below full scale.
-    """
+    """Put a dry rendering through an artist's room, desk and tape, to a peak of `mix.loudness`."""
     y = y / (np.sqrt(np.mean(y**2)) + 1e-9) * 0.15
     y = equalise(add_room(y, sample_rate, mix, rng), sample_rate, mix)
     y = y / (np.sqrt(np.mean(y**2)) + 1e-9) * 0.15
@@ -183,15 +151,27 @@ def record(y, sample_rate, mix, rng):
 def perform_track(track, seconds=30.0):
     """Compose, render and record one track.
 
+    Parameters
+    ----------
+    track : Track
+        Of `track_plan`.
+    seconds : float
+        Length of the recording.
+
     Returns
     -------
-    y : numpy.ndarray
+    y : numpy.ndarray, shape (seconds * sample_rate,)
         Mono, float32.
     sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If tinysoundfont is not installed; the message says how to install it.
     """
     y, sample_rate = render(artists.score(track, seconds), seconds)
     artist = track.artist
-    rng = np.random.default_rng(
-        artists.stream(track.seed, artist.genre, artist.number, track.number, "record")
-    )
+    stream = artists.stream(track.seed, artist.genre, artist.number, track.number, "record")
+    rng = np.random.default_rng(stream)
     return record(y, sample_rate, vary_mix(artist.mix, rng), rng), sample_rate

@@ -1,15 +1,9 @@
-"""Compose 30 seconds of rock, pop, classical or jazz: styles, habits of an artist, forms.
-
-A style is a line-up and a way to play; an artist draws lasting habits from one style; a piece is
-composed from an artist's habits and a seed. A further genre is one function in ``GENRES`` and its
-styles in ``STYLES``.
-"""
+"""Styles of each genre, and the lasting habits that an artist draws from one."""
 
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from genre_utils.data.composer import pieces
 from genre_utils.data.composer.patterns import BASS, CHORD_FIGURES
 from genre_utils.data.composer.players import Part
 
@@ -68,9 +62,8 @@ ACOUSTIC = {  # General MIDI programs and what replaces them in an acoustic sess
 class Style:
     """A way to make music: tempo range, modes, harmony, grooves, and who plays what.
 
-    Each part is written ``"figure|figure program/program section,section"``: alternatives of which
-    an artist chooses, General MIDI programs of which an artist chooses, and, if it is not heard
-    throughout, the sections in which it is.
+    A part is written ``"figure|figure program/program section,section"``: figures and General MIDI
+    programs of which an artist chooses, and the sections where it is heard, if not in all.
     """
 
     tempo: tuple
@@ -278,10 +271,10 @@ class Habits:
     modes: tuple
     loops: tuple
     groove: str
-    swing: float
+    swing: float  # share of a beat before an off-beat eighth: 0.5 is straight
     metre: int
-    rubato: float
-    looseness: float
+    rubato: float  # relative depth of the changes of tempo
+    looseness: float  # standard deviation of the players' timing in seconds
     density: float
     dynamics: float
     touch: float
@@ -300,38 +293,32 @@ def level_of(role, figure):
     return 64 if figure in ("pad", "tremolo", "sequencer", "counter") else 78
 
 
+CHOIRS = ("soprano", "alto", "tenor")
+
+
+def aligned(text, choice):
+    """Take the same place in every voice's list of programs: a choir is a choir."""
+    figure, *programs = text.replace("/", " ").split()
+    return f"{figure} {programs[choice % len(programs)]}"
+
+
 def draw_part(role, text, rng):
     """Choose figure, program and loudness of one part from its line in a style."""
     figures, programs, *sections = text.split(" ")
     figure = str(rng.choice(figures.split("|")))
     program = int(rng.choice(programs.split("/")))
     level = int(np.clip(level_of(role, figure) * rng.uniform(0.75, 1.18), 30, 127))
-    keyed = figure in CHORD_FIGURES
-    shift = int(rng.choice((-3, 0, 0, 4))) if keyed else int(rng.choice((-5, 0, 0, 3)))
+    shift = int(rng.choice((-3, 0, 0, 4) if figure in CHORD_FIGURES else (-5, 0, 0, 3)))
     held = tuple(sections[0].split(",")) if sections else ()
     return Part(role, figure, program, level, held, 0 if figure in BASS else shift)
 
 
 def draw_habits(genre, style_name, rng):
-    """Draw the lasting habits of an artist who works in one style.
-
-    Parameters
-    ----------
-    genre : str
-        A genre of ``STYLES``.
-    style_name : str
-        One of its styles.
-    rng : numpy.random.Generator
-        Source of the artist's taste.
-
-    Returns
-    -------
-    Habits
-    """
+    """Draw the lasting habits of an artist who works in one style."""
     style = STYLES[genre][style_name]
     choice = int(rng.integers(4))  # artists agree about programs that belong together
     parts = [
-        draw_part(role, pieces.aligned(text, choice) if role in pieces.CHOIRS else text, rng)
+        draw_part(role, aligned(text, choice) if role in CHOIRS else text, rng)
         for role, text in style.parts.items()
     ]
     if style.grooves:

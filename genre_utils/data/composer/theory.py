@@ -130,11 +130,11 @@ class Section:
 
 
 def read_chord(numeral, tonic, start, beats):
-    """Read a roman numeral such as ``bVII``, ``ii7`` or ``viiø7`` above a tonic.
-
-    Degrees are those of the major scale whatever the mode; a small numeral is a minor chord.
-    """
-    accidental, degree, suffix = ROMAN.fullmatch(numeral).groups()
+    """Read a roman numeral such as ``bVII``, ``ii7`` or ``viiø7`` of the major scale of a tonic."""
+    found = ROMAN.fullmatch(numeral)
+    if found is None:
+        raise ValueError(f"{numeral!r} is no roman numeral of a chord")
+    accidental, degree, suffix = found.groups()
     root = DEGREES[degree.lower()] + {"b": -1, "#": 1, "": 0}[accidental]
     minor = degree.islower() and suffix[:1] not in ("°", "ø")
     return Chord((tonic + root) % 12, ("m" if minor else "") + suffix, start, beats)
@@ -279,7 +279,8 @@ def tempo_map(beats, tempo, rubato, rng):
 
 def untangled(notes):
     """Sort sounding notes; one that is struck again ends first, so that no note is left hanging."""
-    sounding, kept = {}, []
+    sounding: dict[int, Note] = {}
+    kept: list[Note] = []
     for note in sorted(notes, key=lambda n: (n.start, n.pitch, -n.velocity)):
         before = sounding.get(note.pitch)
         if before is not None and note.start - before.start < 0.03:
@@ -291,40 +292,16 @@ def untangled(notes):
     return kept
 
 
-def perform(parts, notes, *, tempo, swing, rubato, looseness, seconds, rng):
-    """Turn beats into seconds the way a player would, and cut the clip.
-
-    Parameters
-    ----------
-    parts : sequence
-        Instruments with ``role``, ``program``, ``level`` (channel volume) and ``is_drum``.
-    notes : dict of str to list of Note
-        What each role plays, in beats.
-    tempo : float
-        Beats per minute.
-    swing : float
-        Share of the beat before an off-beat eighth, 0.5 (straight) to 0.7.
-    rubato : float
-        Relative depth of tempo changes, 0 for machine time.
-    looseness : float
-        Standard deviation of the players' timing, in seconds.
-    seconds : float
-        Length of the clip.
-    rng : numpy.random.Generator
-        Source of the human element.
-
-    Returns
-    -------
-    pretty_midi.PrettyMIDI
-    """
+def perform(parts, notes, habits, *, tempo, seconds, rng):
+    """Turn the beats of what each role plays into seconds as a player would, and cut the clip."""
     midi = pretty_midi.PrettyMIDI(initial_tempo=float(tempo))
     last = max((n.start + n.length for line in notes.values() for n in line), default=0)
-    clock = tempo_map(last, tempo, rubato, rng)
+    clock, swing = tempo_map(last, tempo, habits.rubato, rng), habits.swing
     for part in parts:
         line, compass = notes.get(part.role, []), COMPASS.get(part.program, WHOLE_COMPASS)
         instrument = pretty_midi.Instrument(part.program, is_drum=part.is_drum, name=part.role)
         instrument.control_changes.append(pretty_midi.ControlChange(7, int(part.level), 0.0))
-        nudge = rng.normal(0, looseness * (0.5 if part.is_drum else 1), len(line))
+        nudge = rng.normal(0, habits.looseness * (0.5 if part.is_drum else 1), len(line))
         for note, late in zip(line, nudge, strict=True):
             start = max(0.0, float(clock(swung(note.start, swing))) + late)
             end = float(clock(swung(note.start + note.length, swing))) + late
