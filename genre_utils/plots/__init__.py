@@ -1,4 +1,4 @@
-"""Pictures: plain data in, one figure out."""
+"""Figures: plain data in, one figure out."""
 
 import lazy_loader
 

@@ -1,14 +1,13 @@
-"""Pictures: each function draws one figure from plain data and returns it."""
-
-from pathlib import Path
+"""Style of all figures, how they are kept, and what is drawn in several of them."""
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
-
-from genre_utils.workspace import files
+from matplotlib.colors import to_rgb
+from scipy.cluster.hierarchy import dendrogram
 
 #: Models of one kind are near one another: blues, oranges, greens; tuned ones are darker.
-MODEL_COLOURS = {
+COLOURS = {
     "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
     "rnn": "#de8f05", "rnn_tuned": "#9c6403", "lstm": "#ece133", "gru": "#ca9161",
     "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_parallel": "#7fcfb5",
@@ -16,32 +15,122 @@ MODEL_COLOURS = {
     "logistic": "#8c3c00",
     "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
 }  # fmt: skip
+WIDTH = 7.2  # inches: what a phone still reads
 
 
 def style() -> None:
     """Set the look of every figure: white grid, readable sizes, colours for the colour-blind."""
-    sns.set_theme(style="whitegrid", palette="colorblind", context="notebook")
-    plt.rcParams.update(
-        {
-            "figure.figsize": (7.2, 3.6),
-            "figure.dpi": 90,
-            "figure.constrained_layout.use": True,
-            "axes.titlesize": "medium",
-            "axes.titleweight": "bold",
-            "svg.hashsalt": "genre",  # the same figure is the same file
-            "svg.fonttype": "none",  # text stays text
-        }
-    )
+    own = {
+        "figure.figsize": (WIDTH, 3.6),
+        "figure.dpi": 90,
+        "figure.constrained_layout.use": True,
+        "figure.titlesize": "medium",
+        "figure.labelsize": "medium",
+        "axes.titlesize": "medium",
+        "axes.titleweight": "bold",
+        "svg.hashsalt": "genre",  # the same figure is the same file
+        "svg.fonttype": "none",  # text stays text
+    }
+    sns.set_theme(style="whitegrid", palette="colorblind", rc=own)
 
 
-def keep(figure, study: Path, name: str) -> None:
-    """Save a figure as ``figures/NAME.png`` and ``.svg`` of the study; the notebook shows it."""
-    for suffix, metadata in (("png", {"Software": None}), ("svg", {"Date": None})):
-        with files.atomic_write(study / "figures" / f"{name}.{suffix}") as temporary:
-            figure.savefig(temporary, metadata=metadata)
+def keep(figure, study, name: str) -> None:
+    """Save a figure as PNG and SVG among those of a study; the notebook shows it.
+
+    Parameters
+    ----------
+    figure : matplotlib.figure.Figure
+        What to save.
+    study : StudyFolder
+        Its ``figure(name, suffix)`` says where.
+    name : str
+        Name of the files.
+    """
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+        place = study.figure(name, suffix)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        temporary = place.with_name(f".part-{place.name}")  # whole or not at all
+        figure.savefig(temporary, metadata=metadata)
+        temporary.replace(place)
         figure.set_layout_engine("none")  # it is laid out now; the next two drawings need not be
 
 
 def plain(text: str) -> str:
     """Text that matplotlib shows as it is, dollar signs included."""
     return str(text).replace("$", r"\$")
+
+
+def colour(model: str, other: str = "C7") -> str:
+    """Colour of a model, or `other` for one that has none."""
+    return COLOURS.get(model, other)
+
+
+def dark(colour) -> tuple:
+    """A colour dark enough for a thin mark on white, and for white text on it."""
+    return tuple(0.7 * part for part in to_rgb(colour))
+
+
+def panels(count: int, columns: int, height: float, extra: float, **options):
+    """A figure with `count` axes in rows of `height` inches and `extra` below; figure and axes."""
+    columns = min(columns, count)
+    rows = -(-count // columns)
+    size = (options.pop("width", WIDTH), height * rows + extra)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, **options)
+    for axis in axes.flat[count:]:
+        axis.set_visible(False)
+    return figure, axes
+
+
+def legend(figure, axes=None, columns: int = 4, **options) -> None:
+    """Say below a figure what is drawn on some axes, or on all."""
+    shown = axes.get_legend_handles_labels() if axes else ()
+    options = {"loc": "outside lower center", "frameon": False, "fontsize": "small"} | options
+    figure.legend(*shown, ncols=columns, **options)
+
+
+def forest(axes, table, names, centre, *, colours="C0", faces=None, shift=0.0, size=49, **look):
+    """Points with intervals (low, high), one below the other, the first on top."""
+    y = np.arange(len(table)) + shift
+    axes.hlines(y, table["low"], table["high"], color=colours, lw=3 if size > 40 else 2.5)
+    look |= {"facecolors": colours, "lw": 1} if faces is None else {"facecolors": faces, "lw": 2}
+    axes.scatter(table[centre], y, s=size, edgecolors=colours, zorder=3, **look)
+    axes.set_yticks(range(len(table)), names)
+    axes.set_ylim(len(table) - 0.4, -0.6)
+    axes.grid(axis="y", visible=False)
+
+
+def heat_map(axes, values, rows, columns, *, text=True, colours="Blues", limits=(0, 1), **options):
+    """Cells in the colour of their value, the first row on top, with text in them."""
+    sns.heatmap(
+        values, ax=axes, annot=text, cmap=colours, vmin=limits[0], vmax=limits[1], cbar=False,
+        xticklabels=[plain(name) for name in columns], yticklabels=[plain(name) for name in rows],
+        **{"fmt": ""} | options,
+    )  # fmt: skip
+    axes.tick_params(axis="x", rotation=90, length=0)
+    axes.tick_params(axis="y", rotation=0, length=0)
+    return axes.collections[0]
+
+
+def colour_bar(figure, drawn, axes, label, **options):
+    """A bar below some axes that says what the colours of one of them mean."""
+    options = {"location": "bottom", "shrink": 0.6} | options
+    return figure.colorbar(drawn, ax=axes, label=label, **options)
+
+
+def image(axes, values, seconds, *, start=0.0, bottom=0.0, colours="magma", limits=(0, 1)):
+    """Values, (frames, rows), against time in seconds, the first row lowest."""
+    extent = (start, start + seconds, bottom, bottom + values.shape[1])
+    few = values.shape[1] < 200  # each row is of even colour, and the file small
+    axes.grid(visible=False)
+    return axes.imshow(
+        values.T, origin="lower", aspect="auto", extent=extent, cmap=colours, vmin=limits[0],
+        vmax=limits[1], interpolation="nearest" if few else "auto",
+    )  # fmt: skip
+
+
+def tree(axes, linkage, names) -> list[int]:
+    """Draw a tree from the right, and return which leaf is where, from below."""
+    options = {"orientation": "left", "color_threshold": 0, "above_threshold_color": "0.35"}
+    drawn = dendrogram(linkage, labels=[plain(name) for name in names], ax=axes, **options)
+    axes.grid(axis="y", visible=False)
+    return drawn["leaves"]

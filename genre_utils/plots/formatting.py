@@ -1,4 +1,4 @@
-"""TODO plots.formatting."""
+"""Numbers and tables as they are shown."""
 
 from html import escape
 
@@ -6,32 +6,66 @@ import pandas as pd
 
 
 def points(row) -> str:
-    """Write a difference in points with its interval: ``-12 points (-18 to -7)``."""
+    """A difference (keys difference, low, high: shares) with its interval in whole points."""
     change, low, high = (round(100 * row[name]) for name in ("difference", "low", "high"))
     return f"{change} {'point' if abs(change) == 1 else 'points'} ({low} to {high})"
 
 
 def as_text(value, limits=None) -> str:
-    """Write 0.74 [0.66, 0.81]; without limits 0.74, without a value nothing."""
+    """Write a number with its interval, and nothing where there is no number.
+
+    Parameters
+    ----------
+    value : float or None
+        The number.
+    limits : (float, float), optional
+        Its interval.
+    """
     if value is None or pd.isna(value):
         return ""
-    return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if limits else "")
+    known = limits and None not in limits  # with a single artist there are none
+    return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if known else "")
 
 
 def duration(seconds: float) -> str:
-    """Write a duration: 42 s, or 2.0 min from a minute on."""
+    """Write a duration, from a minute on in minutes.
+
+    Parameters
+    ----------
+    seconds : float
+        How long.
+    """
     return f"{seconds:.0f} s" if seconds < 59.5 else f"{seconds / 60:.1f} min"
 
 
 def p_text(value) -> str:
-    """Write a p value: 0.031, or < 0.001; without a value nothing."""
+    """Write a p value, and nothing where there is none.
+
+    Parameters
+    ----------
+    value : float or None
+        The p value.
+
+    Examples
+    --------
+    >>> p_text(0.0312), p_text(0.0001)
+    ('0.031', '< 0.001')
+    """
     if value is None or pd.isna(value):
         return ""
     return f"{value:.3f}" if value >= 0.001 else "< 0.001"
 
 
 def shown(table: pd.DataFrame, caption: str = ""):
-    """A table of text as a notebook displays it: index as a column, all of it escaped."""
+    """Style a table of text as a notebook displays it, all of it escaped.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Its index becomes a column, if it has a name.
+    caption : str
+        Above the table.
+    """
     styled = table.reset_index() if table.index.name else table
     styled = styled.style.hide().format(escape="html").format_index(escape="html", axis=1)
     return styled.set_caption(escape(caption))

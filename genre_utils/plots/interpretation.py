@@ -1,33 +1,22 @@
-"""Pictures of what models listen to and of how genres relate: plain data in, one figure out."""
+"""What models listen to, and how genres relate."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.ticker import PercentFormatter
-from scipy.cluster.hierarchy import dendrogram
 from scipy.ndimage import gaussian_filter
 
-from genre_utils.plots import base as style_base
-from genre_utils.plots import features as features_plots
+from genre_utils.plots import base, features
 
 MARKS_HZ = (500, 1000, 2000, 4000, 8000)  # frequencies that are named on an axis of mel bands
 ASIDE = ((5, 5), (-14, 5), (5, -12), (-14, -12))  # points from a mark to its number, in turn
 BLUR = 0.8  # frames and bands (standard deviation)
 BINS = 6  # groups of tracks of about equal size along an axis
+PERCENT = PercentFormatter(1, decimals=0)
 
 
-# ---------------------------------------------------------------------------- maps of excerpts
-
-
-def frequency_marks(boundaries) -> tuple[list[float], list[str]]:
-    """Places on an axis of mel bands, from 0, that carry a name; none if nothing is known.
-
-    Parameters
-    ----------
-    boundaries : np.ndarray, shape (mels + 1,), or None
-        From `summaries.mel_boundaries`, Hz.
-    """
+def _frequency_marks(boundaries):
+    """Places on an axis of mel bands, from 0, and their names; none if nothing is known."""
     if boundaries is None:
         return [], []
     marks = [hertz for hertz in MARKS_HZ if hertz < boundaries[-1]]
@@ -35,49 +24,37 @@ def frequency_marks(boundaries) -> tuple[list[float], list[str]]:
     return list(np.interp(marks, boundaries, np.arange(len(boundaries)))), names
 
 
-def maps(
-    rows: dict[str, dict[str, np.ndarray]],
-    *,
-    seconds: float,
-    boundaries=None,
-    title: str,
-    sounds=("spectrogram",),
-):
-    """Spectrograms and maps of them side by side, an excerpt or a network in each row.
+def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("spectrogram",)):
+    """Draw spectrograms and maps of them side by side, an excerpt or a network in each row.
 
     Parameters
     ----------
     rows : dict of str to dict of str to np.ndarray, shape (frames, mels)
-        By what to call the row and the picture. A map that is nowhere negative is drawn from
-        white to dark, any other in red (for the genre) and blue (against it) and a little blurred,
-        since its single points are noise; each is scaled by itself.
+        By what to call the row and the column. A map that is nowhere negative is drawn from white
+        to dark, any other in red (for the genre) and blue (against it) and a little blurred, since
+        its single points are noise; each is scaled by itself.
     seconds : float
         Length of an excerpt.
     boundaries : np.ndarray, shape (mels + 1,), or None
         Frequencies between the bands, Hz.
     title : str
+        Title of the figure.
     sounds : sequence of str
-        Pictures that are spectrograms, drawn in grey.
+        Columns that are spectrograms, drawn in grey.
     """
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    size = (7.2, 1.55 * len(rows) + 1.0)
-    figure, axes = plt.subplots(
-        len(rows), len(columns), figsize=size, squeeze=False, sharex=True, sharey=True
-    )
-    places, names = frequency_marks(boundaries)
+    count = len(rows) * len(columns)
+    figure, axes = base.panels(count, len(columns), 1.55, 1.0, sharex=True, sharey=True)
+    places, names = _frequency_marks(boundaries)
     for line, (label, row) in zip(axes, rows.items(), strict=True):
         for axis, column in zip(line, columns, strict=True):
-            image = row.get(column)
-            axis.grid(visible=False)
-            if image is None:
+            if column in row:
+                values, look = _scaled(row[column], column in sounds)
+                base.image(axis, values, seconds, **look)
+            else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "no convolution", transform=axis.transAxes, ha="center")
-            else:
-                extent = (0, seconds, 0, image.shape[1])
-                options = {"origin": "lower", "aspect": "auto", "extent": extent}
-                image, colours = _drawn(image, column in sounds)
-                axis.imshow(image.T, interpolation="nearest", **options, **colours)
-        line[0].set_ylabel(style_base.plain(label))
+        line[0].set_ylabel(base.plain(label))
         line[0].tick_params(axis="y", labelsize="small")
         if places:
             line[0].set_yticks(places, names)
@@ -86,313 +63,244 @@ def maps(
     for axis in axes[-1]:
         axis.set_xlabel("time (s)")
         axis.tick_params(axis="x", labelsize="small")
-    unit = "frequency (Hz)" if places else "mel band"
-    figure.supylabel(unit, fontsize="medium")
-    figure.suptitle(style_base.plain(title), fontsize="medium")
+    figure.supylabel("frequency (Hz)" if places else "mel band")
+    figure.suptitle(base.plain(title))
     return figure
 
 
-def _drawn(image, is_sound):
-    """A picture as it is drawn, its colour map and limits; extreme points do not set the scale."""
+def _scaled(values, is_sound):
+    """Values as they are drawn, and their colours; extreme points do not set the scale."""
     if is_sound:
-        return image, {"cmap": "gray_r", "vmin": image.min(), "vmax": image.max()}
-    if image.min() < 0:
-        image = gaussian_filter(image, BLUR)
-    reach = np.quantile(abs(image), 0.995) or 1.0
-    if image.min() >= 0:
-        return image, {"cmap": "YlOrBr", "vmin": 0, "vmax": reach}
-    return image, {"cmap": "RdBu_r", "vmin": -reach, "vmax": reach}
+        return values, {"colours": "gray_r", "limits": (values.min(), values.max())}
+    if values.min() < 0:
+        values = gaussian_filter(values, BLUR)
+    reach = np.quantile(abs(values), 0.995) or 1.0
+    if values.min() >= 0:
+        return values, {"colours": "YlOrBr", "limits": (0, reach)}
+    return values, {"colours": "RdBu_r", "limits": (-reach, reach)}
 
 
-# ---------------------------------------------------------------------------- many excerpts
-
-
-def band_profiles(tables: dict[str, pd.DataFrame], levels, genres, boundaries=None):
-    """Share of the evidence that each mel band gives, a panel for each genre, a line per network.
+def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
+    """Draw the share of the evidence that each mel band gives.
 
     Parameters
     ----------
-    tables : dict of str to pd.DataFrame
-        From `summaries.shares` of mel bands, by network.
-    levels : np.ndarray, shape (genres, mels)
-        From `summaries.levels`: the colour beneath the lines.
+    bands : pd.DataFrame
+        From `interpretation.shares`; the level is the colour beneath.
     genres : list of str
+        In the order of the panels.
     boundaries : np.ndarray, shape (mels + 1,), or None
+        Frequencies between the bands, Hz.
     """
-    rows, mels = -(-len(genres) // 2), levels.shape[1]
-    figure, axes = plt.subplots(
-        rows, 2, figsize=(7.2, 2.1 * rows + 0.9), squeeze=False, sharex=True, sharey=True
-    )
-    reach = np.nanmax(abs(levels))
-    for axis in axes.flat[len(genres) :]:
-        axis.set_visible(False)
+    figure, axes = base.panels(len(genres), 2, 2.1, 0.9, sharex=True, sharey=True)
+    reach, mels = bands["level"].abs().max(), bands["part"].max() + 1
+    top = 1.5 * bands["share"].abs().max()  # wide intervals are cut off
     for axis, genre in zip(axes.flat, genres, strict=False):
-        for name, table in tables.items():
-            own = table[table["genre"] == genre]
-            colour = style_base.MODEL_COLOURS.get(name, "C7")
-            axis.plot(own["part"] + 0.5, own["share"], color=colour, lw=1.5, label=name)
-            limits = own["low"].to_numpy(), own["high"].to_numpy()
-            axis.fill_between(own["part"] + 0.5, *limits, color=colour, alpha=0.2, lw=0)
+        here = bands[bands["genre"] == genre]
+        for name, own in here.groupby("network", sort=False):
+            place = own["part"] + 0.5
+            axis.plot(place, own["share"], color=base.colour(name), lw=1.5, label=name)
+            look = {"color": base.colour(name), "alpha": 0.2, "lw": 0}
+            axis.fill_between(place, own["low"], own["high"], **look)
+        level = here.drop_duplicates("part")["level"].to_numpy()[np.newaxis]
+        if level.size:
+            drawn = axis.imshow(
+                level, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", alpha=0.45,
+                extent=(0, mels, -top, top), zorder=0,
+            )  # fmt: skip
         axis.axhline(0, color="0.3", lw=0.8)
-        axis.set_title(style_base.plain(genre), fontsize="medium")
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.set_title(base.plain(genre))
+        axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
-    top = 1.5 * max(abs(table["share"]).max() for table in tables.values())
-    axes[0, 0].set(xlim=(0, mels), ylim=(-top, top))  # wide intervals are cut off
-    for axis, level in zip(axes.flat, levels, strict=False):
-        drawn = axis.imshow(
-            level[np.newaxis], cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", alpha=0.45,
-            extent=(0, mels, -top, top), zorder=0,
-        )  # fmt: skip
-    places, names = frequency_marks(boundaries)
+    axes[0, 0].set(xlim=(0, mels), ylim=(-top, top))
+    places, names = _frequency_marks(boundaries)
     if places:
         axes[0, 0].set_xticks(places, names)
     figure.supxlabel("frequency (Hz)" if places else "mel band", fontsize="small")
     figure.supylabel("share of the evidence per band", fontsize="small")
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of the genres")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False)
+    base.legend(figure, axes[0, 0], loc="outside upper center")
     return figure
 
 
-def region_losses(tables: dict[str, pd.DataFrame], names: list[str], genres):
-    """Share of the evidence that hiding each part of the mel axis takes away.
+def region_losses(regions: pd.DataFrame, genres: list[str]):
+    """Draw the share of the evidence that hiding each region of the mel axis takes away.
 
     Parameters
     ----------
-    tables : dict of str to pd.DataFrame
-        From `summaries.region_table`, by network.
-    names : list of str
-        Of the parts, from the lowest.
+    regions : pd.DataFrame
+        From `interpretation.shares`: network, genre, part, name, lost, lost_low, lost_high.
     genres : list of str
+        In the order of the columns.
     """
-    height = 0.26 * len(names) + 1.9
-    columns = min(3, len(tables))
-    rows = -(-len(tables) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(7.2, height * rows), squeeze=False, sharey=True
-    )
-    for axis in axes.flat[len(tables) :]:
-        axis.set_visible(False)
-    reach = max(abs(table["lost"]).max() for table in tables.values())
-    for axis, (name, table) in zip(axes.flat, tables.items(), strict=False):
-        grid = table.pivot_table(index="part", columns="genre", values="lost")[
-            _there(table, genres)
-        ]
-        drawn = axis.imshow(
-            grid, origin="lower", aspect="auto", cmap="RdBu_r", vmin=-reach, vmax=reach
+    networks, names = regions["network"].unique(), regions["name"].unique()
+    figure, axes = base.panels(len(networks), 3, 0.26 * len(names) + 1.9, 0, sharey=True)
+    reach = regions["lost"].abs().max()
+    sure = (regions["lost_low"] > 0) | (regions["lost_high"] < 0)
+    regions = regions.assign(text=(100 * regions["lost"]).map("{:.0f}".format).where(sure, ""))
+    for axis, network in zip(axes.flat, networks, strict=False):
+        own = regions[regions["network"] == network]
+        here = [genre for genre in genres if genre in set(own["genre"])]
+        lost, text = (
+            own.pivot_table(value, "part", "genre", aggfunc="first")[here][::-1]
+            for value in ("lost", "text")
         )
-        for row in table[(table["lost_low"] > 0) | (table["lost_high"] < 0)].itertuples():
-            dark = abs(row.lost) > 0.6 * reach
-            axis.text(
-                list(grid).index(row.genre), row.part, f"{100 * row.lost:.0f}", ha="center",
-                va="center", fontsize="small", color="white" if dark else "black",
-            )  # fmt: skip
-        axis.set_xticks(range(grid.shape[1]), list(grid), rotation=90, fontsize="small")
-        axis.set_yticks(range(len(names)), names, fontsize="small")
-        axis.set_title(style_base.plain(name), fontsize="medium")
-        axis.grid(visible=False)
-    bar = figure.colorbar(drawn, ax=axes, orientation="horizontal", shrink=0.6, aspect=30)
+        look = {"colours": "RdBu_r", "limits": (-reach, reach), "annot_kws": {"size": "small"}}
+        drawn = base.heat_map(axis, lost, names[::-1], here, text=text, **look)
+        axis.set(title=base.plain(network), xlabel="", ylabel="")
+        axis.tick_params(labelsize="small")
+    bar = base.colour_bar(figure, drawn, axes, "", aspect=30)
     bar.set_label("share of the evidence (%)", fontsize="small")
     bar.ax.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=""))
-    figure.suptitle("What hiding a part of the mel axis takes away", fontsize="medium")
+    figure.suptitle("What hiding a part of the mel axis takes away")
     return figure
 
 
-def _there(table, genres):
-    return [genre for genre in genres if genre in set(table["genre"])]
-
-
-def moment_losses(tables: dict[str, pd.DataFrame], seconds: float):
-    """Share of the evidence that hiding each part of an excerpt takes away.
+def moment_losses(moments: pd.DataFrame, seconds: float):
+    """Draw the share of the evidence that hiding each part of an excerpt takes away.
 
     Parameters
     ----------
-    tables : dict of str to pd.DataFrame
-        From `summaries.moment_table`, by network.
+    moments : pd.DataFrame
+        From `interpretation.shares`: network, part, share, low, high.
     seconds : float
         Length of an excerpt.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 3.2))
-    for k, (name, table) in enumerate(tables.items()):
-        step = seconds / len(table)
-        middle = (table["part"] + 0.5) * step + (k - (len(tables) - 1) / 2) * 0.1 * step
-        colour = style_base.MODEL_COLOURS.get(name, "C7")
+    figure, axes = plt.subplots(figsize=(base.WIDTH, 3.2))
+    networks, parts = moments["network"].nunique(), moments["part"].nunique()
+    for k, (name, table) in enumerate(moments.groupby("network", sort=False)):
+        middle = (table["part"] + 0.5 + 0.1 * (k - (networks - 1) / 2)) * seconds / parts
+        colour = base.colour(name)
         axes.vlines(middle, table["low"], table["high"], color=colour, lw=3, alpha=0.6)
         axes.plot(middle, table["share"], "o-", color=colour, lw=1, label=name)
-    axes.axhline(1 / len(table), color="0.4", ls="--", lw=1, label="an even share")
-    axes.set(
-        title="What hiding a part of the time takes away, with 95 % intervals",
-        xlabel="place in the excerpt (s)", ylabel="share of the evidence", xlim=(0, seconds),
-    )  # fmt: skip
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    figure.legend(loc="outside lower center", ncols=4, frameon=False, fontsize="small")
+    axes.axhline(1 / parts, color="0.4", ls="--", lw=1, label="an even share")
+    axes.set(xlabel="place in the excerpt (s)", ylabel="share of the evidence", xlim=(0, seconds))
+    axes.set_title("What hiding a part of the time takes away, with 95 % intervals")
+    axes.yaxis.set_major_formatter(PERCENT)
+    base.legend(figure, axes)
     return figure
 
 
-def importance(table: pd.DataFrame, sizes: dict[str, int], *, shown: int = 8):
-    """Accuracy that is lost when families of features are exchanged between tracks.
+def importance(table: pd.DataFrame, sizes: dict[str, int]):
+    """Draw the accuracy that is lost when feature groups are exchanged: the eight that cost most.
 
     Parameters
     ----------
     table : pd.DataFrame
-        From `summaries.importance`.
+        From `interpretation.importance`.
     sizes : dict of str to int
-        Columns of each family, where it has any.
-    shown : int
-        Families to show: those that cost most on average.
+        Columns of each group, where it has any.
     """
-    every = list(dict.fromkeys(table["family"]))
-    families = every[:shown]
-    names = [
-        name.replace("_", " ") + (f" ({sizes[name]})" if name in sizes else "") for name in families
-    ]
-    models = list(dict.fromkeys(table["model"]))
-    figure, axes = plt.subplots(figsize=(7.2, 0.38 * len(families) + 1.6))
+    every, models = list(dict.fromkeys(table["family"])), list(dict.fromkeys(table["model"]))
+    families = every[:8]
+    names = [f.replace("_", " ") + (f" ({sizes[f]})" if f in sizes else "") for f in families]
+    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.38 * len(families) + 1.6))
     for k, model in enumerate(models):
         rows = table[table["model"] == model].set_index("family").reindex(families)
-        y = np.arange(len(families)) + (k - (len(models) - 1) / 2) * 0.22
-        colour = style_base.MODEL_COLOURS.get(model, "C7")
         label = f"{model} ({rows['accuracy'].max():.2f} with everything)"
-        axes.hlines(y, rows["low"], rows["high"], color=colour, lw=2.5)
-        axes.plot(rows["drop"], y, "o", ms=5, color=colour, label=label)
+        look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
+        base.forest(axes, rows, names, "drop", colours=base.colour(model), **look)
     axes.axvline(0, color="0.4", ls="--", lw=1)
-    axes.set_yticks(range(len(families)), names)
-    axes.set_ylim(len(families) - 0.4, -0.6)
-    axes.grid(axis="y", visible=False)
-    which = f"the {len(families)} most important of {len(every)}"
-    which = which if len(families) < len(every) else "what each is worth"
-    figure.suptitle(f"Families of features (columns): {which}", fontsize="medium")
+    most = f"the {len(families)} most important of {len(every)}"
+    which = most if len(families) < len(every) else "what each is worth"
+    figure.suptitle(f"Feature groups (columns): {which}")
     axes.set_xlabel("loss of track accuracy, 95 %")
-    figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize="small")
+    base.legend(figure, columns=2)
     return figure
 
 
-# ---------------------------------------------------------------------------- genres
-
-
-def confusion_shares(matrix: np.ndarray, genres):
-    """Share of each genre's tracks (row) that the average model puts into each genre."""
-    size = 0.5 * len(genres) + 1.4
-    figure, axes = plt.subplots(figsize=(min(7.2, size + 1.2), size))
-    options = {"annot": True, "fmt": ".0f", "cmap": "Blues", "vmin": 0, "vmax": 100}
-    names = [style_base.plain(genre) for genre in genres]
-    options |= {"xticklabels": names, "yticklabels": names, "cbar": False, "square": True}
-    sns.heatmap(100 * matrix, ax=axes, **options)
-    axes.set(title="Mean over the models, %", xlabel="heard as", ylabel="label")
-    axes.tick_params(axis="x", rotation=90)
-    axes.tick_params(axis="y", rotation=0)
-    return figure
-
-
-def genre_tree(tree):
-    """Draw the tree of genres; at each join, the share of resamples that have that branch.
+def genre_tree(found):
+    """Draw a tree of genres; at each join, the share of resamples that have that branch.
 
     Parameters
     ----------
-    tree : genre_relations.Tree
+    found : Tree
+        From `interpretation.genre_tree`.
     """
-    figure, axes = plt.subplots(figsize=(7.2, 0.42 * len(tree.genres) + 1.5))
-    names = [style_base.plain(genre) for genre in tree.genres]
-    options = {"orientation": "left", "color_threshold": 0, "above_threshold_color": "0.3"}
-    drawn = dendrogram(tree.linkage, labels=names, ax=axes, **options)
-    at = {leaf: 10 * k + 5 for k, leaf in enumerate(drawn["leaves"])}  # as scipy places them
-    for k, (one, other, height, _) in enumerate(tree.linkage, len(tree.genres)):
-        at[k] = (at[one] + at[other]) / 2
-        share = tree.support[k - len(tree.genres)]
-        if np.isfinite(share) and k < 2 * len(tree.genres) - 2:  # the last join is always there
-            axes.annotate(
-                f"{share:.0%}", (height, at[k]), xytext=(-4, 3), textcoords="offset points",
-                fontsize="small", ha="right",
-            )  # fmt: skip
+    count = len(found.genres)
+    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.42 * count + 1.5))
+    leaves = base.tree(axes, found.linkage, found.genres)
+    at = {leaf: 10 * k + 5 for k, leaf in enumerate(leaves)}  # as scipy places them
+    for k, (one, other, height, _) in enumerate(found.linkage):
+        at[count + k] = (at[one] + at[other]) / 2
+        if np.isfinite(found.support[k]) and k < count - 2:  # the last join is always there
+            look = {"textcoords": "offset points", "fontsize": "small", "ha": "right"}
+            axes.annotate(f"{found.support[k]:.0%}", (height, at[count + k]), (-4, 3), **look)
     axes.set(title="Genres joined from the nearest on", xlabel="distance (0: mixed, 1: far apart)")
-    axes.set_xlim(max(1.08 * tree.linkage[-1, 2], 0.05), 0)
-    axes.grid(axis="y", visible=False)
+    axes.set_xlim(max(1.08 * found.linkage[-1, 2], 0.05), 0)
     return figure
 
 
-def evidence_map(places, names, genres, marked, explained):
-    """Tracks where the models' evidence puts them, coloured by label; some of them numbered.
+def evidence_map(places: np.ndarray, labels, genres: list[str], marked, explained):
+    """Draw tracks where the models' evidence puts them, coloured by label; some are numbered.
 
     Parameters
     ----------
     places : np.ndarray, shape (tracks, 2)
-    names : sequence of str
-        Label of each track.
-    genres : list of str
+        From a principal component analysis of the evidence.
+    labels, genres : sequence of str
+        Genre of each track; the genres in the order of the legend.
     marked : sequence of int
         Tracks that are numbered, from 1.
     explained : sequence of float
         Share of the variance along the two axes.
     """
-    label = [f"direction {k} ({share:.0%} of the variance)" for k, share in enumerate(explained, 1)]
-    title = "Tracks by what the models say of them"
-    figure = features_plots.track_maps(
-        {"": places}, names, genres, title=title, axes_of={"": tuple(label)}
-    )
+    axes_of = [f"direction {k} ({one:.0%} of the variance)" for k, one in enumerate(explained, 1)]
+    look = {"title": "Tracks by what the models predict for them", "axes_of": {"": axes_of}}
+    figure = features.track_maps({"": places}, labels, genres, **look)
     box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "0.6", "alpha": 0.8}
     for number, row in enumerate(marked, 1):
-        figure.axes[0].annotate(
-            str(number), places[row], xytext=ASIDE[number % len(ASIDE)], weight="bold",
-            textcoords="offset points", fontsize="small", bbox=box,
-        )  # fmt: skip
+        look = {"textcoords": "offset points", "fontsize": "small", "weight": "bold", "bbox": box}
+        figure.axes[0].annotate(number, places[row], ASIDE[number % len(ASIDE)], **look)
     return figure
 
 
-def rater_agreement(table: pd.DataFrame, models):
-    """Kappa of the answers of every two models (above the diagonal), and of their errors (below).
+def rater_agreement(table: pd.DataFrame, models: list[str]):
+    """Draw the kappa of the predictions of every two models (above), and of their errors (below).
 
     Parameters
     ----------
     table : pd.DataFrame
-        From `genre_relations.agreement`.
+        From `interpretation.agreement`.
     models : list of str
+        In the order of the rows.
     """
-    place = {name: k for k, name in enumerate(models)}
-    grid = np.full((len(models), len(models)), np.nan)
+    grid = pd.DataFrame(np.nan, models, models)
     for row in table.itertuples():
-        grid[place[row.a], place[row.b]] = row.kappa
-        grid[place[row.b], place[row.a]] = row.consistency
+        grid.loc[row.a, row.b], grid.loc[row.b, row.a] = row.kappa, row.consistency
     size = 0.42 * len(models) + 1.8
-    figure, axes = plt.subplots(figsize=(max(4.4, min(7.2, size + 1.0)), size))
+    figure, axes = plt.subplots(figsize=(max(4.4, min(base.WIDTH, size + 1.0)), size))
     text = np.vectorize(lambda value: f"{value:.2f}".replace("0.", "."))(grid)
-    options = {"annot": text, "fmt": "", "cmap": "Blues", "vmin": 0, "vmax": 1}
-    options |= {"xticklabels": models, "yticklabels": models, "annot_kws": {"size": 9}}
-    sns.heatmap(grid, ax=axes, square=True, cbar=False, **options)
+    base.heat_map(axes, grid, models, models, text=text, square=True, annot_kws={"size": 9})
     axes.set_facecolor("0.9")
-    axes.set_title("Agreement of answers (above), of errors (below)", fontsize="small")
-    axes.tick_params(axis="x", rotation=90)
-    axes.tick_params(axis="y", rotation=0)
+    axes.grid(visible=False)
+    axes.set_title("Agreement of predictions (above), of errors (below)", fontsize="small")
     return figure
 
 
-def doubt(found: dict[str, np.ndarray], genres: int):
-    """How unsure models are of tracks that the other models place near a border, or disagree on.
+def doubt(values: dict[str, np.ndarray], genres: int):
+    """Draw how unsure models are of tracks near a border, or disputed, by the other models.
 
     Parameters
     ----------
-    found : dict of str to np.ndarray, shape (models, tracks)
-        From `genre_relations.doubt`.
+    values : dict of str to np.ndarray, shape (models, tracks)
+        From `interpretation.doubt`.
     genres : int
+        How many there are.
     """
-    labels = {
-        "border": "distance to the border,\nby the other models (nats)",
-        "split": "share of the other models that\ndo not join their majority",
-    }
-    figure, axes = plt.subplots(1, 2, figsize=(7.2, 3.3), sharey=True)
+    labels = {"border": "distance to the border,\nby the other models (nats)"}
+    labels["split"] = "share of the other models that\ndo not join their majority"
+    figure, axes = plt.subplots(1, 2, figsize=(base.WIDTH, 3.3), sharey=True)
     for axis, (what, label) in zip(axes, labels.items(), strict=True):
-        across, entropy = found[what].ravel(), found["entropy"].ravel()
+        across, entropy = values[what].ravel(), values["entropy"].ravel()
         edges = np.unique(np.quantile(across, np.linspace(0, 1, BINS + 1)))
-        bins = np.clip(np.searchsorted(edges, across, side="right") - 1, 0, max(0, len(edges) - 2))
-        binned = pd.DataFrame({"across": across, "entropy": entropy}).groupby(bins)
+        binned = pd.DataFrame({"x": across, "y": entropy}).groupby(np.digitize(across, edges[1:-1]))
         low, middle, high = (binned.quantile(share) for share in (0.25, 0.5, 0.75))
-        place = middle["across"]
-        axis.vlines(place, low["entropy"], high["entropy"], color="C0", lw=4, alpha=0.4)
-        axis.plot(place, middle["entropy"], "o-", color="C0")
+        axis.vlines(middle["x"], low["y"], high["y"], color="C0", lw=4, alpha=0.4)
+        axis.plot(middle["x"], middle["y"], "o-", color="C0")
         axis.axhline(np.log2(genres), color="0.4", ls="--", lw=1)
         axis.set_xlabel(label, fontsize="small")
     axes[0].set_ylabel("entropy of a model (bits)", fontsize="small")
     axes[0].set_ylim(0, 1.08 * np.log2(genres))
-    title = "Median doubt and its quartiles; dashed: all genres alike"
-    figure.suptitle(title, fontsize="medium")
+    figure.suptitle("Median doubt and its quartiles; dashed: all genres alike")
     return figure

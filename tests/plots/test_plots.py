@@ -1,15 +1,19 @@
-"""Pictures: what they show lies where it says."""
+"""Figures of features, music and networks: what they show lies where it says."""
 
+import base64
+import io
+import re
 from dataclasses import replace
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
 import pytest
+import soundfile
 
-from genre_utils.plots import comparison as comparison_plots
-from genre_utils.plots import features as features_plots
-from genre_utils.plots import training as training_plots
+from genre_utils.plots import base, corpus, features, training
+from genre_utils.workspace.study_folder import StudyFolder
 
 matplotlib.use("agg")
 
@@ -20,11 +24,24 @@ def _closed():
     plt.close("all")
 
 
+def test_a_figure_is_kept_twice_and_is_the_same_file_again(tmp_path):
+    base.style()
+    study, contents = StudyFolder(tmp_path), []
+    for _ in range(2):
+        figure, axes = plt.subplots()
+        axes.plot([0, 1], label="line")
+        base.legend(figure)
+        base.keep(figure, study, "one")
+        contents.append([study.figure("one", suffix).read_bytes() for suffix in (".png", ".svg")])
+    assert contents[0] == contents[1]
+    assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["one.png", "one.svg"]
+
+
 def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():
     frames = np.arange(8)
     image = np.zeros((8, 8))
     image[frames, frames] = 1  # in frame k, row k
-    figure = features_plots.image_with_curves(
+    figure = features.image_with_curves(
         image, {"f": 250.0 * frames}, frames_per_second=4, step=250.0, unit="Hz", title=""
     )
     axes = figure.axes[0]
@@ -36,19 +53,10 @@ def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():
     np.testing.assert_allclose(rows, frames + 0.5)
 
 
-def test_frequencies_are_marked_at_their_rows():
-    rows = features_plots.kilohertz(1025, 11025.0)
-    hertz = np.linspace(0, 11025, 1025)
-    found = np.interp(np.array(rows.places) - 1, np.arange(1025), hertz)  # the first row is 1
-    np.testing.assert_allclose(found / 1000, rows.names)
-    edges = features_plots.octaves([0, 200, 400])
-    assert edges.places == (0.5, 1.5, 2.5) and edges.names == ("0", "200", "400")
-
-
 def test_values_around_zero_have_colours_that_turn_at_zero():
     image = np.array([[-0.1, 0.4], [0.0, 0.2]])
-    figure = features_plots.feature_images(
-        {"a": (image, features_plots.BANDS)}, frames_per_second=1, around_zero=True
+    figure = features.feature_images(
+        {"a": (image, features.BANDS)}, frames_per_second=1, around_zero=True
     )
     low, high = figure.axes[0].images[0].get_clim()
     assert (low, high) == (-0.4, 0.4) and len(figure.axes) == 2  # the second is the bar
@@ -56,7 +64,7 @@ def test_values_around_zero_have_colours_that_turn_at_zero():
 
 def test_maps_keep_distances_alike_in_any_direction():
     places = {"PCA": np.array([[0.0, 0.0], [9.0, 1.0], [2.0, 0.5]])}
-    figure = features_plots.track_maps(
+    figure = features.track_maps(
         places, ["a", "b", "c"], ["a", "b"], title="", axes_of={"PCA": ("x", "y")}, rest="others"
     )
     axes = figure.axes[0]
@@ -64,63 +72,37 @@ def test_maps_keep_distances_alike_in_any_direction():
     assert axes.get_legend_handles_labels()[1] == ["others", "a", "b"]
 
 
-def made_up_results(models=3, genres=4):
-    """Results of so many models on so many genres, as results.json holds them."""
-    names = ["cnn", "rnn", "hybrid_parallel", *(f"own_{k}" for k in range(11))][:models]
-    genres = [f"genre {k}" for k in range(genres)]
-    model = {"accuracy": 0.7, "ci95": {"accuracy": [0.6, 0.8]}}
-    genre = {"recall": 0.5, "support": 9, "ci95": {"recall": [0.3, 0.9]}}
-    model["per_genre"] = dict.fromkeys(genres, genre)
-    made = {name: model | {"accuracy": 0.7 - k / 100} for k, name in enumerate(names)}
-    return {"models": made, "corpus": {"genres": genres}}
+def test_each_modulation_is_at_its_rate_and_scale():
+    rows = [("a", rate, scale, rate + scale) for rate in (1.0, 2.0) for scale in (-4.0, 0.0, 4.0)]
+    table = pd.DataFrame(rows, columns=["genre", "rate", "scale", "value"])
+    axes = features.modulations(table, ["a"]).axes[0]
+    values = np.reshape(axes.collections[0].get_array(), (2, 3))
+    np.testing.assert_array_equal(values, [[-2, 2, 6], [-3, 1, 5]])  # the highest rate on top
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["2", "1"]
 
 
-def test_every_model_has_its_accuracy_the_best_on_top_and_the_papers_claim():
-    figure = comparison_plots.accuracy_intervals(made_up_results(), {"cnn": 0.92})
-    axes = figure.axes[0]
-    assert [text.get_text() for text in axes.get_yticklabels()][-1] == "cnn"
-    dots = [line.get_xdata()[0] for line in axes.lines if line.get_marker() == "o"]
-    assert dots == pytest.approx([0.68, 0.69, 0.7])
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["guessing", "paper's claim"]
-    figure = comparison_plots.accuracy_intervals(made_up_results(), {"other": 0.92})
-    assert [t.get_text() for t in figure.legends[0].get_texts()] == ["guessing"]
+@pytest.mark.parametrize("level", [0.0, 1e-3, 5.0])
+def test_players_play_the_start_of_a_clip_and_never_clip_it(level):
+    y = level * np.sin(np.arange(66_150) / 20)
+    shown = corpus.players({"<a>": y.astype(np.float32)}, 22_050, seconds=2.0).data
+    assert "&lt;a&gt;" in shown
+    (content,) = re.findall(r"base64,([^\"]+)", shown)
+    decoded, sr = soundfile.read(io.BytesIO(base64.b64decode(content)))
+    assert sr == 22_050 and 1.9 <= len(decoded) / sr <= 2.0 and np.abs(decoded).max() < 0.75
+    if level:
+        assert np.corrcoef(decoded, y[: len(decoded)])[0, 1] > 0.9
 
 
-def test_each_genre_has_an_axis_with_every_model_and_its_interval():
-    results = made_up_results(genres=3)
-    results["models"]["rnn"]["per_genre"]["genre 1"]["ci95"] = {"recall": [None, None]}
-    figure = comparison_plots.per_genre(results)
-    shown = [axis for axis in figure.axes if axis.get_visible()]
-    titles = [axis.get_title() for axis in shown]
-    assert titles == [f"genre {k} (9 tracks)" for k in range(3)]
-    for axis in shown:
-        assert len([line for line in axis.lines if line.get_marker() == "o"]) == 3
-
-
-@pytest.mark.parametrize(("models", "genres"), [(1, 2), (2, 10), (14, 4)])
-def test_figures_of_any_number_of_models_and_genres_are_legible_on_a_phone(models, genres):
-    results = made_up_results(models, genres)
-    matrices = {name: np.eye(genres, dtype=int) * 12 for name in results["models"]}
-    names = results["corpus"]["genres"]
-    for figure in (
-        comparison_plots.confusion(matrices, names),
-        comparison_plots.per_genre(results),
-        comparison_plots.accuracy_intervals(results, {"cnn": 0.92}),
-    ):
-        figure.canvas.draw()
-        width, height = figure.get_size_inches()
-        assert width <= 7.2 and height <= 26
-        texts = figure.findobj(matplotlib.text.Text)
-        assert min(text.get_fontsize() for text in texts if text.get_text()) >= 7
-        for axis in filter(lambda axis: axis.get_visible(), figure.axes):
-            assert axis.get_window_extent().width > 0.1 * figure.bbox.width
-
-
-def test_a_confusion_matrix_shows_the_counts_and_the_share_of_the_row():
-    figure = comparison_plots.confusion({"cnn": np.array([[3, 1], [0, 4]])}, ["jazz", "rock"])
-    axis = next(axis for axis in figure.axes if axis.get_visible())
-    assert [text.get_text() for text in axis.texts] == ["3", "1", "0", "4"]
-    np.testing.assert_allclose(axis.collections[0].get_array().ravel(), [0.75, 0.25, 0, 1])
+def test_folds_and_genres_are_counted():
+    tracks = pd.DataFrame({"track_id": list("abc"), "genre": ["rock", "rock", "pop"]})
+    tracks = tracks.assign(artist=list("xxy"), status="used")
+    folds = pd.DataFrame(
+        {"track_id": list("abc"), "fold": 0, "part": ["test", "test", "validation"]}
+    )
+    axes = corpus.fold_map(folds, tracks, ["pop", "rock"]).axes
+    assert [[t.get_text() for t in axis.texts] for axis in axes] == [["0", "2"], ["1", "0"]]
+    bars = corpus.genre_counts(tracks, ["rock", "pop"]).axes[0].containers
+    assert [[bar.get_height() for bar in one] for one in bars] == [[2, 1], [1, 1]]
 
 
 def test_settings_of_folds_are_shown_to_be_read():
@@ -128,7 +110,32 @@ def test_settings_of_folds_are_shown_to_be_read():
 
     usual = hyperparameters.PAPER["cnn"]
     few = replace(usual, l2=3.7e-5, augmentation=("masks", "mixup"))
-    shown = training_plots.searched({0: few, 3: usual}, ["l2", "batch_size", "augmentation"])
+    shown = training.searched({0: few, 3: usual}, ["l2", "batch_size", "augmentation"])
     assert [*shown.columns] == ["l2", "batch size", "augmentation"]
     assert [*shown.loc[0]] == ["3.7e-05", str(usual.batch_size), "masks, mixup"]
     assert shown.loc[3, "augmentation"] == "none"
+
+
+def test_layers_are_joined_as_the_network_joins_them():
+    import keras
+
+    a, b = keras.Input((4,), name="a"), keras.Input((4,), name="b")
+    dropped = keras.layers.Dropout(0.5, name="dropped")(a)
+    joined = keras.layers.Concatenate(name="joined")([dropped, b])
+    model = keras.Model({"a": a, "b": b}, keras.layers.Dense(2, name="end")(joined), name="model")
+    rows = pd.DataFrame(
+        [(x.name, type(x).__name__, None, 0) for x in model.layers],
+        columns=["layer", "kind", "output_shape", "parameters"],
+    )
+    feeds = training._drawn_feeds(model, rows.set_index("layer"))
+    assert feeds == {"a": [], "b": [], "joined": ["a", "b"], "end": ["joined"]}
+    assert len(training.architecture(model, rows).axes[0].texts) == 4 + 3
+
+
+def test_a_fold_that_went_on_longer_does_not_bend_the_median():
+    folds = [{"history": {"loss": [3, 2, 1][:n], "accuracy": [1] * n}} for n in (1, 3, 3)]
+    axes = training.learning_curves({"model": "cnn", "folds": folds}).axes[0]
+    assert list(axes.lines[3].get_ydata()) == [3, 2, 1]
+    folds = [{"history": {"loss": [3, 2, 1][:n], "accuracy": [1] * n}} for n in (1, 1, 3)]
+    axes = training.learning_curves({"model": "cnn", "folds": folds}).axes[0]
+    assert list(axes.lines[3].get_ydata()) == [3]

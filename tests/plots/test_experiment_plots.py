@@ -1,13 +1,14 @@
-"""Pictures of the long measurements: every row is drawn where its number says."""
+"""What was trained anew: every row is drawn where its number says."""
 
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.collections import PathCollection
 
-from genre_utils.experiments import corruptions, learning_curve
-from genre_utils.plots import experiments as experiments_plots
+from genre_utils.experiments import corruptions
+from genre_utils.plots import experiments
 
 matplotlib.use("agg")
 LIMITS = {"low": 0.3, "high": 0.9}
@@ -27,16 +28,15 @@ def drawn(figure):
 
 def test_splits_are_bars_of_their_accuracy():
     rows = [
-        {"model": model, "level": level, "split": split, "accuracy": value, "by_seed": [value] * 3}
+        {"model": model, "split": split, "accuracy": value, "by_seed": [value] * 3}
         for model in ("svm", "cnn")
-        for level in ("excerpt", "track")
         for split, value in (("artist", 0.4), ("segment", 0.8), ("track", 0.6))
     ]
-    figure = drawn(
-        experiments_plots.leakage_at_equal_size(pd.DataFrame(rows).assign(**LIMITS), genres=4)
-    )
-    assert [axis.get_title(loc="left") for axis in figure.axes] == ["svm", "cnn"]
-    assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.6, 0.4]
+    table = pd.DataFrame(rows).assign(**LIMITS)
+    for one in (table, table.drop(columns="by_seed")):
+        figure = drawn(experiments.leakage(one, "three splits", genres=4))
+        assert [axis.get_title(loc="left") for axis in figure.axes] == ["svm", "cnn"]
+        assert [bar.get_width() for bar in figure.axes[0].patches] == [0.8, 0.6, 0.4]
 
 
 @pytest.fixture
@@ -54,27 +54,32 @@ def compared():
 
 
 def test_changes_are_a_table_with_accuracies_in_its_cells(compared):
-    axis = drawn(experiments_plots.changes(compared)).axes[0]
-    values = np.array(axis.images[0].get_array())
+    axis = drawn(experiments.changes(compared)).axes[0]
+    values = axis.collections[0].get_array()
     assert values.shape == (1 + len(corruptions.CHANGES), 2)
     assert (values[:, 0] == 0).all() and (values[1:, 1] == -0.3).all()
     assert [text.get_text() for text in axis.texts[:4]] == ["60", "60", "60", "30"]
 
 
 def test_stronger_changes_are_further_right(compared):
-    figure = drawn(experiments_plots.strengths(compared, ["svm", "cnn"], genres=4))
+    figure = drawn(experiments.strengths(compared, ["svm", "cnn"], genres=4))
     labels = [[t.get_text() for t in axis.get_xticklabels()] for axis in figure.axes]
     assert labels[0] == ["as\nit is", "30", "20", "10", "0"]
     assert labels[1] == ["1", "3", "6", "15", "30", "as\nit is"]
     assert list(figure.axes[0].lines[1].get_ydata()) == [0.6, 0.3, 0.3, 0.3, 0.3]
+    assert list(figure.axes[1].lines[1].get_ydata()) == [0.3] * 5 + [0.6]
     only = compared[compared["question"].isin(["", corruptions.LENGTH])]
-    assert len(drawn(experiments_plots.strengths(only, ["svm"], genres=2)).axes) == 1
+    assert len(drawn(experiments.strengths(only, ["svm"], genres=2)).axes) == 1
+    assert set(experiments.STRENGTHS) == {corruptions.NOISE, corruptions.LENGTH}
 
 
-def test_copies_are_told_in_points():
+def test_differences_are_told_in_points():
     rows = [{"change": "noise", "difference": 0.1, "low": -0.1, "high": 0.3, "separable": False}]
-    axis = drawn(experiments_plots.copies(pd.DataFrame(rows * 3))).axes[0]
-    assert axis.collections[-1].get_offsets()[0][0] == pytest.approx(10)
+    table = pd.DataFrame(rows * 3).assign(title="noise", question=["a", "a", "b"])
+    for names in ("change", "title"):
+        axis = drawn(experiments.variants(table, names=names)).axes[0]
+        assert axis.collections[-1].get_offsets()[0][0] == pytest.approx(10)
+    assert axis.get_legend_handles_labels()[1] == ["a", "b"]
 
 
 def test_transfer_has_a_panel_for_each_tested_corpus():
@@ -84,10 +89,10 @@ def test_transfer_has_a_panel_for_each_tested_corpus():
         for one in ("composed", "real")
         for other in ("composed", "real")
     ]
-    figure = drawn(experiments_plots.transfer(pd.DataFrame(rows).assign(guess=0.25, **LIMITS)))
+    figure = drawn(experiments.transfer(pd.DataFrame(rows).assign(guess=0.25, **LIMITS)))
     assert len(figure.axes) == 2
-    same, across = figure.axes[1].lines[:2]
-    assert set(same.get_xdata()) == {0.7} and set(across.get_xdata()) == {0.4}
+    dots = [c for c in figure.axes[1].collections if isinstance(c, PathCollection)]
+    assert [set(one.get_offsets()[:, 0]) for one in dots] == [{0.7}, {0.4}]
 
 
 @pytest.mark.parametrize("models", [1, 2, 3, 4])
@@ -95,12 +100,11 @@ def test_every_curve_has_a_panel_and_the_lowest_are_labelled(models):
     rows = [
         {"model": f"model {k}", "by": by, "tracks": n, "accuracy": n / 100}
         for k in range(models)
-        for by in learning_curve.BY
+        for by in ("artists", "tracks")
         for n in (10, 20, 40)
     ]
-    figure = drawn(
-        experiments_plots.accuracy_by_training_size(pd.DataFrame(rows).assign(**LIMITS), genres=4)
-    )
+    table = pd.DataFrame(rows).assign(**LIMITS)
+    figure = drawn(experiments.accuracy_by_training_size(table, genres=4))
     shown = [axis for axis in figure.axes if axis.get_visible()]
     assert [axis.get_title() for axis in shown] == [f"model {k}" for k in range(models)]
     lowest = shown[-min(2, models) :]
@@ -108,16 +112,15 @@ def test_every_curve_has_a_panel_and_the_lowest_are_labelled(models):
 
 
 def test_costs_join_what_nothing_beats_and_leave_out_what_has_none():
-    def model(accuracy, seconds, parameters):
-        ci95 = {"accuracy": [accuracy - 0.1, accuracy + 0.1]}
-        return {"accuracy": accuracy, "ci95": ci95, "training_seconds": seconds,
-                "parameters": parameters}  # fmt: skip
-
-    results = {"models": {"cnn": model(0.8, 90.0, 9000), "rnn": model(0.5, 95.0, 20_000)}}
-    results["models"]["svm"] = model(0.7, 1.0, None)
-    figure = drawn(experiments_plots.costs(learning_curve.costs(results)))
+    rows = {"cnn": (0.8, 90.0, 9000.0), "rnn": (0.5, 95.0, 20_000.0), "svm": (0.7, 1.0, np.nan)}
+    table = pd.DataFrame.from_dict(
+        rows, "index", columns=["accuracy", "training_seconds", "parameters"]
+    )
+    table = table.assign(low=table["accuracy"] - 0.1, high=table["accuracy"] + 0.1)
+    table["on_front_training_seconds"] = [True, False, True]
+    table["on_front_parameters"] = [True, False, False]
+    figure = drawn(experiments.costs(table))
     assert len(figure.axes) == 2
     assert sorted(text.get_text() for text in figure.axes[0].texts) == ["cnn", "svm"]
     assert [text.get_text() for text in figure.axes[1].texts] == ["cnn"]
-    alone = {"models": {"svm": model(0.7, 1.0, None)}}
-    assert len(drawn(experiments_plots.costs(learning_curve.costs(alone))).axes) == 1
+    assert len(drawn(experiments.costs(table.loc[["svm"]])).axes) == 1
