@@ -1,4 +1,4 @@
-"""Notebooks 03 to 05: networks, batches, training, tuning, classical models, cost."""
+"""Notebooks 03 to 05: networks, their training and tuning, and the classical models beside them."""
 
 import lazy_loader
 

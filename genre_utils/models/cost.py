@@ -1,9 +1,7 @@
-"""What it costs to run a network once, counted from its layers: no timing, no machine.
+"""Multiply-adds of weights with activations that a network needs for one input, from its layers.
 
-Counted are multiply-adds of weights with activations: what one input needs in convolutional, dense
-and recurrent layers. Every tap of a kernel counts, also where it meets padding. Not counted are
-biases, normalisation, activations, pooling, dropout, and products of two activations (gates and
-attention weights): they are few beside the others.
+Every tap of a kernel counts, also where it meets padding; biases, normalisation, activations,
+pooling and products of two activations (gates, attention weights) are few, and do not count.
 """
 
 import math
@@ -27,41 +25,25 @@ FREE = (
 
 
 def multiply_adds(model: keras.Model) -> int:
-    """Count the multiply-adds of weights with activations that one input of a model needs.
-
-    Parameters
-    ----------
-    model : keras.Model
-        A functional model whose inputs have a fixed shape. A layer that is called twice counts
-        twice; a model within it counts as its layers do.
-
-    Raises
-    ------
-    ValueError
-        If the model is not functional, or has a layer with weights that is not known here or a
-        shape that is not fixed; the message names it.
-    """
+    """Count the multiply-adds that one input of fixed shape needs in a functional network."""
     return sum(count for _, count in _calls(model))
 
 
 def layer_table(model: keras.Model) -> pd.DataFrame:
-    """Describe each layer of a model: its parameters, and what it costs to run.
+    """Describe each layer of a network: its parameters, and what it costs to run.
 
     Parameters
     ----------
     model : keras.Model
-        As in `multiply_adds`; no weight may be shared by two of its layers.
+        Functional; no weight may be shared by two of its layers.
 
     Returns
     -------
     pd.DataFrame
-        layer, kind, output_shape (of one input; of the first call of a layer that is called
-        twice), parameters, multiply_adds. The last two sum to ``model.count_params()`` and
-        ``multiply_adds(model)``.
+        Columns layer, kind, output_shape (of its first call), parameters, multiply_adds.
     """
-    counts = {}
-    for layer, count in _calls(model):
-        counts[layer.name] = counts.get(layer.name, 0) + count
+    calls = pd.DataFrame(_calls(model), columns=["layer", "multiply_adds"])
+    counts = calls.groupby("layer")["multiply_adds"].sum()
     rows = [
         {
             "layer": layer.name,
@@ -75,15 +57,35 @@ def layer_table(model: keras.Model) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def cost_table(networks: dict, seconds: float) -> pd.DataFrame:
+    """Count what several networks have to learn and to compute.
+
+    Parameters
+    ----------
+    networks : dict of str to keras.Model
+        By name.
+    seconds : float
+        Duration of the excerpt that a network reads.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row per network: parameters, multiply-adds per second of music.
+    """
+    columns = ["parameters", "multiply-adds per second"]
+    rows = [(one.count_params(), multiply_adds(one) / seconds) for one in networks.values()]
+    return pd.DataFrame(rows, index=list(networks), columns=columns)
+
+
 def _calls(model):
-    """Every call of an operation in a functional model, with what it costs."""
+    """Every call of an operation in a functional model: its name, and what it costs."""
     if not hasattr(model, "_nodes_by_depth"):
         raise ValueError(f"{model.name} is not a functional model: its calls cannot be counted.")
     # Keras has no public list of the calls within one model: a layer knows those of all models
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
-            inputs = [x.shape[1:] for x in node.input_tensors]
-            yield node.operation, _cost(node.operation, inputs, [x.shape[1:] for x in node.outputs])
+            shapes = ([x.shape[1:] for x in xs] for xs in (node.input_tensors, node.outputs))
+            yield node.operation.name, _cost(node.operation, *shapes)
 
 
 def _cost(layer, inputs, outputs):
@@ -93,28 +95,20 @@ def _cost(layer, inputs, outputs):
     if isinstance(layer, keras.Model):
         return multiply_adds(layer)
     if None in (*inputs[0], *outputs[0]):
-        raise ValueError(
-            f"{layer.name}: its shape is not fixed ({inputs[0]} to {outputs[0]}), so that what it "
-            "costs is not known. Give the model inputs of a fixed shape."
-        )
+        raise ValueError(f"{layer.name}: its shape is not fixed. Give the model fixed inputs.")
     if isinstance(layer, layers.Bidirectional):
-        both = layer.forward_layer, layer.backward_layer
-        return sum(_cost(half, inputs, outputs) for half in both)
+        halves = layer.forward_layer, layer.backward_layer
+        return sum(_cost(half, inputs, outputs) for half in halves)
     if isinstance(layer, layers.TimeDistributed):
         steps, *inner = inputs[0]
         return steps * _cost(layer.layer, [inner], [outputs[0][1:]])
-    if isinstance(layer, RECURRENT):
-        return inputs[0][0] * _kernel_sizes(layer)
-    if isinstance(layer, KERNELS):
-        channels = 1 if getattr(layer, "data_format", "") == "channels_first" else -1
-        positions = math.prod(outputs[0]) // outputs[0][0 if channels == 1 else -1]
-        return positions * _kernel_sizes(layer)
-    raise ValueError(
-        f"{layer.name} is a {type(layer).__name__}, whose multiply-adds are not known: say in "
-        "genre_utils/cost.py how they are counted."
-    )
-
-
-def _kernel_sizes(layer):
     cell = getattr(layer, "cell", layer)
-    return sum(math.prod(w.shape) for w in cell.weights if w.name.endswith("kernel"))
+    kernels = sum(math.prod(w.shape) for w in cell.weights if w.name.endswith("kernel"))
+    if isinstance(layer, RECURRENT):
+        return inputs[0][0] * kernels
+    if isinstance(layer, KERNELS):
+        channels = 0 if getattr(layer, "data_format", "") == "channels_first" else -1
+        return math.prod(outputs[0]) // outputs[0][channels] * kernels
+    raise ValueError(
+        f"{layer.name} is a {type(layer).__name__}: say in {__name__} what its multiply-adds are."
+    )

@@ -1,8 +1,7 @@
-"""TODO models.hyperparameters."""
+"""Settings of the networks: what there is to set, the paper's values, and each network's own."""
 
-from collections import Counter
-from dataclasses import asdict, dataclass, replace
-from typing import get_type_hints
+from dataclasses import asdict, dataclass, fields, replace
+from statistics import mode
 
 import numpy as np
 
@@ -16,67 +15,27 @@ CHOICES = {
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
 AUGMENTATIONS, BALANCES = CHOICES["augmentation"], CHOICES["balance"]
-#: Settings of the hardware; `Hyperparameters.as_json` names them only where they are not the usual.
-HARDWARE = {"precision": "float32", "replicas": 1}
-TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 
 
 @dataclass(frozen=True)
 class Hyperparameters:
-    """Settings of one training; the paper's table is about the first three.
+    """Settings of one training; the paper's table is about the first three."""
 
-    Attributes
-    ----------
-    learning_rate : float
-        At the start, if the schedule lowers it.
-    batch_size : int
-        Excerpts per step.
-    hidden_layers : int
-        Convolutional, recurrent and dense layers before the output.
-    activation, optimizer, schedule : str
-        From `CHOICES`. sgd has a momentum of 0.9; cosine lowers the rate to zero over all epochs
-        (Loshchilov and Hutter 2017).
-    l2 : float
-        Weight of the squared weights in the loss.
-    dropout : float
-        Share of units left out in training, before each dense layer.
-    label_smoothing : float
-        Share of each label that is spread evenly over the genres (Szegedy et al. 2016).
-    augmentation : tuple of str
-        From `AUGMENTATIONS`: what each epoch changes in the training excerpts.
-    balance : str
-        From `BALANCES`: whether rare genres weigh more in the loss, or are drawn more often.
-    normalise : bool
-        Whether mel bands are scaled by their statistics over the training excerpts.
-    fixed_epochs : int
-        Train for so many epochs, on the training and the inner validation part together; 0 to let
-        the validation part decide when to stop.
-    tuned_on : str
-        `splits.learning_hash` of the tracks that the settings were searched on; empty if they
-        were not searched.
-    precision : str
-        From `CHOICES`. The mixed ones compute in 16 bits and keep weights in 32 (Micikevicius et
-        al. 2018); float16 is for GPUs, bfloat16 for TPUs, recent GPUs and processors.
-    replicas : int
-        GPUs that share each batch (see `training.spread`).
-    """
-
-    learning_rate: float
-    batch_size: int
-    hidden_layers: int
+    learning_rate: float  # at the start, if the schedule lowers it
+    batch_size: int  # excerpts per step
+    hidden_layers: int  # convolutional, recurrent and dense ones; the paper doesn't say which count
     activation: str = "relu"
-    optimizer: str = "adam"
-    schedule: str = "constant"
-    l2: float = 1e-4
-    dropout: float = 0.3
-    label_smoothing: float = 0.0
-    augmentation: tuple[str, ...] = ()
-    balance: str = "none"
-    normalise: bool = True
-    fixed_epochs: int = 0
-    tuned_on: str = ""
-    precision: str = HARDWARE["precision"]
-    replicas: int = HARDWARE["replicas"]
+    optimizer: str = "adam"  # sgd has a momentum of 0.9
+    schedule: str = "constant"  # cosine: falls to zero over all epochs (Loshchilov, Hutter 2017)
+    l2: float = 1e-4  # weight of the squared weights in the loss
+    dropout: float = 0.3  # share of units left out in training, before each dense layer
+    label_smoothing: float = 0.0  # share of a label spread over all genres (Szegedy et al. 2016)
+    augmentation: tuple[str, ...] = ()  # what each epoch changes in the training excerpts
+    balance: str = "none"  # whether rare genres weigh more in the loss, or are drawn more often
+    normalise: bool = True  # mel bands, by their statistics over the training excerpts
+    fixed_epochs: int = 0  # so many, on training and validation part; 0: stop by the latter
+    tuned_on: str = ""  # `splits.learning_hash` of the tracks that the settings were searched on
+    precision: str = "float32"  # mixed: layers in 16 bits, weights in 32 (Micikevicius et al. 2018)
 
     def __post_init__(self):
         for name, choices in CHOICES.items():
@@ -88,14 +47,17 @@ class Hyperparameters:
                 )
 
     def as_json(self) -> dict:
-        """All settings, as a JSON file gives them back."""
+        """Give all settings as a JSON file gives them back; the precision only if it is unusual."""
         settings = asdict(self) | {"augmentation": list(self.augmentation)}
-        return {key: v for key, v in settings.items() if key not in HARDWARE or v != HARDWARE[key]}
+        if self.precision == "float32":
+            del settings["precision"]
+        return settings
 
     @classmethod
     def from_json(cls, settings: dict) -> "Hyperparameters":
-        """Undo `as_json`."""
-        return cls(**settings | {"augmentation": tuple(settings["augmentation"])})
+        """Undo `as_json`; what an older file holds and is no setting any more is left out."""
+        given = settings | {"augmentation": tuple(settings["augmentation"])}
+        return cls(**{one.name: given[one.name] for one in fields(cls) if one.name in given})
 
 
 #: The starting profile: learning rate, batch size and hidden layers of Guo (2024), Table 2.
@@ -105,40 +67,57 @@ PAPER = {
     "hybrid": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=5),
 }
 
-#: A dense network on many features for few tracks: much dropout, a rate that falls to zero, and
-#: every track that may be learned from.
-MLP = Hyperparameters(
-    learning_rate=0.001,
-    batch_size=32,
-    hidden_layers=1,
-    optimizer="adamw",
-    schedule="cosine",
-    dropout=0.5,
-    augmentation=("mixup",),
-    fixed_epochs=10,
-)
+#: Many features for few tracks: much dropout, and every track that may be learned from.
+MLP = Hyperparameters(0.001, 32, 1, optimizer="adamw", schedule="cosine", dropout=0.5,
+                      augmentation=("mixup",), fixed_epochs=10)  # fmt: skip
 
-#: Settings of every model: the paper's, and for those that it lacks the ones of the same kind.
+#: Settings of every network; those that the paper lacks have the ones of its kind.
 DEFAULTS = PAPER | {
     "cnn1d": PAPER["cnn"],
-    "lstm": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
-    "gru": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
+    "lstm": replace(PAPER["cnn"], hidden_layers=3),
+    "gru": replace(PAPER["cnn"], hidden_layers=3),
     "hybrid_parallel": PAPER["hybrid"],
     "mlp": MLP,
     "fusion": replace(MLP, hidden_layers=5),
-    "dbn": Hyperparameters(learning_rate=0.001, batch_size=32, hidden_layers=3),
+    "dbn": replace(PAPER["cnn"], hidden_layers=3),
 }
 
 
-def typical(settings: list[Hyperparameters]) -> Hyperparameters:
+def choose_settings(names, augmentation=(), **changes) -> dict[str, Hyperparameters]:
+    """Choose the settings of several networks: those of `DEFAULTS`, changed alike.
+
+    Parameters
+    ----------
+    names : iterable of str
+        The networks.
+    augmentation : iterable of str
+        From `AUGMENTATIONS`, beside what a network's own settings have.
+    **changes
+        Other fields of `Hyperparameters`, and their values.
+
+    Returns
+    -------
+    dict of str to Hyperparameters
+        By network.
+
+    Examples
+    --------
+    >>> choose_settings(["cnn", "rnn"], dropout=0.5)["rnn"].learning_rate
+    0.005
+    """
+    found = {}
+    for name in names:
+        both = tuple(dict.fromkeys([*DEFAULTS[name].augmentation, *augmentation]))
+        found[name] = replace(DEFAULTS[name], augmentation=both, **changes)
+    return found
+
+
+def typical(several: list[Hyperparameters]) -> Hyperparameters:
     """One setting for several: the median of what is a quantity, the most frequent of the rest."""
-    if len(settings) == 1:
-        return settings[0]
-    chosen = {}
-    for name, kind in get_type_hints(Hyperparameters).items():
-        values = [getattr(one, name) for one in settings]
-        if kind is float:
-            chosen[name] = float(np.median(values))
-        else:
-            chosen[name] = Counter(values).most_common(1)[0][0]
+    if len(set(several)) == 1:
+        return several[0]
+    chosen: dict = {}
+    for one in fields(Hyperparameters):
+        values = [getattr(settings, one.name) for settings in several]
+        chosen[one.name] = float(np.median(values)) if one.type is float else mode(values)
     return Hyperparameters(**chosen | {"tuned_on": ""})

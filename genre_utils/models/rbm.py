@@ -1,8 +1,6 @@
 """Restricted Boltzmann machines, from which a deep belief network is stacked.
 
-scikit-learn's machine has binary visible units alone. Standardised spectrograms have any value, and
-squeezed between 0 and 1 they leave all its hidden units saturated; so the first machine of the
-stack has Gaussian visible units.
+scikit-learn's has no Gaussian visible units, which standardised spectrograms need.
 """
 
 import numpy as np
@@ -14,23 +12,9 @@ RATES = {"gaussian": 0.003, "binary": 0.02}  # Gaussian units need the lower one
 
 
 def restricted_boltzmann_machine(visible: np.ndarray, units: int, *, kind: str, seed: int):
-    """Learn a restricted Boltzmann machine by one step of contrastive divergence (Hinton 2002).
+    """Weights and hidden bias of ``gaussian`` (standardised) or ``binary`` visible units.
 
-    Parameters
-    ----------
-    visible : np.ndarray, shape (rows, inputs)
-        Standardised values for a Gaussian machine, values from 0 to 1 for a binary one.
-    units : int
-        Hidden units.
-    kind : {"gaussian", "binary"}
-        Of the visible units.
-    seed : int
-
-    Returns
-    -------
-    weights : np.ndarray, shape (inputs, units)
-    bias : np.ndarray, shape (units,)
-        ``expit(visible @ weights + bias)`` is the probability of each hidden unit.
+    Learned by one step of contrastive divergence at a time (Hinton 2002).
     """
     rng, mean = np.random.default_rng(seed), visible.mean(axis=0)
     weights = rng.normal(0, 0.01, (visible.shape[1], units))

@@ -1,6 +1,4 @@
-"""Cross-validation of the deep models: leak-free, resumable at the fold, deterministic by seed."""
-
-import contextlib
+"""Training of one network on one fold (`train_fold`): leak-free, and decided by its seed alone."""
 
 import keras
 import numpy as np
@@ -10,6 +8,7 @@ from scipy.special import expit
 
 from genre_utils.data import splits
 from genre_utils.models import architectures, batches, rbm, training_data
+from genre_utils.workspace import model_names
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
 
@@ -17,59 +16,25 @@ PATIENCE = 6  # epochs without a better inner validation loss before training st
 
 
 def train_fold(data: training_data.Data, fold: int, name: str, settings, *, epochs: int, seed: int):
-    """Train a model on the training part of one fold, stopped by its inner validation part.
+    """Train on the training part of a fold, stopped by its inner validation part.
 
-    Returns
-    -------
-    model : keras.Model
-        With the weights of the epoch that was best on the inner validation part.
-    history : dict
-        loss, accuracy, val_loss and val_accuracy per epoch.
-
-    Raises
-    ------
-    splits.LeakageError
-        If anything that learns, or the search of the settings, met a track of the test part.
+    Gives model and history; refuses whatever met a track of the test part, as the settings may.
     """
-    rows = training_data.fold_rows(data, fold)
+    rows = data.rows(fold)
     ids = {part: data.table["track_id"].to_numpy()[rows[part]] for part in rows}
-    splits.refuse_leakage(
-        data.folds,
-        fold,
-        tuned_on=settings.tuned_on,
-        weights=ids["train"],
-        normalisation=ids["train"],
-        early_stopping=ids["validation"],
-        temperature=ids["validation"],
-    )
+    learned = dict.fromkeys(["weights", "normalisation"], ids["train"])
+    watched = dict.fromkeys(["early_stopping", "temperature"], ids["validation"])
+    splits.refuse_leakage(data.folds, fold, tuned_on=settings.tuned_on, **learned, **watched)
     return learn(data, rows, name, settings, epochs=epochs, seed=seed * 1000 + int(fold))
 
 
 def learn(data: training_data.Data, rows: dict, name: str, settings, *, epochs: int, seed: int):
-    """Train a model on the rows ``train``, stopped by the rows ``validation``.
-
-    Parameters
-    ----------
-    data : Data
-    rows : dict of np.ndarray
-        Rows of the parts. Whoever calls makes sure that no test track is among them.
-    name : str
-    settings : models.Hyperparameters
-    epochs, seed : int
-
-    Returns
-    -------
-    model : keras.Model
-    history : dict
-        See `train_fold`.
-    """
+    """Train on the rows ``train``, stopped by ``validation``: model and history; checks no leak."""
     train, held, options = rows["train"], rows["validation"], {}
     if settings.fixed_epochs:
         train, epochs = np.concatenate([train, held]), settings.fixed_epochs
     else:
-        stop = keras.callbacks.EarlyStopping(
-            monitor="val_loss", patience=PATIENCE, restore_best_weights=True
-        )
+        stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
         given = data.inputs(name, held), data.labels[held]
         options = {"validation_data": given, "callbacks": [stop]}
     model = compiled(data, train, name, settings, seed=seed, epochs=epochs)
@@ -77,14 +42,23 @@ def learn(data: training_data.Data, rows: dict, name: str, settings, *, epochs: 
     return model, {key: [float(v) for v in values] for key, values in history.history.items()}
 
 
-def training_batches(data: training_data.Data, rows, settings, *, seed: int, name: str = "cnn"):
-    """Batches of the given rows, changed and balanced as the settings say."""
-    parts, genres = data.parts(name), len(data.genres)
-    return batches.Batches(parts, data.table, data.y, rows, genres, settings, seed=seed)
-
-
 def untrained(data: training_data.Data, name: str, settings) -> keras.Model:
-    """Build a model for the data that has learned nothing, not even statistics: to look at."""
+    """Build a network that has learned nothing, not even statistics: to look at.
+
+    Parameters
+    ----------
+    data : Data
+        See `load_data`; it decides the shapes of inputs and output.
+    name : str
+        The network.
+    settings : Hyperparameters
+        Such as `choose_settings` gives.
+
+    Returns
+    -------
+    keras.Model
+        From excerpts to genre probabilities (batch, genres).
+    """
     shapes = {key: values.shape[1:] for key, values in data.parts(name).items()}
     statistics = {key: (np.zeros(shape[-1]), np.ones(shape[-1])) for key, shape in shapes.items()}
     return architectures.build(name, shapes, len(data.genres), settings, statistics)
@@ -93,7 +67,7 @@ def untrained(data: training_data.Data, name: str, settings) -> keras.Model:
 def fit(model, data, rows, name, settings, *, seed, **options):
     """Fit a model to excerpts as they are, or to what the settings make of them."""
     if settings.augmentation or settings.balance != "none":
-        changed = training_batches(data, rows, settings, seed=seed, name=name)
+        changed = batches.Batches(data, rows, settings, seed=seed, name=name)
         return model.fit(batches.stream(changed), shuffle=False, verbose=0, **options)
     x, labels = data.inputs(name, rows), data.labels[rows]
     return model.fit(x, labels, batch_size=settings.batch_size, verbose=0, **options)
@@ -111,34 +85,17 @@ def compiled(data, rows, name, settings, *, seed, epochs):
         bands = shapes["log_mel"][1]
         statistics["log_mel"] = np.zeros(bands), np.ones(bands)  # which change nothing
     steps = epochs * -(-len(rows) // settings.batch_size)
-    with spread(settings.replicas):
-        model = architectures.build(name, shapes, len(data.genres), settings, statistics)
-        if architectures.family(name) in architectures.PRETRAINED:
-            _pretrain(model, data.excerpts[rows], seed)
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
-        model.compile(_optimizer(settings, steps), loss, metrics=["accuracy"])
-        # what is built within the first step makes TensorFlow trace the step a second time
-        model.optimizer.build(model.trainable_variables)
-        nothing = np.zeros((1, len(data.genres)), np.float32)
-        model.compute_metrics(None, nothing, nothing)
-        model.reset_metrics()
+    model = architectures.build(name, shapes, len(data.genres), settings, statistics)
+    if model_names.family(name) == "dbn":
+        _pretrain(model, data.excerpts[rows], seed)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+    model.compile(_optimizer(settings, steps), loss, metrics=["accuracy"])
+    # what is built within the first step makes TensorFlow trace the step a second time
+    model.optimizer.build(model.trainable_variables)
+    nothing = np.zeros((1, len(data.genres)), np.float32)
+    model.compute_metrics(None, nothing, nothing)
+    model.reset_metrics()
     return model
-
-
-def spread(replicas: int):
-    """Within it a model is built that trains on several GPUs at once, each on a part of a batch.
-
-    Without GPUs it takes logical devices of the processor, which is of use to tests alone.
-    """
-    if replicas == 1:
-        return contextlib.nullcontext()
-    there = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
-    if not 1 < replicas <= len(there):
-        raise ValueError(
-            f"REPLICAS is {replicas}, but TensorFlow finds {len(there)} device(s) to train on: "
-            f"{', '.join(device.name for device in there)}."
-        )
-    return tf.distribute.MirroredStrategy([device.name for device in there[:replicas]]).scope()
 
 
 def _statistics(values):
@@ -150,20 +107,16 @@ def _statistics(values):
 
 def _optimizer(settings, steps):
     """The optimizer that the settings name, whose schedule spans `steps` steps."""
-    rate = settings.learning_rate
+    rate, kinds = settings.learning_rate, keras.optimizers
     if settings.schedule == "cosine":
-        rate = keras.optimizers.schedules.CosineDecay(rate, steps)
+        rate = kinds.schedules.CosineDecay(rate, steps)
     momentum = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
-    kinds = {
-        "adam": keras.optimizers.Adam,
-        "adamw": keras.optimizers.AdamW,
-        "sgd": keras.optimizers.SGD,
-    }
-    return kinds[settings.optimizer](rate, clipnorm=1.0, **momentum)
+    kind = {"adam": kinds.Adam, "adamw": kinds.AdamW, "sgd": kinds.SGD}[settings.optimizer]
+    return kind(rate, clipnorm=1.0, **momentum)
 
 
 def _pretrain(model, x, seed):
-    """Learn the layers of a deep belief network, each from what the last one says."""
+    """Learn the layers of a deep belief network without labels, each from the last one's output."""
     stack = [layer for layer in model.layers if layer.name.startswith("belief_")]
     visible = keras.Model(model.input, stack[0].input).predict(x, batch_size=256, verbose=0)
     for layer in stack:
@@ -175,9 +128,5 @@ def _pretrain(model, x, seed):
 
 def predict(model, data: training_data.Data, rows: np.ndarray, fold: int) -> pd.DataFrame:
     """Predict excerpts, as ``predictions/NAME.parquet`` keeps them."""
-    probabilities = model.predict(data.inputs(model.name, rows), batch_size=256, verbose=0)
-    table = data.table.iloc[rows][["track_id", "excerpt"]].reset_index(drop=True)
-    table["fold"] = fold
-    table["y_true"] = [data.genres[i] for i in data.y[rows]]
-    table[[f"p_{genre}" for genre in data.genres]] = probabilities
-    return table
+    x = data.inputs(model.name, rows)
+    return data.predicted(rows, fold, model.predict(x, batch_size=256, verbose=0))

@@ -1,6 +1,7 @@
 """What a network sees in an epoch: changed excerpts, soft labels, balanced genres."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -27,11 +28,15 @@ def music():
     return frames.reshape(-1, FRAMES, MELS), table, y
 
 
-def made(music, rows=None, genres=2, seed=0, **settings):
+def made(music, rows=None, seed=0, **settings):
     rows = np.arange(len(music[2])) if rows is None else rows
     settings = replace(hyperparameters.PAPER["cnn"], batch_size=8, **settings)
-    parts, table, y = {"log_mel": music[0]}, *music[1:]
-    return batches.Batches(parts, table, y, rows, genres, settings, seed=seed)
+    return batches.Batches(data_of({"log_mel": music[0]}, music), rows, settings, seed=seed)
+
+
+def data_of(parts, music):
+    """What a study's data say of two genres."""
+    return SimpleNamespace(parts=lambda _: parts, table=music[1], y=music[2], genres=["a", "b"])
 
 
 def epoch(made):
@@ -116,14 +121,14 @@ def test_weights_are_those_of_scikit_learn_and_follow_mixed_labels(music):
 
 
 def test_a_genre_without_training_tracks_does_not_stop_weighting():
-    np.testing.assert_array_equal(batches.genre_weights(np.array([0, 2, 2, 0]), 3), [1, 1, 1])
+    np.testing.assert_array_equal(batches._genre_weights(np.array([0, 2, 2, 0]), 3), [1, 1, 1])
 
 
 @given(st.lists(st.integers(1, 40), min_size=1, max_size=5), st.integers(0, 2**32 - 1))
 def test_sampling_draws_equal_shares_of_each_genre(sizes, seed):
     y = np.repeat(np.arange(len(sizes)), sizes)
     rows = np.arange(len(y)) + 100
-    drawn = batches.balanced(rows, y, np.random.default_rng(seed))
+    drawn = batches._balanced(rows, y, np.random.default_rng(seed))
     assert len(drawn) == len(rows) and np.isin(drawn, rows).all()
     shares = np.bincount(y[drawn - 100], minlength=len(sizes))
     assert np.ptp(shares) <= 1
@@ -137,7 +142,7 @@ def test_a_stream_gives_the_same_epochs_and_mixes_features_as_it_mixes_excerpts(
     features = np.stack([music[0][:, 0, 0], -music[0][:, 0, 0]], axis=1)
     parts, rows = {"log_mel": music[0], "features": features}, np.arange(len(music[2]))
     plain, streamed = (
-        batches.Batches(parts, *music[1:], rows, 2, settings, seed=1) for _ in range(2)
+        batches.Batches(data_of(parts, music), rows, settings, seed=1) for _ in range(2)
     )
     dataset = batches.stream(streamed)
     assert len(dataset) == len(plain)

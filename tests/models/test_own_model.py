@@ -1,13 +1,11 @@
 """A model from a user's own file takes part in a study as the study's own models do."""
 
-import shutil
-
 import pandas as pd
 import pytest
 
 from genre_utils.evaluation import scoring, study_results
 from genre_utils.workspace import files, model_names
-from small_study import small_study_fixture, uncompiled  # noqa: F401
+from small_study import copied, small_study_fixture, uncompiled  # noqa: F401
 from study_runs import ROOT
 
 pytest.importorskip("keras")
@@ -36,7 +34,7 @@ def step_by_step():
 @pytest.fixture
 def study(small_study, tmp_path):
     """A copy of the small study that a test may change."""
-    return shutil.copytree(small_study, tmp_path / "study")
+    return copied(small_study, tmp_path / "study")
 
 
 @pytest.fixture
@@ -60,21 +58,20 @@ def trained(monkeypatch):
 
 
 def test_it_is_tested_on_the_folds_of_the_study_and_stands_beside_the_others(study, file):
-    predictions, run = own_model.cross_validate(study, file, epochs=1)
-    copied = model_names.MODEL_ORDER[0]  # a model of the study, with worse answers
+    predictions, run = own_model.cross_validate_own_model(study, file, epochs=1)
+    other = model_names.MODEL_ORDER[0]  # a model of the study, with worse answers
     columns = scoring.probability_columns(predictions)
     worse = predictions.assign(
         **dict(zip(columns, predictions[columns[::-1]].to_numpy().T, strict=True))
     )
-    files.write_table(study / "predictions" / f"{copied}.parquet", worse)
-    files.write_json(study / "runs" / f"{copied}.json", run)
+    study.write_model(other, worse, run)
     results = study_results.results(study, "mine")
-    assert list(results["models"]) == [copied, "my_mean"]
-    row = own_model.against_others(results, "my_mean").loc[copied]
+    assert list(results["models"]) == [other, "my_mean"]
+    row = own_model.compare_with_others(results, "my_mean").loc[other]
     accuracy = {name: model["accuracy"] for name, model in results["models"].items()}
-    assert row["difference"] == pytest.approx(accuracy["my_mean"] - accuracy[copied])
+    assert row["difference"] == pytest.approx(accuracy["my_mean"] - accuracy[other])
     assert row["low"] <= row["difference"] <= row["high"]
-    test = pd.read_parquet(study / "folds.parquet").query("part == 'test'")
+    test = study.folds.query("part == 'test'")
     assert dict(zip(predictions["track_id"], predictions["fold"], strict=True)) == dict(
         zip(test["track_id"], test["fold"], strict=True)
     )
@@ -83,29 +80,29 @@ def test_it_is_tested_on_the_folds_of_the_study_and_stands_beside_the_others(stu
 
 
 def test_a_changed_file_trains_anew_and_an_unchanged_one_is_read(study, file, trained):
-    first, _ = own_model.cross_validate(study, file, epochs=1)
+    first, _ = own_model.cross_validate_own_model(study, file, epochs=1)
     assert trained == [0, 1]
-    again, _ = own_model.cross_validate(study, file, epochs=1)
+    again, _ = own_model.cross_validate_own_model(study, file, epochs=1)
     assert trained == [0, 1]
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     file.write_text(SMALL.replace("GlobalAverage", "GlobalMax"))
-    changed, _ = own_model.cross_validate(study, file, epochs=1)
+    changed, _ = own_model.cross_validate_own_model(study, file, epochs=1)
     assert trained == [0, 1, 0, 1] and not changed.equals(first)
     file.write_text(SMALL)
-    back, _ = own_model.cross_validate(study, file, epochs=1)
+    back, _ = own_model.cross_validate_own_model(study, file, epochs=1)
     assert trained == [0, 1, 0, 1]  # the folds of both versions are kept
     pd.testing.assert_frame_equal(first, back, check_exact=True)
 
 
 def test_leakage_is_refused_as_for_every_model(study, file):
-    folds = pd.read_parquet(study / "folds.parquet")
+    folds = study.folds
     test = folds[(folds["fold"] == 0) & (folds["part"] == "test")].index[0]
     train = folds[(folds["fold"] == 0) & (folds["part"] == "train")].index[0]
     folds.loc[train, "group"] = folds.loc[test, "group"]
-    files.write_table(study / "folds.parquet", folds)
+    study.write(folds=folds)
     with pytest.raises(splits.LeakageError):
-        own_model.cross_validate(study, file, epochs=1)
-    assert "my_mean" not in architectures.BUILDERS and not (study / "predictions").exists()
+        own_model.cross_validate_own_model(study, file, epochs=1)
+    assert "my_mean" not in architectures.BUILDERS and not (study.path / "predictions").exists()
 
 
 def test_it_may_read_handcrafted_features(study, file):
@@ -113,16 +110,16 @@ def test_it_may_read_handcrafted_features(study, file):
         SMALL.replace("layers.GlobalAveragePooling1D()(x)", "layers.Dense(4)(x)")
         + "\nREADS = 'features'\n"
     )
-    network = own_model.untrained(training_data.load_data(study), own_model.load(file))
+    network = own_model.build_own_model(training_data.load_data(study), file)
     assert (network.input_shape, network.output_shape) == ((None, 2), (None, 2))
 
 
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("def build", "def make", "my_mean.py has no build"),
-        ("SETTINGS =", "settings =", "my_mean.py has no SETTINGS"),
-        ("SETTINGS = models.Hyperparameters(", "SETTINGS = dict(", "must be a models.Hyperp"),
+        ("def build", "def make", "my_mean.py: it needs a function build"),
+        ("SETTINGS =", "settings =", "my_mean.py: it needs SETTINGS"),
+        ("= hyperparameters.Hyperparameters(", "= dict(", "must be hyperparameters.Hyperp"),
         ("(x, settings)", "(x)", r"build\(x, settings\)"),
         ("def build", "READS = 'mp3'\n\n\ndef build", "choose 'log_mel' or 'features'"),
         ("GlobalAveragePooling1D()", "AveragePooling1D(2)", r"one vector for each.*\(None, 4, 16"),
@@ -130,27 +127,27 @@ def test_it_may_read_handcrafted_features(study, file):
 )
 def test_a_file_that_cannot_be_used_says_what_to_change(study, file, old, new, message):
     file.write_text(SMALL.replace(old, new))
-    with pytest.raises(own_model.OwnModelError, match=message):
-        own_model.cross_validate(study, file, epochs=1)
-    assert not (study / "folds_done").exists() and "my_mean" not in architectures.BUILDERS
+    with pytest.raises(ValueError, match=message):
+        own_model.cross_validate_own_model(study, file, epochs=1)
+    assert not study.folds_done().exists() and "my_mean" not in architectures.BUILDERS
 
 
 @pytest.mark.parametrize("name", ["cnn", "svm", "cnn_tuned", "my model", "mine_tuned"])
 def test_a_name_that_is_taken_or_no_name_is_refused(file, name):
-    with pytest.raises(own_model.OwnModelError, match=r"name|another"):
-        own_model.load(file.rename(file.with_stem(name)))
+    with pytest.raises(ValueError, match="another model: rename"):
+        own_model._load(file.rename(file.with_stem(name)))
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"nothing.py is missing"):
-        own_model.load(tmp_path / "nothing.py")
+    with pytest.raises(FileNotFoundError, match=r"nothing\.py"):
+        own_model._load(tmp_path / "nothing.py")
 
 
 def test_the_example_is_a_model_of_any_study(study):
-    model = own_model.load(ROOT / "notebooks" / "my_model.py")
-    network = own_model.untrained(training_data.load_data(study), model)
-    assert network.output_shape == (None, 2) and model.name == "my_model"
+    file = ROOT / "notebooks" / "my_model.py"
+    network = own_model.build_own_model(training_data.load_data(study), file)
+    assert network.output_shape == (None, 2) and network.name == "my_model"
 
 
 def test_one_model_alone_has_no_others():
-    assert own_model.against_others({"pairwise": []}, "mine").empty
+    assert own_model.compare_with_others({"pairwise": []}, "mine").empty

@@ -1,7 +1,5 @@
 """The deep models and their cross-validation, on a study small enough to train in seconds."""
 
-import json
-import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -11,12 +9,9 @@ import pytest
 from genre_utils.data import splits
 from genre_utils.evaluation import scoring
 from genre_utils.models import architectures, classical
-from genre_utils.report import profiles
-from genre_utils.workspace import files, parallel
+from genre_utils.workspace import files, model_names
 
 keras = pytest.importorskip("keras")
-
-import tensorflow as tf  # noqa: E402
 
 from genre_utils.models import (  # noqa: E402
     batches,
@@ -27,6 +22,7 @@ from genre_utils.models import (  # noqa: E402
 )
 from small_study import (  # noqa: E402
     GENRES,
+    copied,
     small_study_fixture,  # noqa: F401
     tiny_network,
     write_small_study,
@@ -38,11 +34,14 @@ EPOCHS = 2
 @pytest.fixture
 def study(small_study, tmp_path):
     """A copy of the small study that a test may change."""
-    return shutil.copytree(small_study, tmp_path / "study")
+    return copied(small_study, tmp_path / "study")
 
 
-def trained(study, name="rnn", **options):
-    return cross_validation.cross_validate(study, name, **{"epochs": EPOCHS, "seed": 0, **options})
+def trained(study, name="rnn", same=None, **options):
+    """Predictions and run of a network with the `same` settings in all folds."""
+    settings = same and dict.fromkeys([0, 1], same)
+    options = {"epochs": EPOCHS, "seed": 0, **options}
+    return cross_validation.cross_validate(study, name, settings, **options)
 
 
 @pytest.fixture
@@ -63,7 +62,7 @@ def tiny_compiled():
 def folds_done_fixture(small_study, tmp_path_factory):
     """The small study with both folds of the tiny network trained."""
     with tiny_network("rnn"):
-        done = shutil.copytree(small_study, tmp_path_factory.mktemp("done") / "study")
+        done = copied(small_study, tmp_path_factory.mktemp("done") / "study")
         trained(done)
     return done
 
@@ -71,7 +70,7 @@ def folds_done_fixture(small_study, tmp_path_factory):
 @pytest.fixture
 def done(folds_done, tiny, tmp_path):
     """A copy of the study that the tiny network was trained on."""
-    return shutil.copytree(folds_done, tmp_path / "done")
+    return copied(folds_done, tmp_path / "done")
 
 
 def built(name, shapes, settings):
@@ -120,7 +119,7 @@ EVERY_CHANGE |= {"hidden_layers": 3, "batch_size": 4}
 @pytest.mark.parametrize(("name", "changes"), [("hybrid", {}), ("cnn", EVERY_CHANGE)])
 def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study, name, changes):
     data, tables = training_data.load_data(study), []
-    rows = training_data.fold_rows(data, 0)["test"]
+    rows = data.rows(0)["test"]
     settings = replace(hyperparameters.PAPER[name], **changes)
     for _ in range(2):
         model, _ = training.train_fold(data, 0, name, settings, epochs=2, seed=3)
@@ -130,9 +129,9 @@ def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study, name, changes):
 
 def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch):
     data = training_data.load_data(study)
-    rows, drawn = training_data.fold_rows(data, 0), []
+    rows, drawn = data.rows(0), []
     real = batches.Batches
-    monkeypatch.setattr(batches, "Batches", lambda *a, **o: drawn.append(a[3]) or real(*a, **o))
+    monkeypatch.setattr(batches, "Batches", lambda *a, **o: drawn.append(a[1]) or real(*a, **o))
     settings = replace(hyperparameters.PAPER["rnn"], augmentation=("masks",))
     model, history = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
     assert len(drawn) == 1
@@ -151,15 +150,14 @@ def test_without_normalisation_the_network_sees_the_levels_as_they_are(study, ti
     np.testing.assert_allclose(layer(data.excerpts[:4]), data.excerpts[:4], rtol=1e-5)
 
 
-def test_by_default_layers_compute_in_32_bits_on_one_device_and_records_do_not_name_it(study, tiny):
+def test_by_default_layers_compute_in_32_bits_and_records_do_not_name_it(study, tiny):
     settings = hyperparameters.PAPER["rnn"]
     model, _ = training.train_fold(
         training_data.load_data(study), 0, "rnn", settings, epochs=1, seed=0
     )
     assert {layer.dtype_policy.name for layer in model.layers} == {"float32"}
     assert type(model.optimizer) is keras.optimizers.Adam
-    assert not isinstance(model.distribute_strategy, tf.distribute.MirroredStrategy)
-    assert not set(hyperparameters.HARDWARE) & set(settings.as_json())
+    assert "precision" not in settings.as_json()
 
 
 @pytest.mark.parametrize("precision", ["mixed_float16", "mixed_bfloat16"])
@@ -182,30 +180,6 @@ def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny_com
     assert hyperparameters.Hyperparameters.from_json(settings.as_json()) == settings
 
 
-def losses(study):
-    """Loss in each epoch of a network on one and on two logical devices of the processor."""
-    cpu = tf.config.list_physical_devices("CPU")[0]
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    data, found = training_data.load_data(study), []
-    usual = replace(hyperparameters.MLP, dropout=0.0, fixed_epochs=3, augmentation=())
-    for settings in (usual, replace(usual, balance="weights")):
-        for replicas in (1, 2):
-            settings = replace(settings, replicas=replicas)
-            model, history = training.train_fold(data, 0, "mlp", settings, epochs=3, seed=0)
-            assert model.distribute_strategy.num_replicas_in_sync == replicas
-            found.append(history["loss"])
-    return found
-
-
-def test_two_replicas_learn_what_one_does(study):
-    bar = {"desc": "replicas", "unit": "process", "folder": study, "n_jobs": 2}
-    [found] = parallel.over(losses, [(study,)], 1, **bar)  # in a process of its own
-    np.testing.assert_allclose(*found[:2], rtol=1e-5)  # in another order of sums
-    np.testing.assert_allclose(*found[2:], rtol=0.01)  # and from batches of the next epoch
-    with pytest.raises(ValueError, match="REPLICAS is 99, but TensorFlow finds 1 device"):
-        training.spread(99)
-
-
 def test_another_seed_is_another_network(study, tiny):
     data = training_data.load_data(study)
     weights = [
@@ -218,17 +192,17 @@ def test_another_seed_is_another_network(study, tiny):
 
 def test_predictions_cover_every_track_once_and_learn_the_easy_difference(study):
     predictions, run = trained(study, "rnn", epochs=15)
-    folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
+    folds, tracks = study.folds, study.tracks
     scoring.check_predictions(predictions, folds, tracks, GENRES)
     whole = scoring.track_probabilities(predictions)
     assert (whole["y_pred"] == whole["y_true"]).mean() > 0.9
     assert run["training_seconds"] > 0 and len(run["folds"]) == 2
-    assert json.loads((study / "runs" / "rnn.json").read_text()) == run
+    assert study.run("rnn") == run
 
 
 def test_normalisation_comes_from_the_training_part_alone(study, tiny):
     data = training_data.load_data(study)
-    rows = training_data.fold_rows(data, 0)
+    rows = data.rows(0)
     data.excerpts[rows["test"]] += 1000.0
     data.excerpts[rows["validation"]] -= 1000.0
     model, _ = training.train_fold(data, 0, "rnn", hyperparameters.PAPER["rnn"], epochs=1, seed=0)
@@ -238,25 +212,21 @@ def test_normalisation_comes_from_the_training_part_alone(study, tiny):
 
 
 def test_a_fold_whose_test_artist_was_trained_on_is_refused(study):
-    folds = pd.read_parquet(study / "folds.parquet")
+    folds = study.folds
     fold = folds["fold"] == 0
     leaked = folds.loc[fold & (folds["part"] == "test"), "group"].iloc[0]
     folds.loc[folds[fold & (folds["part"] == "train")].index[0], "group"] = leaked
-    files.write_table(study / "folds.parquet", folds)
+    study.write(folds=folds)
     with pytest.raises(splits.LeakageError, match="fold 0"):
         trained(study)
 
 
 def test_augmented_copies_are_trained_on_and_never_tested(study):
-    index = pd.read_parquet(study / "features.parquet")
-    sound = np.load(study / "features.npy")
-    np.save(study / "features.npy", np.concatenate([sound, sound + 0.1]))
-    files.write_table(study / "features.parquet", pd.concat([index, index.assign(copy=1)]))
+    index, sound = study.excerpts, np.array(study.log_mel)
+    np.save(study.place("log_mel"), np.concatenate([sound, sound + 0.1]))
+    study.write(excerpts=pd.concat([index, index.assign(copy=1)]))
     data = training_data.load_data(study)
-    copies = {
-        part: set(data.table["copy"].iloc[r])
-        for part, r in training_data.fold_rows(data, 0).items()
-    }
+    copies = {part: set(data.table["copy"].iloc[r]) for part, r in data.rows(0).items()}
     assert copies == {"train": {0, 1}, "validation": {0}, "test": {0}}
 
 
@@ -300,20 +270,21 @@ def test_a_stored_fold_is_taken_for_the_same_settings_alone(done, monkeypatch):
 
 def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(done):
     settings = replace(hyperparameters.PAPER["rnn"], augmentation=("masks",), balance="weights")
-    _, run = trained(done, hyperparameters=settings)
+    _, run = trained(done, same=settings)
     assert run["hyperparameters"]["augmentation"] == ["masks"]
-    assert json.loads((done / "runs" / "rnn.json").read_text()) == run
-    assert len(list((done / "folds_done" / "rnn").glob("*.parquet"))) == 4
-    path = cross_validation.fit_final(done, "rnn", 0.75, seed=0)
+    assert done.run("rnn") == run
+    assert len(list(done.folds_done("rnn").glob("*.parquet"))) == 4
+    path = cross_validation.fit_final(done, "rnn", seed=0)
     assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
 
 
 def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
-    path = cross_validation.fit_final(done, "rnn", 0.75, seed=0)
+    path = cross_validation.fit_final(done, "rnn", seed=0)
     sidecar = files.read_json(path.with_suffix(".json"))
-    assert sidecar["labels"] == GENRES and sidecar["accuracy"] == 0.75
+    accuracy = scoring.plain_accuracy(done.predictions("rnn"))["whole tracks"]
+    assert sidecar["labels"] == GENRES and sidecar["accuracy"] == accuracy
     assert sidecar["corpus"]["synthetic"] is False and sidecar["recipe"] is None
     model = keras.models.load_model(path, safe_mode=True)
     data = training_data.load_data(done)
@@ -321,7 +292,7 @@ def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
     layer = next(x for x in model.layers if isinstance(x, keras.layers.Normalization))
     np.testing.assert_allclose(np.ravel(layer.mean), data.excerpts.mean(axis=(0, 1)), rtol=1e-4)
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", 0.75, seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("optimizer", hyperparameters.CHOICES["optimizer"])
@@ -344,34 +315,33 @@ def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
 
 
 def test_each_look_at_a_fixed_split_is_written_down_once(done):
-    corpus = files.read_json(done / "corpus.json")
-    files.write_json(done / "corpus.json", corpus | {"protocol": "fixed"})
+    done.write(corpus=done.corpus | {"protocol": "fixed"})
     other = replace(hyperparameters.PAPER["rnn"], dropout=0.1)
     for settings in (
         hyperparameters.PAPER["rnn"],
         hyperparameters.PAPER["rnn"],
         other,
     ):  # the second: no new look
-        predictions, _ = trained(done, hyperparameters=settings)
-    classical.cross_validate(done, "knn")
-    looks = pd.read_csv(done / "looks.csv")
+        predictions, _ = trained(done, same=settings)
+    classical.cross_validate_classical(done, "knn")
+    looks = pd.read_csv(done.holdout_log)
     assert list(looks["model"]) == ["rnn", "rnn", "knn"] and set(looks["tracks"]) == {24}
     last = scoring.plain_accuracy(predictions)["whole tracks"]
     assert looks["accuracy"][1] == pytest.approx(last, abs=1e-4)
 
 
 def test_a_study_with_folds_logs_no_look(done):
-    assert not (done / "looks.csv").exists()
+    assert not done.holdout_log.exists()
 
 
 def test_the_model_of_a_fold_can_be_asked_again(done):
     predictions, _ = trained(done)
     data = training_data.load_data(done)
     model = cross_validation.fold_model(done, "rnn", 1)
-    again = training.predict(model, data, training_data.fold_rows(data, 1)["test"], 1)
+    again = training.predict(model, data, data.rows(1)["test"], 1)
     stored = predictions[predictions["fold"] == 1].reset_index(drop=True)
     pd.testing.assert_frame_equal(again, stored, rtol=1e-5)
-    for path in (done / "folds_done" / "rnn").glob("*.keras"):
+    for path in done.folds_done("rnn").glob("*.keras"):
         path.unlink()
     with pytest.raises(FileNotFoundError, match="Run the notebook that trains rnn"):
         cross_validation.fold_model(done, "rnn", 1)
@@ -381,20 +351,20 @@ def test_the_model_of_a_fold_can_be_asked_again(done):
 def test_labels_without_a_reason_are_at_chance_unless_artists_leak(tmp_path, group_by, low, high):
     study = write_small_study(tmp_path, artists=16, tracks=3, by="artist", group_by=group_by)
     settings = replace(hyperparameters.PAPER["cnn"], hidden_layers=3)
-    predictions, _ = trained(study, "cnn1d", hyperparameters=settings, epochs=12)
+    predictions, _ = trained(study, "cnn1d", same=settings, epochs=12)
     assert low <= scoring.plain_accuracy(predictions)["whole tracks"] <= high
 
 
 def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(done):
     _, run = trained(done)
     assert all(0.1 <= fold["temperature"] <= 10 for fold in run["folds"])
-    _, run = trained(done, hyperparameters=replace(hyperparameters.PAPER["rnn"], fixed_epochs=1))
+    _, run = trained(done, same=replace(hyperparameters.PAPER["rnn"], fixed_epochs=1))
     assert [fold["temperature"] for fold in run["folds"]] == [None, None]
 
 
 def test_a_belief_network_learns_before_it_sees_labels_and_from_training_alone(study):
     data = training_data.load_data(study)
-    rows = training_data.fold_rows(data, 0)
+    rows = data.rows(0)
     options = {"seed": 0, "epochs": 1}
     model = training.compiled(
         data, rows["train"], "dbn", hyperparameters.DEFAULTS["dbn"], **options
@@ -412,10 +382,10 @@ def test_a_belief_network_learns_before_it_sees_labels_and_from_training_alone(s
 
 
 def test_the_fusion_reads_the_features_of_each_excerpt_scaled_by_what_it_learns_from(study):
-    summary = pd.read_parquet(study / "summary.parquet").sample(frac=1, random_state=0)
-    files.write_table(study / "summary.parquet", summary)  # in any order
+    summary = study.summary.sample(frac=1, random_state=0)
+    study.write(summary=summary)  # in any order
     data = training_data.load_data(study)
-    rows = training_data.fold_rows(data, 0)
+    rows = data.rows(0)
     key = ["track_id", "copy", "excerpt"]
     row = data.table.iloc[7]
     expected = summary.set_index(key).loc[tuple(row[key]), ["tempo", "brightness"]]
@@ -445,10 +415,10 @@ def test_typical_settings_take_the_median_and_the_most_frequent():
 
 def test_an_unknown_model_is_refused_with_those_there_are():
     with pytest.raises(ValueError, match="cnn1d, rnn"):
-        architectures.family("cnn_tuned_tuned")
+        architectures.reads("cnn_tuned_tuned")
 
 
-def test_the_runner_knows_every_model_and_who_trains_it():
-    named = [name for names in profiles.MODELS_OF.values() for name in names]
-    assert sorted(named) == sorted(architectures.BUILDERS)
-    assert set(profiles.CLASSICAL) == set(classical.HYPERPARAMETERS)
+def test_the_names_are_those_of_all_models():
+    assert sorted(model_names.NETWORKS) == sorted(architectures.BUILDERS)
+    assert set(model_names.CLASSICAL) == set(classical.HYPERPARAMETERS)
+    assert set(hyperparameters.DEFAULTS) == set(architectures.BUILDERS)

@@ -1,6 +1,5 @@
 """The search of settings: inside the training parts alone, continued, refused elsewhere."""
 
-import shutil
 from dataclasses import replace
 
 import keras
@@ -13,8 +12,7 @@ from hypothesis import strategies as st
 
 from genre_utils.data import splits
 from genre_utils.models import cross_validation, hyperparameters, training, training_data, tuning
-from genre_utils.workspace import files
-from small_study import small_study_fixture, tiny_network  # noqa: F401
+from small_study import copied, small_study_fixture, tiny_network  # noqa: F401
 
 NAME = "cnn1d"
 
@@ -29,13 +27,13 @@ def tiny():
 @pytest.fixture(scope="module")
 def searched(small_study, tmp_path_factory):
     """A study in which each fold has had two trials."""
-    study = shutil.copytree(small_study, tmp_path_factory.mktemp("tuning") / "study")
-    tuning.search(study, NAME, trials=2, epochs=1, n_jobs=1)
+    study = copied(small_study, tmp_path_factory.mktemp("tuning") / "study")
+    tuning.search_settings(study, NAME, trials=2, epochs=1, n_jobs=1)
     return study
 
 
 def trials_of(study):
-    return pd.read_parquet(study / "tuning" / f"{NAME}.parquet")
+    return pd.read_parquet(study.tuning(NAME, ".parquet"))
 
 
 def test_each_fold_has_its_trials_and_the_usual_setting_comes_first(searched):
@@ -49,22 +47,22 @@ def test_each_fold_has_its_trials_and_the_usual_setting_comes_first(searched):
 
 
 def test_the_search_records_what_it_ran_on(searched):
-    (ran_on,) = files.read_json(searched / "tuning" / f"{NAME}.json")["ran_on"]
+    (ran_on,) = tuning.search_result(searched, NAME).ran_on
     assert ran_on == f"tensorflow on {keras.distribution.list_devices()[0]}"
 
 
 def test_a_cluster_finds_the_same_and_leaves_the_file_to_this_process(
     searched, small_study, tmp_path, one_worker
 ):
-    study = shutil.copytree(small_study, tmp_path / "study")
-    tuning.search(study, NAME, trials=2, epochs=1)
+    study = copied(small_study, tmp_path / "study")
+    tuning.search_settings(study, NAME, trials=2, epochs=1)
     found, expected = (trials_of(place).drop(columns="seconds") for place in (study, searched))
     pd.testing.assert_frame_equal(found, expected, check_exact=True)
-    assert not list(study.rglob("data-*"))
+    assert not list(study.path.rglob("data-*"))
 
 
 def test_the_settings_of_a_fold_are_its_best_trial(searched):
-    best = tuning.settings(searched, NAME)
+    best = tuning.search_result(searched, NAME).settings
     for fold, trials in trials_of(searched).groupby("fold"):
         row = trials.loc[trials["value"].idxmin()]
         chosen = best[fold]
@@ -73,7 +71,7 @@ def test_the_settings_of_a_fold_are_its_best_trial(searched):
 
 
 def test_inner_folds_stay_inside_the_training_part_and_keep_artists_apart(searched):
-    folds, tracks = (pd.read_parquet(searched / f"{n}.parquet") for n in ("folds", "tracks"))
+    folds, tracks = searched.folds, searched.tracks
     for fold in (0, 1):
         inner = tuning.inner_folds(folds, fold, tracks, seed=0)
         tested = folds[(folds["fold"] == fold) & (folds["part"] == "test")]
@@ -88,8 +86,8 @@ def test_inner_folds_stay_inside_the_training_part_and_keep_artists_apart(search
 
 def test_a_search_goes_on_where_it_was(searched):
     before = trials_of(searched)
-    study = shutil.copytree(searched, searched.parent / "goes_on")
-    tuning.search(study, NAME, trials=3, epochs=1, n_jobs=1)
+    study = copied(searched, searched.path.parent / "goes_on")
+    tuning.search_settings(study, NAME, trials=3, epochs=1, n_jobs=1)
     after = trials_of(study)
     assert len(after) == 6
     kept = after[after["number"] < 2].reset_index(drop=True)
@@ -97,28 +95,28 @@ def test_a_search_goes_on_where_it_was(searched):
 
 
 def test_settings_tuned_for_other_folds_are_neither_offered_nor_let_through(searched):
-    study = shutil.copytree(searched, searched.parent / "other_folds")
-    settings = tuning.settings(study, NAME)
+    study = copied(searched, searched.path.parent / "other_folds")
+    settings = tuning.search_result(study, NAME).settings
     with pytest.raises(splits.LeakageError, match="tuned on other tracks"):
         training.train_fold(training_data.load_data(study), 1, NAME, settings[0], epochs=1, seed=0)
-    folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
+    folds, tracks = study.folds, study.tracks
     other = splits.make_folds(tracks, folds=3, group_by="artist", seed=1)
-    files.write_table(study / "folds.parquet", other)
-    assert len(folds) != len(other) and tuning.settings(study, NAME) == {}
+    study.write(folds=other)
+    assert len(folds) != len(other) and tuning.search_result(study, NAME) is None
 
 
 def test_tuned_settings_are_used_fold_by_fold(searched):
-    study = shutil.copytree(searched, searched.parent / "used")
-    settings = tuning.settings(study, NAME)
+    study = copied(searched, searched.path.parent / "used")
+    settings = tuning.search_result(study, NAME).settings
     _, run = cross_validation.cross_validate(study, f"{NAME}_tuned", settings, epochs=1)
     assert [one["tuned_on"] for one in run["hyperparameters_per_fold"]] == [
-        splits.learning_hash(pd.read_parquet(study / "folds.parquet"), fold) for fold in (0, 1)
+        splits.learning_hash(study.folds, fold) for fold in (0, 1)
     ]
     assert run["hyperparameters"]["tuned_on"] == ""  # the typical setting is nobody's
     assert run["hyperparameters"]["learning_rate"] == pytest.approx(
         np.median([one.learning_rate for one in settings.values()])
     )
-    cross_validation.fit_final(study, f"{NAME}_tuned", 0.5)
+    cross_validation.fit_final(study, f"{NAME}_tuned")
 
 
 def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched, monkeypatch):
@@ -136,8 +134,8 @@ def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched,
         "predict",
         lambda m, data, rows, fold: scored.append(rows) or predict(m, data, rows, fold),
     )
-    study = shutil.copytree(searched, searched.parent / "fixed")
-    tuning.search(study, NAME, trials=1, epochs=2, n_jobs=1)
+    study = copied(searched, searched.path.parent / "fixed")
+    tuning.search_settings(study, NAME, trials=1, epochs=2, n_jobs=1)
     assert len(learned) == len(scored) > 0
     for rows, held in zip(learned, scored, strict=True):
         assert len(held) and not len(rows["validation"]) and not set(held) & set(rows["train"])
@@ -152,7 +150,7 @@ def test_cross_entropy_is_of_the_true_genre_in_whatever_order_genres_come(genres
         y_true=[genres[k] for k in true]
     )
     expected = -np.log(p[np.arange(8), true]).mean()
-    assert tuning.cross_entropy(tracks) == pytest.approx(expected, rel=1e-4)
+    assert tuning._cross_entropy(tracks) == pytest.approx(expected, rel=1e-4)
 
 
 def test_importance_finds_the_setting_that_decides_the_scores():
@@ -166,10 +164,12 @@ def test_importance_finds_the_setting_that_decides_the_scores():
     trials["fold"] = np.arange(60) % 2
     noise = 0.01 * rng.normal(size=60)
     trials["value"] = 5 * trials["fold"] + 2 * trials["dropout"] + noise
-    shares = tuning.importance(NAME, trials)
+    shares = tuning._importance(NAME, trials)
     assert max(shares, key=shares.get) == "dropout" and shares["dropout"] > 0.7
 
 
 def test_settings_survive_json():
     settings = replace(hyperparameters.DEFAULTS["rnn"], augmentation=("masks",), tuned_on="x")
     assert hyperparameters.Hyperparameters.from_json(settings.as_json()) == settings
+    older = settings.as_json() | {"replicas": 1}  # which is no setting any more
+    assert hyperparameters.Hyperparameters.from_json(older) == settings
