@@ -1,25 +1,23 @@
-"""What a model listens to: which parts of its input its answer rests on.
+"""Attribution: which parts of its input the *evidence* of a network for a genre rests on.
 
-What is explained is the *evidence* for a genre: by how much its log-probability exceeds the mean
-log-probability of all genres. It is the network's output before the softmax, less its mean over
-the genres, so that it goes on growing where a probability is all but 1, and whatever would raise
-all genres alike is left out. Every track is shown only to the model of the fold that never met it.
+It is the output before the softmax less the mean of all genres, by the network of the track's fold.
 """
 
-import itertools
-from dataclasses import dataclass
-from pathlib import Path
+from typing import NamedTuple
 
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import layers
+from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
-from genre_utils.evaluation import study_results
-from genre_utils.models import architectures, cross_validation, hyperparameters, training_data
+from genre_utils.interpretation.summaries import parts_of
+from genre_utils.models import architectures, cross_validation, training_data
+from genre_utils.workspace import model_names
+from genre_utils.workspace.study_folder import StudyFolder
 
 STEPS = 32  # points of the path that gradients are averaged over
 BATCH = 256  # excerpts, or points of their paths, that are computed together
@@ -27,111 +25,80 @@ REGIONS = 8  # parts of the mel axis, and
 MOMENTS = 6  # parts of an excerpt, that are hidden one at a time
 HIDDEN_SHARE = 0.1  # of a spectrogram's points that `checks` hides
 CHECKED, CHECKED_FOLDS = 24, 3  # excerpts that `checks` looks at, and the folds they are from
-PAPER_NETWORKS = ("cnn", "rnn", "hybrid")
+MISSING, ALIKE = 0.05, 0.3  # what `checks` lets pass
 
 
-@dataclass(frozen=True)
-class Maps:
-    """What excerpts owe the evidence for their own genre to, by one kind of network.
+class Maps(NamedTuple):
+    """What n excerpts owe the evidence for their own genre to, by one kind of network."""
 
-    Attributes
+    rows: np.ndarray  # (n,): places in `training_data.Data`
+    genre: np.ndarray  # (n,), int
+    group: np.ndarray  # (n,), int: artist component
+    gradients: np.ndarray  # (n, frames, mels): integrated gradients of the spectrogram
+    elsewhere: np.ndarray  # (n,): sum of those of handcrafted features; 0 where they are not read
+    gain: np.ndarray  # (n,): evidence less that for the baseline, what all of these should sum to
+    regions: np.ndarray  # (n, REGIONS): evidence lost when a part of the mel axis is hidden
+    moments: np.ndarray  # (n, MOMENTS): evidence lost when a part of the time is hidden
+
+
+def finished_networks(study: StudyFolder) -> list[str]:
+    """Networks that the study has results of."""
+    return [n for n in study.finished() if model_names.family(n) in architectures.BUILDERS]
+
+
+def load_networks(study: StudyFolder, wanted=()) -> tuple[dict[str, dict], list[str]]:
+    """Load the network of every fold, of the kinds to look at.
+
+    Parameters
     ----------
-    rows : np.ndarray of int, shape (n,)
-        Excerpts of `training_data.Data`.
-    gradients : np.ndarray, shape (n, frames, mels)
-        Integrated gradients of the spectrogram.
-    elsewhere : np.ndarray, shape (n,)
-        Sum of the integrated gradients of the handcrafted features; 0 where they are not read.
-    gain : np.ndarray, shape (n,)
-        Evidence for the excerpt less that for the baseline: what all of these should sum to.
-    regions, moments : np.ndarray, shape (n, REGIONS), (n, MOMENTS)
-        Evidence that is lost when a part of the mel axis, or of the time, is hidden.
-    """
-
-    rows: np.ndarray
-    gradients: np.ndarray
-    elsewhere: np.ndarray
-    gain: np.ndarray
-    regions: np.ndarray
-    moments: np.ndarray
-
-
-# ---------------------------------------------------------------------------- the networks
-
-
-def finished_networks(study: Path) -> list[str]:
-    """Networks that the study has results of, in the order of `model_names.MODEL_ORDER`."""
-    names = study_results.finished_models(study)
-    return [
-        name for name in names if name.removesuffix(hyperparameters.TUNED) in architectures.BUILDERS
-    ]
-
-
-def choose_networks(study: Path, wanted=()) -> list[str]:
-    """Networks to look at: those wanted, or else the paper's, or else the first three there are.
-
-    Raises
-    ------
-    ValueError
-        If one is wanted that the study has no results of.
-    """
-    finished = finished_networks(study)
-    unknown = [name for name in wanted if name not in finished]
-    if unknown:
-        raise ValueError(
-            f"NETWORKS names {', '.join(unknown)}, which this study has no results of; "
-            f"it has {', '.join(finished) or 'no network'}."
-        )
-    return list(wanted) or [n for n in PAPER_NETWORKS if n in finished] or finished[:3]
-
-
-def load_networks(study: Path, names) -> tuple[dict[str, dict], list[str]]:
-    """Load the network of every fold, for each of `names`.
+    study : StudyFolder
+        The study.
+    wanted : sequence of str
+        Names of networks; if empty, the paper's, or else the first three that the study has.
 
     Returns
     -------
     networks : dict of str to dict of int to keras.Model
         By name and fold; without those whose folds are not all there.
     missing : list of str
-        Names of these. A stored report does not hold the networks of single folds.
+        Names of these: a stored report does not hold the networks of single folds.
+
+    Raises
+    ------
+    ValueError
+        If a network is wanted that the study has no results of.
     """
-    folds = sorted(pd.read_parquet(study / "folds.parquet")["fold"].unique())
+    finished = finished_networks(study)
+    unknown = [name for name in wanted if name not in finished]
+    if unknown:
+        problem = f"NETWORKS names {', '.join(unknown)}, which this study has no results of"
+        raise ValueError(f"{problem}; it has {', '.join(finished) or 'no network'}.")
+    names = list(wanted) or [n for n in model_names.PAPER_MODELS if n in finished] or finished[:3]
+    folds = sorted(study.folds["fold"].unique().tolist())
     networks, missing = {}, []
-    jobs = list(itertools.product(names, folds))
-    for name, fold in tqdm(jobs, desc="networks of the folds", unit="network", mininterval=0.5):
-        if name in missing:
-            continue
+    for name in tqdm(names, desc="networks of the folds", unit="model", mininterval=0.5):
         try:
-            loaded = cross_validation.fold_model(study, name, fold)
+            networks[name] = {k: cross_validation.fold_model(study, name, k) for k in folds}
         except FileNotFoundError:
             missing.append(name)
-            networks.pop(name, None)
-        else:
-            networks.setdefault(name, {})[int(fold)] = loaded
     return networks, missing
 
 
-def reads_spectrogram(name: str) -> bool:
-    """Whether a network reads the log-mel spectrogram."""
-    return "log_mel" in architectures.reads(name)
+def outputs(model: keras.Model, x) -> np.ndarray:
+    """What a model gives for `x`, some rows at a time, without compiling anything."""
+    starts = range(0, len(tf.nest.flatten(x)[0]), BATCH)
+    parts = (tf.nest.map_structure(lambda a, k=k: a[k : k + BATCH], x) for k in starts)
+    return np.concatenate([model(part, training=False).numpy() for part in parts])
 
 
-def last_convolution(model: keras.Model) -> str | None:
+def _last_convolution(model):
     """Name of the last convolution of a network; None if it has none."""
     names = [x.name for x in model.layers if isinstance(x, layers.Conv1D | layers.Conv2D)]
     return names[-1] if names else None
 
 
-def evidence_model(model: keras.Model, layer: str | None = None) -> keras.Model:
-    """A model that gives the evidence for each genre, shape (batch, genres).
-
-    Parameters
-    ----------
-    model : keras.Model
-        Ends in the layer ``genre``, a softmax.
-    layer : str, optional
-        Name of a layer whose output is given as well, before the evidence.
-    """
+def _evidence_model(model, layer=None):
+    """A model that gives the evidence for each genre, after the output of `layer`, if any."""
     end = model.get_layer("genre")
     kernel, bias = end.get_weights()
     centred = layers.Dense(len(bias), name="evidence")
@@ -140,294 +107,224 @@ def evidence_model(model: keras.Model, layer: str | None = None) -> keras.Model:
     return keras.Model(model.input, [model.get_layer(layer).output, output] if layer else output)
 
 
-def randomised(model: keras.Model, *, seed: int = 0) -> keras.Model:
-    """The same network with fresh random weights, but the same normalisation of its input.
-
-    For the model randomisation test of Adebayo et al. (2018): a map that does not change with the
-    weights shows the input and not what was learned.
-    """
+def _randomised(model, seed):
+    """The same network with fresh random weights, but the same normalisation of its input."""
     keras.utils.set_random_seed(seed)
     return keras.models.clone_model(model)
 
 
-def outputs(model: keras.Model, x) -> np.ndarray:
-    """What a model gives for `x`, some rows at a time, without compiling anything."""
-    count = len(tf.nest.flatten(x)[0])
-    parts = [
-        model(tf.nest.map_structure(lambda a, k=k: a[k : k + BATCH], x), training=False).numpy()
-        for k in range(0, count, BATCH)
-    ]
-    return np.concatenate(parts)
-
-
-# ---------------------------------------------------------------------------- maps
-
-
-def baseline(data: training_data.Data, name: str, fold: int):
-    """An input that stands for nothing in particular: the mean over a fold's training part.
-
-    For a spectrogram it is the mean spectrum, the same in every frame: a steady sound with as much
-    in each band as usual. Silence would not do: no network has met a silent excerpt, and from a
-    silent baseline the lack of a sound can never speak for a genre.
-
-    Returns
-    -------
-    np.ndarray or dict of np.ndarray
-        As the model takes it, without the first axis.
-    """
-    train = training_data.fold_rows(data, fold)["train"]
-    means = {}
-    for key, values in data.parts(name).items():
+def _asked(data, name, fold, rows):
+    """What is asked of a network: inputs, the baseline, and the genres whose evidence it is."""
+    train, means = data.rows(fold)["train"], {}
+    for key, values in data.parts(name).items():  # the mean of all frames: no network met silence
         mean = values[train].mean(axis=tuple(range(values.ndim - 1)), dtype=np.float64)
         means[key] = np.broadcast_to(mean.astype(np.float32), values.shape[1:])
-    return architectures.alone(means)
+    return data.inputs(name, rows), architectures.alone(means), data.y[rows]
 
 
-def spectrogram(x) -> np.ndarray:
+def _spectrogram(x):
     """The log-mel part of what a network takes in, which may be all of it."""
     return x["log_mel"] if isinstance(x, dict) else x
 
 
-def integrated_gradients(model: keras.Model, x, start, genre, *, steps: int = STEPS):
-    """Share out the evidence for a genre among all points of the input.
-
-    Each point gets its difference from the baseline times the mean gradient on the straight path
-    from there (Sundararajan, Taly, Yan 2017), taken at the nodes of Gauss and Legendre. All of
-    them sum to the gain in evidence over the baseline.
-
-    Parameters
-    ----------
-    model : keras.Model
-    x : np.ndarray or dict of np.ndarray, shape (n, ...)
-        As the model takes it.
-    start : np.ndarray or dict of np.ndarray, shape (...)
-        Where the path begins (see `baseline`).
-    genre : np.ndarray of int, shape (n,)
-        Whose evidence is explained.
-    steps : int
-
-    Returns
-    -------
-    np.ndarray or dict of np.ndarray, shape (n, ...)
-    """
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
+def _integrated_gradients(model, x, start, genre):
+    """Evidence for a genre, shared out among all points of the input (Sundararajan et al. 2017)."""
+    nodes, weights = np.polynomial.legendre.leggauss(STEPS)  # on the path from the baseline
     nodes, weights = (nodes + 1) / 2, weights / 2
-    evidence, size = evidence_model(model), max(1, BATCH // steps)
+    evidence, size = _evidence_model(model), max(1, BATCH // STEPS)
+
+    def between(end, begin):  # (n, ...) -> (n * nodes, ...)
+        points = begin + nodes.reshape(-1, *[1] * begin.ndim) * (end[:, np.newaxis] - begin)
+        return tf.constant(points.reshape(-1, *begin.shape), tf.float32)
 
     def shared(end, begin, slopes):
-        slopes = slopes.numpy().reshape(len(end), steps, *begin.shape)
+        slopes = slopes.numpy().reshape(len(end), STEPS, *begin.shape)
         return (end - begin) * np.tensordot(slopes, weights, (1, 0))
 
     found = []
     for k in range(0, len(genre), size):
         ends = tf.nest.map_structure(lambda a, k=k: a[k : k + size], x)
-        path = tf.nest.map_structure(lambda a, b: _between(a, b, nodes), ends, start)
-        slopes = _gradients(evidence, path, np.repeat(genre[k : k + size], steps))
-        found.append(tf.nest.map_structure(shared, ends, start, slopes))
+        path = tf.nest.map_structure(between, ends, start)
+        with tf.GradientTape() as tape:
+            tape.watch(path)
+            own = genre[k : k + size].repeat(STEPS)
+            chosen = tf.gather(evidence(path, training=False), own, axis=1, batch_dims=1)
+        found.append(tf.nest.map_structure(shared, ends, start, tape.gradient(chosen, path)))
     return tf.nest.map_structure(lambda *parts: np.concatenate(parts).astype(np.float32), *found)
 
 
-def _between(x, start, nodes):
-    """Points on the way from a baseline to each input: (n, ...) -> (n * nodes, ...)."""
-    nodes = nodes.reshape(-1, *[1] * start.ndim)
-    points = start + nodes * (x[:, np.newaxis] - start)
-    return tf.constant(points.reshape(-1, *start.shape), tf.float32)
-
-
-def _gradients(evidence, x, genre):
-    """Gradient of the evidence for each row's genre with respect to x."""
+def _grad_cam(model, x, genre):
+    """Where the last convolution finds what speaks for a genre (Selvaraju et al. 2017)."""
     with tf.GradientTape() as tape:
-        tape.watch(x)
-        chosen = tf.gather(evidence(x, training=False), genre, axis=1, batch_dims=1)
-    return tape.gradient(chosen, x)
-
-
-def grad_cam(model: keras.Model, x, genre) -> np.ndarray:
-    """Where the last convolution finds what speaks for a genre (Selvaraju et al. 2017).
-
-    Each of its patterns is weighted by the mean gradient of the evidence, their maps are summed,
-    and what speaks against the genre is cut off.
-
-    Parameters
-    ----------
-    model : keras.Model
-    x : np.ndarray or dict of np.ndarray, shape (n, ...)
-    genre : np.ndarray of int, shape (n,)
-
-    Returns
-    -------
-    np.ndarray, shape (n, frames, mels)
-        In the size of the spectrogram, though it is not as fine; the same for all bands where the
-        convolution runs over time alone.
-
-    Raises
-    ------
-    ValueError
-        If the network has no convolution.
-    """
-    name = last_convolution(model)
-    if name is None:
-        raise ValueError(f"{model.name} has no convolution, and Grad-CAM needs one.")
-    with tf.GradientTape() as tape:
-        maps, evidence = evidence_model(model, name)(x, training=False)
+        maps, evidence = _evidence_model(model, _last_convolution(model))(x, training=False)
         chosen = tf.gather(evidence, genre, axis=1, batch_dims=1)
     slopes = tape.gradient(chosen, maps)
     places = list(range(1, len(maps.shape) - 1))  # axes of time, and of frequency if there is one
     weights = tf.reduce_mean(slopes, axis=places, keepdims=True)
     found = tf.nn.relu(tf.reduce_sum(weights * maps, axis=-1, keepdims=True))
-    found = found if len(places) == 2 else found[:, :, tf.newaxis]
-    return tf.image.resize(found, spectrogram(x).shape[1:])[..., 0].numpy()
+    found = found if len(places) == 2 else found[:, :, tf.newaxis]  # all bands alike
+    return tf.image.resize(found, _spectrogram(x).shape[1:])[..., 0].numpy()
 
 
-def hide(x, start, mask):
+def _hide(x, start, mask):
     """Put the baseline's spectrogram in the place of that of `x` where `mask` is true."""
-    hidden = np.where(mask, spectrogram(start), spectrogram(x)).astype(np.float32)
+    hidden = np.where(mask, _spectrogram(start), _spectrogram(x)).astype(np.float32)
     return x | {"log_mel": hidden} if isinstance(x, dict) else hidden
 
 
-def occlusion(model: keras.Model, x, start, genre, masks) -> np.ndarray:
-    """Evidence that is lost when a part of the spectrogram is hidden (Zeiler, Fergus 2014).
-
-    Parameters
-    ----------
-    model, x, start, genre
-        See `integrated_gradients`; what is hidden looks like the baseline.
-    masks : sequence of np.ndarray of bool
-        What to hide, each of a shape that fits (n, frames, mels).
-
-    Returns
-    -------
-    np.ndarray, shape (n, masks)
-    """
-    views = [x, *(hide(x, start, mask) for mask in masks)]
+def _occlusion(model, x, start, genre, masks):
+    """Evidence that is lost when each mask is hidden (Zeiler, Fergus 2014), (n, masks)."""
+    views = [x, *(_hide(x, start, mask) for mask in masks)]
     together = tf.nest.map_structure(lambda *parts: np.concatenate(parts), *views)
-    evidence = outputs(evidence_model(model), together).reshape(len(views), len(genre), -1)
+    evidence = outputs(_evidence_model(model), together).reshape(len(views), len(genre), -1)
     before, *after = evidence[:, np.arange(len(genre)), genre]
     return before[:, np.newaxis] - np.stack(after, axis=1)
 
 
-def gain(model: keras.Model, x, start, genre) -> np.ndarray:
-    """Evidence for each row's genre less that for the baseline, shape (n,)."""
-    evidence = evidence_model(model)
+def _gain(model, x, start, genre):
+    """Evidence for each row's genre less that for the baseline, (n,)."""
+    evidence = _evidence_model(model)
     begin = outputs(evidence, tf.nest.map_structure(lambda a: a[np.newaxis], start))
     return outputs(evidence, x)[np.arange(len(genre)), genre] - begin[0, genre]
 
 
-def parts_of(size: int, count: int) -> list[np.ndarray]:
-    """Masks of about equal parts of an axis, bool (size,); no more of them than it has places."""
-    owner = np.arange(size) * min(count, size) // size
-    return [owner == part for part in range(min(count, size))]
-
-
-# ---------------------------------------------------------------------------- many excerpts
-
-
-def tested_in(data: training_data.Data) -> pd.Series:
-    """Fold that tests each track_id; with a corpus's own split, not all tracks are tested."""
-    return data.folds[data.folds["part"] == "test"].set_index("track_id")["fold"]
-
-
-def examples(data: training_data.Data, groups: pd.Series, per_genre: int, *, seed: int = 0):
-    """Rows of the middle excerpts of some tested tracks of each genre, from many artists.
-
-    Parameters
-    ----------
-    data : training.Data
-    groups : pd.Series
-        Group (artist component) of each track_id; they take turns.
-    per_genre : int
-        At most.
-    seed : int
-
-    Returns
-    -------
-    np.ndarray of int, shape (n,)
-    """
-    table = data.table.assign(row=np.arange(len(data.table)), genre=data.y)
-    table = table[(table["copy"] == 0) & table["track_id"].isin(tested_in(data).index)]
-    last = table.groupby("track_id")["excerpt"].transform("max")
-    table = table[table["excerpt"] == last // 2].sample(frac=1, random_state=seed)
-    turn = table.groupby(table["track_id"].map(groups)).cumcount()
-    table = table.assign(turn=turn).sort_values(["genre", "turn"], kind="stable")
-    return np.sort(table.groupby("genre").head(per_genre)["row"].to_numpy())
-
-
-def by_fold(networks: dict, data: training_data.Data, rows):
-    """Go through the folds that test some of `rows`: fold, model, places in `rows`."""
-    fold = data.table["track_id"].iloc[rows].map(tested_in(data)).to_numpy()
-    for one, model in networks.items():
-        if len(places := np.flatnonzero(fold == one)):
-            yield one, model, places
-
-
-def listen(networks: dict, data: training_data.Data, rows) -> Maps:
-    """Explain the evidence for the true genres of excerpts, by networks that never met them.
+def explain(
+    networks: dict, data: training_data.Data, row: int, *, random_weights: int | None = None
+) -> dict[str, np.ndarray]:
+    """Map what of an excerpt speaks for its genre, to the network that never met its track.
 
     Parameters
     ----------
     networks : dict of int to keras.Model
         One kind of network, by fold (see `load_networks`).
-    data : training.Data
-    rows : np.ndarray of int, shape (n,)
-    """
-    frames, mels = data.excerpts.shape[1:]
-    masks = parts_of(mels, REGIONS) + [mask[:, np.newaxis] for mask in parts_of(frames, MOMENTS)]
-    name = next(iter(networks.values())).name
-    found = {"place": [], "gradients": [], "elsewhere": [], "gain": [], "lost": []}
-    with tqdm(total=len(rows), desc=f"{name}, excerpts", unit="excerpt") as bar:
-        for fold, model, places in by_fold(networks, data, rows):
-            given = data.inputs(name, rows[places]), baseline(data, name, fold)
-            genre = data.y[rows[places]]
-            shared = integrated_gradients(model, *given, genre)
-            other = shared["features"].sum(axis=1) if isinstance(shared, dict) else 0 * genre
-            found["place"].append(places)
-            found["gradients"].append(spectrogram(shared))
-            found["elsewhere"].append(other)
-            found["gain"].append(gain(model, *given, genre))
-            found["lost"].append(occlusion(model, *given, genre, masks))
-            bar.update(len(places))
-    order = np.argsort(np.concatenate(found.pop("place")))
-    whole = {key: np.concatenate(values)[order] for key, values in found.items()}
-    regions, moments = np.split(whole.pop("lost"), [min(REGIONS, mels)], axis=1)
-    return Maps(rows, **whole, regions=regions, moments=moments)
-
-
-def checks(
-    networks: dict, data: training_data.Data, maps: Maps, *, seed: int = 0
-) -> dict[str, float]:
-    """Whether the maps of a network can be believed, on some excerpts of `CHECKED_FOLDS` folds.
+    data : models.Data
+        Excerpts and folds.
+    row : int
+        Place of the excerpt in `data`.
+    random_weights : int, optional
+        Seed of random weights instead of the learned ones: maps should change (Adebayo 2018).
 
     Returns
     -------
-    dict
-        "completeness": mean of what the integrated gradients miss of the gain in evidence, over
-        the mean gain, all as absolute values. "gradients" and "grad_cam": mean rank correlation
-        (Spearman) with the map of a network of random weights; NaN where there is no Grad-CAM.
-        "size": that of the absolute values of the integrated gradients, which is higher, as both
-        are 0 where an excerpt is like the baseline.
-        "top" and "random": evidence lost, on average, when the `HIDDEN_SHARE` of the points that
-        stand highest in the network's own map is hidden, or in that of random weights.
+    dict of str to np.ndarray, shape (frames, mels)
+        The spectrogram, Grad-CAM where the network has a convolution, and integrated gradients.
     """
+    ((fold, model, _),) = _by_fold(networks, data, np.array([row]))
+    x, start, genre = _asked(data, model.name, fold, [row])
+    if random_weights is not None:
+        model = _randomised(model, random_weights)
+    found = {"spectrogram": data.excerpts[row]}
+    if _last_convolution(model):
+        found["Grad-CAM"] = _grad_cam(model, x, genre)[0]
+    shared = _integrated_gradients(model, x, start, genre)
+    return found | {"integrated gradients": _spectrogram(shared)[0]}
+
+
+def attributions(
+    networks: dict[str, dict], data: training_data.Data, per_genre: int, *, seed: int = 0
+) -> dict[str, Maps]:
+    """Explain the evidence for the true genres of excerpts, by networks that never met them.
+
+    Parameters
+    ----------
+    networks : dict of str to dict of int to keras.Model
+        By name and fold (see `load_networks`).
+    data : models.Data
+        Excerpts and folds.
+    per_genre, seed : int
+        Tracks of each genre, at most, whose middle excerpt is explained, and what decides which.
+
+    Returns
+    -------
+    dict of str to Maps
+        Integrated gradients, and what hiding parts of the spectrogram takes away, by network.
+    """
+    rows = _examples(data, per_genre, seed)
+    return {name: _attributions(by_fold, data, rows) for name, by_fold in networks.items()}
+
+
+def _examples(data, per_genre, seed):
+    """Rows of the middle excerpts of some tested tracks of each genre, from many artists."""
+    table = data.table.assign(row=np.arange(len(data.table)), genre=data.y, group=data.group)
+    tested = data.folds.loc[data.folds["part"] == "test", "track_id"]  # all, or those of a split
+    table = table[(table["copy"] == 0) & table["track_id"].isin(tested)]
+    last = table.groupby("track_id")["excerpt"].transform("max")
+    table = table[table["excerpt"] == last // 2].sample(frac=1, random_state=seed)
+    table = table.assign(turn=table.groupby("group").cumcount()).sort_values(["genre", "turn"])
+    return np.sort(table.groupby("genre").head(per_genre)["row"].to_numpy())
+
+
+def _by_fold(networks, data, rows):
+    """Go through the folds that test some of `rows`: fold, model, places in `rows`."""
+    for fold, model in networks.items():
+        if len(places := np.flatnonzero(data.part_of(fold).iloc[rows] == "test")):
+            yield fold, model, places
+
+
+def _attributions(networks, data, rows):
+    """Maps of the excerpts `rows`, by the networks of one kind."""
+    frames, mels = data.excerpts.shape[1:]
+    masks = parts_of(mels, REGIONS) + [mask[:, np.newaxis] for mask in parts_of(frames, MOMENTS)]
+    name, places, found = next(iter(networks.values())).name, [], []
+    for fold, model, own in tqdm(_by_fold(networks, data, rows), desc=name, unit="fold"):
+        asked = _asked(data, name, fold, rows[own])
+        shared = _integrated_gradients(model, *asked)
+        other = shared["features"].sum(axis=1) if isinstance(shared, dict) else np.zeros(len(own))
+        lost = _occlusion(model, *asked, masks)
+        places.append(own)
+        found.append((_spectrogram(shared), other, _gain(model, *asked), lost))
+    order = np.argsort(np.concatenate(places))
+    *maps, lost = (np.concatenate(parts)[order] for parts in zip(*found, strict=True))
+    lost_parts = np.split(lost, [min(REGIONS, mels)], axis=1)
+    return Maps(rows, data.y[rows], pd.factorize(data.group)[0][rows], *maps, *lost_parts)
+
+
+def checks(networks: dict, data: training_data.Data, maps: dict, *, seed: int = 0) -> pd.DataFrame:
+    """Test whether the maps of networks can be believed, on some excerpts of three folds.
+
+    Parameters
+    ----------
+    networks : dict of str to dict of int to keras.Model
+        By name and fold (see `load_networks`).
+    data : models.Data
+        Excerpts and folds.
+    maps : dict of str to Maps
+        From `attributions`, by name.
+    seed : int
+        Of the random weights.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each network. completeness: share of the evidence that integrated gradients miss;
+        gradients, size, grad_cam: mean rank correlation with maps of random weights, by integrated
+        gradients, their absolute values, and Grad-CAM (NaN without one); top, random: evidence lost
+        when the highest tenth of the own map, or of that of random weights, is hidden; passed: less
+        than 5 % is missing, the correlation is under 0.3, and hiding costs more than by random.
+    """
+    rows = {name: _checked(networks[name], data, own, seed) for name, own in maps.items()}
+    table = pd.DataFrame.from_dict(rows, orient="index")
+    alike = table["gradients"].abs() >= ALIKE
+    failed = (table["completeness"] >= MISSING) | alike | (table["top"] <= table["random"])
+    return table.assign(passed=~failed)
+
+
+def _checked(networks, data, maps, seed):
     few = {fold: networks[fold] for fold in sorted(networks)[:CHECKED_FOLDS]}
-    some = np.sort(np.concatenate([places for *_, places in by_fold(few, data, maps.rows)]))
+    some = np.sort(np.concatenate([places for *_, places in _by_fold(few, data, maps.rows)]))
     some = some[np.unique(np.linspace(0, len(some) - 1, CHECKED).round().astype(int))]
-    name = next(iter(networks.values())).name
     found = {"gradients": [], "size": [], "grad_cam": [], "top": [], "random": []}
-    for fold, model, places in by_fold(few, data, maps.rows[some]):
-        chosen = some[places]
-        rows = maps.rows[chosen]
-        x, start, genre = data.inputs(name, rows), baseline(data, name, fold), data.y[rows]
-        blank = randomised(model, seed=seed)
-        own, other = (
-            maps.gradients[chosen],
-            spectrogram(integrated_gradients(blank, x, start, genre)),
-        )
+    for fold, model, places in _by_fold(few, data, maps.rows[some]):
+        asked = _asked(data, model.name, fold, maps.rows[some[places]])
+        blank = _randomised(model, seed)
+        own = maps.gradients[some[places]]
+        other = _spectrogram(_integrated_gradients(blank, *asked))
         found["gradients"].extend(_rank_correlations(own, other))
         found["size"].extend(_rank_correlations(abs(own), abs(other)))
-        if last_convolution(model):
-            cams = grad_cam(model, x, genre), grad_cam(blank, x, genre)
+        if _last_convolution(model):
+            cams = (_grad_cam(one, asked[0], asked[2]) for one in (model, blank))
             found["grad_cam"].extend(_rank_correlations(*cams))
-        lost = occlusion(model, x, start, genre, [_highest(own), _highest(other)])
+        lost = _occlusion(model, *asked, [_highest(own), _highest(other)])
         found["top"].extend(lost[:, 0])
         found["random"].extend(lost[:, 1])
     missed = maps.gain - maps.gradients.sum(axis=(1, 2)) - maps.elsewhere
@@ -448,21 +345,44 @@ def _highest(maps):
     return (flat > limit).reshape(maps.shape)
 
 
-def embeddings(networks: dict, data: training_data.Data) -> pd.DataFrame:
-    """What enters the last layer of the network that never met a track, mean over its excerpts.
+def foreign_neighbours(networks: dict, data: training_data.Data) -> pd.DataFrame:
+    """Count the genres of each track's nearest track of another genre, over what chance gives.
 
-    Those of different folds are not comparable: each network has directions of its own.
+    Parameters
+    ----------
+    networks : dict of int to keras.Model
+        One kind of network, by fold (see `load_networks`).
+    data : models.Data
+        Excerpts and folds.
 
     Returns
     -------
-    pd.DataFrame
-        Indexed by fold and track_id; one column for each unit.
+    pd.DataFrame, shape (genres, genres)
+        How often, over chance, the neighbour in the fold of a track (row) is of a genre (column).
     """
-    tables = []
-    for fold, model in networks.items():
-        hidden = keras.Model(model.input, model.get_layer("genre").input)
-        rows = training_data.fold_rows(data, fold)["test"]
-        values = pd.DataFrame(outputs(hidden, data.inputs(model.name, rows)))
-        means = values.groupby(data.table["track_id"].to_numpy()[rows]).mean()
-        tables.append(pd.concat({fold: means}, names=["fold", "track_id"]))
-    return pd.concat(tables)
+    lift = _lift([_embedded(model, data, fold) for fold, model in networks.items()], data.genres)
+    return pd.DataFrame(lift, index=data.genres, columns=data.genres)
+
+
+def _embedded(model, data, fold):
+    """Mean embedding of each track that a fold tests, (tracks, units), and its genre."""
+    hidden = keras.Model(model.input, model.get_layer("genre").input)
+    rows = data.rows(fold)["test"]
+    values = pd.DataFrame(outputs(hidden, data.inputs(model.name, rows)))
+    tracks = data.table["track_id"].to_numpy()[rows]
+    genre = pd.Series(data.y[rows]).groupby(tracks).first()
+    return values.groupby(tracks).mean().to_numpy(), genre.to_numpy()
+
+
+def _lift(folds, genres):
+    k = len(genres)
+    found, chance = np.zeros((2, k, k))
+    for places, true in folds:
+        if len(set(true)) > 1:
+            distances = squareform(pdist(places))
+            distances[true[:, np.newaxis] == true] = np.inf
+            np.add.at(found, (true, true[distances.argmin(axis=1)]), 1)
+            size = np.bincount(true, minlength=k)
+            chance += np.outer(size / (len(true) - size), size)
+    np.fill_diagonal(chance, 0)
+    return np.divide(found, chance, out=np.full((k, k), np.nan), where=chance > 0)

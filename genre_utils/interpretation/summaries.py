@@ -1,92 +1,124 @@
 """What maps of many excerpts have in common: by genre, by frequency and by time.
 
-Evidence of different networks differs in size, as some are surer than others. What a part of the
-input is worth is therefore given as a share: its mean over the mean of all parts, each taken as an
-absolute value. Negative shares speak against the genre.
+Worth is a share, since evidence differs in size: a mean over the sum of the absolute means.
 """
 
 import itertools
 
+import librosa
 import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_filter
 
-from genre_utils.evaluation import intervals, resampling, scoring
+from genre_utils.evaluation import intervals, scoring
 
 SMOOTH = 1.0  # frames and bands (standard deviation) that `filtered` blurs a map by
 
 
-# ---------------------------------------------------------------------------- the frequency axis
-
-
 def mel_boundaries(mels: int, sr: float) -> np.ndarray | None:
-    """Frequencies between neighbouring mel bands, Hz, (mels + 1,): from 0 to half the sample rate.
+    """Compute the frequencies between neighbouring mel bands.
 
     Parameters
     ----------
     mels : int
+        How many bands there are, from 0 to half the sample rate.
     sr : float
-        Sample rate in Hz that the bands were made at; 0 if it is not known, which gives None.
+        Sample rate in Hz that the bands were made at; 0 if it is not known.
+
+    Returns
+    -------
+    np.ndarray, shape (mels + 1,), or None
+        In Hz; None if the sample rate is not known.
+
+    Examples
+    --------
+    >>> mel_boundaries(4, 8000).round().tolist()
+    [0.0, 703.0, 1229.0, 1994.0, 4000.0]
     """
     if not sr:
         return None
-    import librosa
-
     edges = librosa.mel_frequencies(mels + 2, fmin=0.0, fmax=sr / 2)  # bands overlap by half
     return np.concatenate([[0.0], (edges[1:-2] + edges[2:-1]) / 2, [sr / 2]])
 
 
-def part_names(owner: np.ndarray, boundaries: np.ndarray | None) -> list[str]:
-    """Names of parts of the mel axis, in Hz where that is known.
+def parts_of(size: int, count: int) -> list[np.ndarray]:
+    """Masks of about equal parts of an axis, bool (size,); no more of them than it has places."""
+    owner = np.arange(size) * min(count, size) // size
+    return [owner == part for part in range(min(count, size))]
 
-    Parameters
-    ----------
-    owner : np.ndarray of int, shape (mels,)
-        Part that each band belongs to, from the lowest.
-    boundaries : np.ndarray, shape (mels + 1,), or None
-        From `mel_boundaries`.
-    """
-    ends = np.append(np.flatnonzero(np.diff(owner, prepend=-1)), len(owner))
+
+def _part_names(masks, boundaries):
+    """Names of parts of the mel axis, in Hz to two digits where that is known."""
+    ends = [*(int(mask.argmax()) for mask in masks), len(masks[0])]
     pairs = itertools.pairwise(ends)
     if boundaries is None:
         return [f"bands {a + 1} to {b}" if b > a + 1 else f"band {b}" for a, b in pairs]
-    return [f"{_hertz(boundaries[a])} to {_hertz(boundaries[b])} Hz" for a, b in pairs]
+    named = [f"{float(f'{boundaries[end]:.2g}'):,.0f}" for end in ends]
+    return [f"{low} to {high} Hz" for low, high in itertools.pairwise(named)]
 
 
-def _hertz(frequency):
-    """Two digits of a frequency: neighbouring parts differ by more."""
-    return f"{float(f'{frequency:.2g}'):,.0f}"
-
-
-# ---------------------------------------------------------------------------- many excerpts
-
-
-def shares(values, y, groups, genres, *, seed: int = 0) -> pd.DataFrame:
-    """Mean attribution of each part of the input in each genre, as shares, with 95 % intervals.
+def shares(maps: dict, data, along: str, *, boundaries=None, seed: int = 0) -> pd.DataFrame:
+    """Compute what each part of the input is worth, as shares of the evidence for a genre.
 
     Parameters
     ----------
-    values : np.ndarray, shape (n, parts)
-        What each part of an excerpt adds to the evidence for its genre.
-    y, groups : np.ndarray of int, shape (n,)
-        Genre and artist component of each excerpt.
-    genres : list of str
+    maps : dict of str to Maps
+        From `attributions`, by network.
+    data : models.Data
+        Excerpts and genres.
+    along : {"bands", "regions", "moments"}
+        Mel bands and regions of them by integrated gradients, or moments by hiding them.
+    boundaries : np.ndarray, shape (mels + 1,), or None
+        Frequencies between the bands in Hz, to name regions by.
     seed : int
+        Of the bootstrap over artists.
 
     Returns
     -------
     pd.DataFrame
-        genre, part (from 0), share, low, high; the limits are NaN for a genre of one artist.
+        Columns network, genre ("all" for moments), part (from 0), share, low, high (95 %); for
+        bands and regions level, less the mean of the genres; for regions also name, and the share
+        by hiding: lost, lost_low, lost_high.
     """
+    tables = []
+    for network, own in maps.items():
+        by_genre = own.genre, own.group, data.genres, seed
+        bands = own.gradients.sum(axis=1)
+        level = _levels(data.excerpts[own.rows], own.genre, len(data.genres))
+        if along == "moments":
+            table = _shares(own.moments, 0 * own.genre, own.group, ["all"], seed)
+        elif along == "bands":
+            table = _shares(bands, *by_genre)
+        else:
+            masks = parts_of(bands.shape[1], own.regions.shape[1])
+            member = np.stack(masks, axis=1).astype(float)
+            level = level @ member / member.sum(axis=0)
+            table = _shares(bands @ member, *by_genre)
+            lost = _shares(own.regions, *by_genre).drop(columns=["part", "genre"])
+            table = table.join(lost.set_axis(["lost", "lost_low", "lost_high"], axis=1))
+            table["name"] = np.array(_part_names(masks, boundaries), object)[table["part"]]
+        if along != "moments":
+            table["level"] = level[table["genre"].map(data.genres.index), table["part"]]
+        tables.append(table.assign(network=network))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _levels(excerpts, y, genres):
+    """Mean level of each mel band in each genre, less the mean over genres, (genres, mels)."""
+    spectra = pd.DataFrame(excerpts.mean(axis=1, dtype=float))
+    own = spectra.groupby(y).mean().reindex(range(genres)).to_numpy()
+    return own - np.nanmean(own, axis=0)
+
+
+def _shares(values, y, groups, genres, seed):
+    """Mean of each column, (excerpts, parts), in each genre as shares with 95 % intervals."""
     tables = []
     for k, genre in enumerate(genres):
         if (y == k).any():
             share = _share(values[y == k].mean(axis=0))
-            drawn = resampling.resampled_means(values[y == k], groups[y == k], seed=seed)
-            limits = np.full((2, len(share)), np.nan)
-            if drawn is not None:
-                limits = intervals.interval(_share(drawn))
-            table = pd.DataFrame({"share": share, "low": limits[0], "high": limits[1]})
+            drawn = intervals.resampled_means(values[y == k], groups[y == k], seed=seed)
+            low, high = (np.nan, np.nan) if drawn is None else intervals.interval(_share(drawn))
+            table = pd.DataFrame({"share": share, "low": low, "high": high})
             tables.append(table.rename_axis("part").reset_index().assign(genre=genre))
     return pd.concat(tables, ignore_index=True)
 
@@ -97,143 +129,51 @@ def _share(means):
     return means / np.where(whole > 0, whole, 1)
 
 
-def levels(excerpts: np.ndarray, y, genres) -> np.ndarray:
-    """Mean level of each mel band in each genre, less the mean over genres: (genres, mels).
-
-    NaN for a genre without an excerpt.
-    """
-    spectra = excerpts.mean(axis=1, dtype=float)
-    own = [spectra[y == k].mean(axis=0) if (y == k).any() else 0 * spectra[0] + np.nan
-           for k in range(len(genres))]  # fmt: skip
-    return np.array(own) - np.nanmean(own, axis=0)
-
-
-def region_table(maps, y, groups, genres, owner, level, *, seed: int = 0) -> pd.DataFrame:
-    """What each part of the mel axis is worth to a network, by both ways of asking.
+def strongest(regions: pd.DataFrame) -> pd.DataFrame:
+    """Find the region of the mel axis that speaks most for each genre, to each network.
 
     Parameters
     ----------
-    maps : interpretation.Maps
-    y, groups : np.ndarray of int, shape (n,)
-    genres : list of str
-    owner : np.ndarray of int, shape (mels,)
-        Part that each band belongs to.
-    level : np.ndarray, shape (genres, mels)
-        From `levels`.
+    regions : pd.DataFrame
+        From `shares`.
 
     Returns
     -------
     pd.DataFrame
-        genre, part, share, low, high (of the integrated gradients), lost, lost_low, lost_high (of
-        the evidence that hiding the part takes away), level (mean over the part's bands).
+        The row of `regions` for each network and genre; all NaN where no region has both 95 %
+        intervals above 0: that of the integrated gradients, and that of hiding it.
     """
-    member = (owner[:, np.newaxis] == np.arange(owner.max() + 1)).astype(float)
-    summed = maps.gradients.sum(axis=1) @ member
-    table = shares(summed, y, groups, genres, seed=seed)
-    lost = shares(maps.regions, y, groups, genres, seed=seed)
-    names = {"share": "lost", "low": "lost_low", "high": "lost_high"}
-    table = table.merge(lost.rename(columns=names), on=["genre", "part"])
-    mean = level @ member / member.sum(axis=0)
-    places = table["genre"].map(genres.index), table["part"]
-    return table.assign(level=mean[places])
+    sure = regions[(regions["low"] > 0) & (regions["lost_low"] > 0)]
+    best = sure.loc[sure.groupby(["network", "genre"])["share"].idxmax()]
+    genres, networks = (regions[[name]].drop_duplicates() for name in ("genre", "network"))
+    every = genres.merge(networks, how="cross")
+    return every.merge(best, on=["network", "genre"], how="left")
 
 
-def strongest(tables: dict[str, pd.DataFrame]) -> pd.DataFrame:
-    """Part of the mel axis that speaks most for each genre, to each network.
-
-    Parameters
-    ----------
-    tables : dict of str to pd.DataFrame
-        From `region_table`, by network.
-
-    Returns
-    -------
-    pd.DataFrame
-        network, and a row of `region_table` for each genre; `part` is NaN where no part speaks for
-        the genre reliably, that is, where no part has both 95 % intervals above 0: that of the
-        integrated gradients, and that of what hiding it takes away.
-    """
-    found = []
-    for name, table in tables.items():
-        sure = table[(table["low"] > 0) & (table["lost_low"] > 0)]
-        best = sure.loc[sure.groupby("genre")["share"].idxmax()]
-        rows = table[["genre"]].drop_duplicates().merge(best, on="genre", how="left")
-        found.append(rows.assign(network=name))
-    return pd.concat(found, ignore_index=True)
-
-
-def moment_table(maps, groups, *, seed: int = 0) -> pd.DataFrame:
-    """What each part of an excerpt's time is worth to a network, over all genres.
-
-    Returns
-    -------
-    pd.DataFrame
-        part, share, low, high: of the evidence that hiding the part takes away.
-    """
-    everything = np.zeros(len(groups), dtype=int)
-    return shares(maps.moments, everything, groups, ["all"], seed=seed).drop(columns="genre")
-
-
-def extremes(predictions: pd.DataFrame, genres) -> pd.DataFrame:
-    """The excerpts that a model finds most and least typical of each genre, out of fold.
+def extremes(predictions: pd.DataFrame, genres: list[str]) -> pd.DataFrame:
+    """Find the excerpts that a model finds most and least typical of each genre, out of fold.
 
     Parameters
     ----------
     predictions : pd.DataFrame
-        Content of ``predictions/NAME.parquet``.
+        Of one model (see `StudyFolder.predictions`).
     genres : list of str
+        To show, in their order.
 
     Returns
     -------
     pd.DataFrame
-        genre, kind ("most typical", "least typical"), track_id, excerpt, probability (of the
-        genre) and heard_as (the most probable genre).
+        Columns genre, kind (most or least typical), track_id, excerpt, probability, predicted.
     """
     rows = scoring.most_probable(predictions).sort_values(["track_id", "excerpt"])
     found = []
-    for genre in genres:
-        own = rows[rows["y_true"] == genre]
-        chosen = {"most typical": "idxmax", "least typical": "idxmin"} if len(own) else {}
-        for kind, which in chosen.items():
-            row = own.loc[getattr(own[f"p_{genre}"], which)()]
-            found.append((genre, kind, row["track_id"], row["excerpt"], row[f"p_{genre}"],
-                          row["y_pred"]))  # fmt: skip
-    names = ["genre", "kind", "track_id", "excerpt", "probability", "heard_as"]
-    return pd.DataFrame(found, columns=names)
-
-
-def importance(answers: pd.DataFrame, groups: pd.Series, *, seed: int = 0) -> pd.DataFrame:
-    """Accuracy of whole tracks that is lost when a family of features is exchanged.
-
-    Parameters
-    ----------
-    answers : pd.DataFrame
-        From `permutation.exchange_families`.
-    groups : pd.Series
-        Group (artist component) of each track_id.
-
-    Returns
-    -------
-    pd.DataFrame
-        model, family, accuracy (with nothing exchanged), drop, low, high (95 %, bootstrap over
-        artists); families by their mean drop over the models, the largest first.
-    """
-    tables = []
-    for model, rows in answers.groupby("model", sort=False):
-        found = rows.drop(columns=["model", "track_id"]).dropna(axis=1, how="all")
-        drops = found[["all"]].to_numpy() - found.drop(columns="all")
-        of = rows["track_id"].map(groups).to_numpy()
-        mean, low, high = resampling.group_mean(drops, of, seed=seed)
-        table = pd.DataFrame({"family": drops.columns, "drop": mean, "low": low, "high": high})
-        tables.append(table.assign(model=model, accuracy=found["all"].mean()))
-    table = pd.concat(tables, ignore_index=True)
-    order = table.groupby("family")["drop"].mean().sort_values(ascending=False, kind="stable").index
-    table["family"] = pd.Categorical(table["family"], order)
-    table = table.sort_values(["model", "family"], kind="stable", ignore_index=True)
-    return table.astype({"family": str})
-
-
-# ---------------------------------------------------------------------------- to be heard
+    for genre in (genre for genre in genres if (rows["y_true"] == genre).any()):
+        own = rows[rows["y_true"] == genre].rename(columns={f"p_{genre}": "probability"})
+        for kind, which in (("most typical", "idxmax"), ("least typical", "idxmin")):
+            found.append(own.loc[[own["probability"].agg(which)]].assign(kind=kind))
+    table = pd.concat(found, ignore_index=True)
+    table = table.rename(columns={"y_true": "genre", "y_pred": "predicted"})
+    return table[["genre", "kind", "track_id", "excerpt", "probability", "predicted"]]
 
 
 def filtered(y: np.ndarray, weights: np.ndarray, sr: int, hop_length: int) -> np.ndarray:
@@ -246,14 +186,13 @@ def filtered(y: np.ndarray, weights: np.ndarray, sr: int, hop_length: int) -> np
     weights : np.ndarray, shape (frames, mels)
         What of a map is to be heard; negative values count as 0, and the highest pass whole.
     sr, hop_length : int
-        Sample rate in Hz and samples per frame of the map.
+        Sample rate in Hz, and samples per frame of the map.
 
     Returns
     -------
     np.ndarray, shape (n,)
+        The sound.
     """
-    import librosa
-
     n_fft = 2 * hop_length
     spectrum = librosa.stft(y, n_fft=n_fft, hop_length=hop_length)
     smooth = gaussian_filter(np.maximum(weights, 0), SMOOTH)
@@ -262,6 +201,5 @@ def filtered(y: np.ndarray, weights: np.ndarray, sr: int, hop_length: int) -> np
     hertz = librosa.fft_frequencies(sr=sr, n_fft=n_fft)
     by_bin = np.stack([np.interp(hertz, centres, row) for row in gain], axis=1)
     frames = min(by_bin.shape[1], spectrum.shape[1])
-    return librosa.istft(
-        spectrum[:, :frames] * by_bin[:, :frames], hop_length=hop_length, n_fft=n_fft, length=len(y)
-    )
+    passed = spectrum[:, :frames] * by_bin[:, :frames]
+    return librosa.istft(passed, hop_length=hop_length, n_fft=n_fft, length=len(y))
