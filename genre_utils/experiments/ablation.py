@@ -1,8 +1,4 @@
-"""What augmentation, normalisation and balance are worth: one change at a time, measured.
-
-A variant is the study's network (or its SVM) with one thing changed. It is trained and tested on
-the study's own folds, and compared with its baseline on the same tracks.
-"""
+"""What augmentation, normalisation, balance and the paper's advice are worth, one by one."""
 
 import shutil
 from dataclasses import asdict, dataclass, field, replace
@@ -12,15 +8,14 @@ import numpy as np
 import pandas as pd
 import scipy.fft
 
-from genre_utils.data import splits
-from genre_utils.evaluation import comparisons, intervals, metrics, scoring, study_results
+from genre_utils.evaluation import intervals, metrics, scoring
 from genre_utils.experiments import measurements
-from genre_utils.features import audio, augmentation, spectral, store
+from genre_utils.features import audio, augmentation, extraction, recipes, store
 from genre_utils.models import classical
-from genre_utils.plots import formatting
-from genre_utils.workspace import evidence, files, parallel
+from genre_utils.workspace import parallel
+from genre_utils.workspace.study_folder import StudyFolder
 
-GRID = "ablation"  # folder of the predictions
+GRID = "ablation"
 KEPT = 6  # one in so many training tracks of a genre that is made rare
 MFCC = 20  # coefficients that a network sees in place of the spectrogram
 WAVEFORM = "augmentation of the recording"
@@ -34,44 +29,19 @@ RATE = "learning rate of the RNN"
 
 @dataclass(frozen=True)
 class Variant:
-    """One thing that differs from a baseline.
+    """One thing that differs from a baseline, whose label is `against`; empty for a baseline."""
 
-    Attributes
-    ----------
-    label : str
-        Names its files.
-    title, question : str
-        How it is shown, and what it is about.
-    against : str
-        Label of its baseline; empty for a baseline.
-    model : str
-        A network, or ``svm``.
-    settings : dict
-        Fields of `hyperparameters.Hyperparameters` that differ from the paper's.
-    sees : tuple of str
-        What the network reads, from log_mel, mfcc and chroma, side by side.
-    effects : tuple of str
-        What changes the recording of one more copy of each training track, from
-        `augmentation.EFFECTS`.
-    p : float
-        Probability of each of these.
-    loudness : str
-        See `audio.normalise_loudness`.
-    rare : bool
-        Whether some genres are made rare in the training parts (see `rare_genres`).
-    """
-
-    label: str
+    label: str  # of its files
     title: str
     question: str = ""
     against: str = ""
     model: str = "cnn"
-    settings: dict = field(default_factory=dict)
-    sees: tuple[str, ...] = ("log_mel",)
-    effects: tuple[str, ...] = ()
-    p: float = 1.0
-    loudness: str = "none"
-    rare: bool = False
+    settings: dict = field(default_factory=dict)  # that differ from the paper's
+    sees: tuple[str, ...] = ("log_mel",)  # side by side: log_mel, mfcc, chroma
+    effects: tuple[str, ...] = ()  # of `augmentation.EFFECTS`, that a copy of each track is made by
+    p: float = 1.0  # probability of each of them
+    loudness: str = "none"  # of `audio.normalise_loudness`
+    rare: bool = False  # whether `_rare_genres` are so in the training parts
 
 
 def _slug(name):
@@ -79,25 +49,19 @@ def _slug(name):
 
 
 def plan(*, has_audio: bool) -> list[Variant]:
-    """Every variant, baselines before what is compared with them.
-
-    Parameters
-    ----------
-    has_audio : bool
-        Whether there are recordings; changes of a waveform are left out where there are none.
-    """
+    """Every variant, baselines before what is compared with them; without recordings, fewer."""
     from genre_utils.models import hyperparameters
 
+    every, effects = hyperparameters.AUGMENTATIONS, augmentation.EFFECTS
     of_waveforms = [
-        *(Variant(_slug(e), e, WAVEFORM, "baseline", effects=(e,)) for e in augmentation.EFFECTS),
+        *(Variant(_slug(e), e, WAVEFORM, "baseline", effects=(e,)) for e in effects),
         Variant("waveform", "all, half of the time each", WAVEFORM, "baseline",
-                effects=augmentation.EFFECTS, p=0.5),
+                effects=effects, p=0.5),
         Variant("svm", "SVM as it is", model="svm"),
         Variant("svm_rms", "SVM, equal RMS", NORMALISATION, "svm", "svm", loudness="rms"),
         Variant("svm_ebu", "SVM, equal loudness (EBU R128)", NORMALISATION, "svm", "svm",
                 loudness="ebu"),
     ]  # fmt: skip
-    every = hyperparameters.AUGMENTATIONS
     return [
         Variant("baseline", "as it is"),
         *(of_waveforms if has_audio else []),
@@ -114,78 +78,61 @@ def plan(*, has_audio: bool) -> list[Variant]:
 
 
 def claims(*, has_audio: bool) -> list[Variant]:
-    """Variants that test what Guo (2024) says of networks, baselines first.
-
-    Section 4 of the paper: spectrogram and chroma tell more than MFCC alone, L2 and dropout help
-    the hybrid, and a learning rate of 0.005 suits the RNN.
-
-    Parameters
-    ----------
-    has_audio : bool
-        Whether there are recordings; chroma is left out where there are none.
-    """
-    chroma = [
-        Variant("cnn_chroma", "CNN, chroma alone", INPUT, "cnn_mfcc", sees=("chroma",)),
-        Variant("cnn_mfcc_chroma", "CNN, MFCC and chroma", INPUT, "cnn_mfcc",
-                sees=("mfcc", "chroma")),
-        Variant("cnn_log_mel_chroma", "CNN, spectrogram and chroma", INPUT, "cnn_mfcc",
-                sees=("log_mel", "chroma")),
-    ]  # fmt: skip
+    """Variants that test section 4 of Guo (2024), baselines first; without recordings, fewer."""
+    seen = [("log_mel", "spectrogram", ("log_mel",))]
+    if has_audio:
+        seen += [
+            ("chroma", "chroma alone", ("chroma",)),
+            ("mfcc_chroma", "MFCC and chroma", ("mfcc", "chroma")),
+            ("log_mel_chroma", "spectrogram and chroma", ("log_mel", "chroma")),
+        ]
+    less = [("no_l2", "L2", {"l2": 0.0}), ("no_dropout", "dropout", {"dropout": 0.0})]
+    less += [("neither", "both", {"l2": 0.0, "dropout": 0.0})]
     return [
         Variant("cnn_mfcc", "CNN, MFCC alone", sees=("mfcc",)),
-        Variant("cnn_log_mel", "CNN, spectrogram", INPUT, "cnn_mfcc"),
-        *(chroma if has_audio else []),
+        *(Variant(f"cnn_{label}", f"CNN, {title}", INPUT, "cnn_mfcc", sees=sees)
+          for label, title, sees in seen),
         Variant("hybrid", "hybrid as it is", model="hybrid"),
-        Variant("hybrid_no_l2", "hybrid without L2", REGULARISATION, "hybrid", "hybrid",
-                settings={"l2": 0.0}),
-        Variant("hybrid_no_dropout", "hybrid without dropout", REGULARISATION, "hybrid", "hybrid",
-                settings={"dropout": 0.0}),
-        Variant("hybrid_neither", "hybrid without both", REGULARISATION, "hybrid", "hybrid",
-                settings={"l2": 0.0, "dropout": 0.0}),
+        *(Variant(f"hybrid_{label}", f"hybrid without {what}", REGULARISATION, "hybrid", "hybrid",
+                  settings) for label, what, settings in less),
         Variant("rnn", "RNN at 0.005", model="rnn"),
-        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn",
-                  settings={"learning_rate": rate}) for rate in (0.0005, 0.001, 0.02)),
+        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn", {"learning_rate": rate})
+          for rate in (0.0005, 0.001, 0.02)),
     ]  # fmt: skip
 
 
-def rare_genres(genres: list[str]) -> list[str]:
+def _rare_genres(genres):
     """Genres that are made rare to see what balancing does: the first, and of four the last too."""
     return [genres[0], genres[-1]] if len(genres) > 3 else genres[:1]
 
 
-def measure(study: Path, variants=plan, *, epochs: int, seed: int = 0) -> None:
+def measure(study: StudyFolder, variants=plan, *, epochs: int, seed: int = 0) -> None:
     """Train and test every variant, and store its predictions; resumable at the fold.
 
-    A variant with a second copy of each track trains for half as many epochs, so that it takes as
-    many steps as its baseline at most: what is measured is variety and not more training.
+    A variant with a second copy of each track trains for half as many epochs: what is measured is
+    variety and not more training. A ValueError refuses a fixed split.
 
     Parameters
     ----------
-    study : Path
-        A study whose notebooks 01 and 02 are done. ``predictions/ablation/LABEL.parquet`` and
-        ``.json`` are written.
+    study : StudyFolder
+        A study whose notebooks 01 and 02 are done.
     variants : callable
         `plan` or `claims`.
     epochs : int
         At most, of each fold of a variant without copies.
     seed : int
+        Of initial weights, order and changes.
     """
-    hashes = _inputs(study)
-    variants = variants(has_audio=_recipe(study) is not None)
-    for number, variant in enumerate(variants, 1):
-        key = files.sha256(asdict(variant), epochs, seed, hashes)
-        place = _place(study, variant.label)
-        if measurements.is_stored(study, GRID, variant.label, key):
-            continue
-        label = f"[{number}/{len(variants)}] {variant.title}"
-        predictions, seconds = _measured(study, variant, label, epochs, seed)
-        files.write_table(place.with_suffix(".parquet"), predictions)
-        record = {"key": key, "seconds": seconds, "inputs": hashes, "variant": asdict(variant)}
-        record["md5"] = files.file_md5(place.with_suffix(".parquet"))
-        files.write_json(place, study_results.plain(record))  # last: it says that all is there
+    of = {v.label: v for v in variants(has_audio=measurements.has_audio(study))}
+    decides = {label: [asdict(variant), epochs, seed] for label, variant in of.items()}
+    for label, key in measurements.left(study, GRID, decides, measurements.obstacle).items():
+        title = f"[{list(of).index(label) + 1}/{len(of)}] {of[label].title}"
+        predictions, seconds = _measured(study, of[label], title, epochs, seed)
+        record = {"seconds": seconds, "variant": asdict(of[label])}
+        measurements.store(study, GRID, label, key, predictions, **record)
 
 
-def _measured(study, variant, label, epochs, seed):
+def _measured(study, variant, title, epochs, seed):
     """Out-of-fold predictions of a variant, and the seconds of training and testing it."""
     derived = bool(variant.effects) or variant.loudness != "none"
     folder = derive(study, variant, seed) if derived else study
@@ -193,29 +140,37 @@ def _measured(study, variant, label, epochs, seed):
         predictions, runs = classical.predict_folds(classical.Data(folder), "svm")
         seconds = sum(run["seconds"] for run in runs)
     else:
-        predictions, seconds = _deep(folder, variant, label, epochs, seed)
+        predictions, seconds = _deep(folder, variant, title, epochs, seed)
     if derived:
-        shutil.rmtree(folder)  # the feature cache can give it again
+        shutil.rmtree(folder.path)  # the feature cache can give it again
     return predictions, seconds
 
 
-def _deep(folder, variant, label, epochs, seed):
-    from genre_utils.models import cross_validation, hyperparameters, training_data
+def _thinned(folds, genre_of, genres, seed):
+    """Folds in whose training parts one in `KEPT` tracks of some genres stays."""
+    genre = folds["track_id"].map(genre_of)
+    candidates = folds[(folds["part"] == "train") & genre.isin(genres)]
+    shuffled = candidates.sample(frac=1.0, random_state=seed)
+    place = shuffled.groupby([shuffled["fold"], genre]).cumcount()
+    return folds.drop(index=place.index[place % KEPT != 0])
 
-    folds = pd.read_parquet(folder / "folds.parquet")
+
+def _deep(folder, variant, title, epochs, seed):
+    from genre_utils.models import cross_validation, hyperparameters, training_data  # TensorFlow
+
+    folds = folder.folds
     if variant.rare:
-        tracks = pd.read_parquet(folder / "tracks.parquet")
-        rare = rare_genres(files.read_json(folder / "corpus.json")["genres"])
-        folds = splits.thinned(folds, tracks, rare, keep=KEPT, seed=seed)
+        folds = _thinned(folds, folder.genre_of, _rare_genres(folder.genres), seed)
     data = training_data.load_data(folder, folds)
     if not variant.effects:
         data.keep(data.table["copy"] == 0)
     if variant.sees != ("log_mel",):
         data.show(_seen(folder, data.excerpts, variant.sees))
     settings = replace(hyperparameters.PAPER[variant.model], **variant.settings)
-    epochs = max(1, epochs // 2) if variant.effects else epochs
+    settings = dict.fromkeys(folds["fold"].unique(), settings)
+    options = {"epochs": max(1, epochs // 2) if variant.effects else epochs, "seed": seed}
     predictions, run = cross_validation.out_of_fold(
-        folder, variant.model, data, settings, epochs=epochs, seed=seed, label=label
+        folder, variant.model, data, settings, label=title, **options
     )
     return predictions, run["training_seconds"]
 
@@ -232,119 +187,55 @@ def _seen(study, log_mel, sees):
 
 def _chroma(study, length):
     """Chroma of every excerpt of the originals, (excerpts, frames, 12), as the store cuts them."""
-    index = pd.read_parquet(study / "features.parquet")
-    tracks = pd.read_parquet(study / "tracks.parquet").set_index("track_id")
-    folder = Path(files.read_json(study / "source.json")["folder"])
-    recipe = spectral.Recipe(**_recipe(study))
+    index, path = study.excerpts, study.tracks.set_index("track_id")["path"]
     index = index[index["copy"] == 0]
-    jobs = [(name, folder / tracks.loc[name, "path"], recipe) for name in index["track_id"]]
+    folder, recipe = Path(study.source["folder"]), recipes.Recipe(**study.features["recipe"])
+    jobs = [(name, folder / path[name], recipe) for name in index["track_id"]]
     found = parallel.over(_chroma_of, jobs, len(jobs), desc="chroma", unit="clip", folder=folder)
-    counts = index["frames"] // length
-    return np.concatenate(
-        [
-            frames[: count * length].reshape(count, length, -1)
-            for frames, count in zip(found, counts, strict=True)
-        ]
-    )
+    cut = zip(found, index["frames"] // length, strict=True)
+    return np.concatenate([clip[: n * length].reshape(n, length, -1) for clip, n in cut])
 
 
 def _chroma_of(_, path, recipe):
     """Chroma of each frame of a clip, (frames, 12)."""
     y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
     y = audio.normalise_loudness(y, sr, recipe.loudness)
-    return spectral.frame_features(y, recipe, ("chroma",))["chroma"].T
+    return extraction.frame_features(y, recipe, ("chroma",))["chroma"].T
 
 
-def derive(study, variant, seed):
-    """Make a folder with the features of a variant: originals, and a changed copy of each if asked.
-
-    Parameters
-    ----------
-    study : Path
-        A study of recordings.
-    variant : Variant
-        Its effects, p and loudness are used.
-    seed : int
-        Of the changes.
-
-    Returns
-    -------
-    Path
-        Beside the folds of the study; hundreds of megabytes, to be removed after use.
-    """
-    folder = study / "folds_done" / f"ablation_{variant.label}"
-    folder.mkdir(parents=True, exist_ok=True)
-    for name in ("tracks.parquet", "folds.parquet", "corpus.json"):
-        shutil.copyfile(study / name, folder / name)
-    tracks = pd.read_parquet(study / "tracks.parquet")
-    used = tracks[tracks["status"] == "used"].reset_index(drop=True)
-    music = Path(files.read_json(study / "source.json")["folder"])
-    recipe = spectral.Recipe(**_recipe(study) | {"loudness": variant.loudness})
-    change = {}
-    if variant.effects:
-        change = {"copies": 1, "effects": variant.effects, "p": variant.p}
-        change["families"] = ("log_mel",)  # all that a network sees
-    store.extract(used, music, folder, recipe, seed=seed, **change)
+def derive(study: StudyFolder, variant: Variant, seed: int) -> StudyFolder:
+    """A study with a variant's loudness and changed copies, of hundreds of megabytes."""
+    folder = study.derived(f"ablation_{variant.label}")
+    folder.write(tracks=study.tracks, folds=study.folds, corpus=study.corpus)
+    used = study.tracks.query("status == 'used'").reset_index(drop=True)
+    recipe = recipes.Recipe(**study.features["recipe"] | {"loudness": variant.loudness})
+    change: dict = {}
+    if variant.effects:  # for a network, which sees nothing else
+        change = {"copies": 1, "effects": variant.effects, "p": variant.p, "families": ("log_mel",)}
+    store.extract(used, Path(study.source["folder"]), folder, recipe, seed=seed, **change)
     return folder
 
 
-def _recipe(study):
-    return files.read_json(study / "features.json")["recipe"]
-
-
-def _place(study, label):
-    return study / "predictions" / GRID / f"{label}.json"
-
-
-def _inputs(study):
-    """Hashes of all that decides a variant's predictions, beside the variant itself."""
+def stored(study: StudyFolder) -> dict[str, tuple[Variant, pd.DataFrame]]:
+    """Variants that are stored, with their predictions, if their baseline is by the same code."""
+    known = study.folds, study.tracks, study.genres
+    found = measurements.stored(study, GRID, lambda _, p: scoring.check_predictions(p, *known))
+    variants = {label: Variant(**record["variant"]) for label, (record, _) in found.items()}
+    inputs = {label: record["inputs"] for label, (record, _) in found.items()}
     return {
-        "features": files.read_json(study / "features.json")["sha256"],
-        "folds": _hash_of_folds(study),
-        "code": evidence.code("ablation"),
+        label: (variant, found[label][1])
+        for label, variant in variants.items()
+        if inputs.get(variant.against or label) == inputs[label]
     }
 
 
-def _hash_of_folds(study):
-    return files.sha256(pd.read_parquet(study / "folds.parquet").to_csv(index=False))
-
-
-def stored(study: Path) -> dict[str, tuple[Variant, pd.DataFrame]]:
-    """Variants that were measured on the study's present folds, with their predictions.
-
-    One whose baseline was measured on other features or by other code is left out.
-
-    Raises
-    ------
-    ValueError
-        If predictions are not those of the study's tracks and folds; it names the file.
-    """
-    genres = files.read_json(study / "corpus.json")["genres"]
-    folds, tracks = (pd.read_parquet(study / f"{name}.parquet") for name in ("folds", "tracks"))
-    on_these, found = _hash_of_folds(study), {}
-    for path in sorted((study / "predictions" / GRID).glob("*.json")):
-        measurements.refuse_damage(path)
-        record = files.read_json(path)
-        baseline = _place(study, record["variant"].get("against") or path.stem)
-        alike = baseline.exists() and files.read_json(baseline)["inputs"] == record["inputs"]
-        if record["inputs"]["folds"] != on_these or not alike:
-            continue
-        table = path.with_suffix(".parquet")
-        predictions = pd.read_parquet(table)
-        try:
-            scoring.check_predictions(predictions, folds, tracks, genres)
-        except ValueError as error:
-            raise ValueError(f"{table}: {error}") from error
-        found[path.stem] = Variant(**record["variant"]), predictions
-    return found
-
-
-def compare(study: Path, variants=plan) -> pd.DataFrame:
+def compare(study: StudyFolder, variants=plan) -> pd.DataFrame:
     """Difference in accuracy of each stored variant from its baseline, on the same tracks.
 
     Parameters
     ----------
-    study : Path
+    study : StudyFolder
+        Where `measure` has stored predictions.
     variants : callable
         `plan` or `claims`.
 
@@ -352,78 +243,34 @@ def compare(study: Path, variants=plan) -> pd.DataFrame:
     -------
     pd.DataFrame
         label, question, title, baseline and accuracy (of whole tracks), difference, low, high
-        (95 % over artists), p_value (sign-flip test over artists), p_holm (Holm over all rows)
-        and verdict: helps, hurts or not separable. Empty if nothing is stored.
+        (95 % over artists), p_value (sign-flip permutation test over artists), p_holm (Holm over
+        all rows), separable, and verdict: helps, hurts or not significantly different. Empty if
+        nothing is stored.
     """
-    groups = scoring.groups_of(pd.read_parquet(study / "folds.parquet"))
-    found, rows = stored(study), []
-    correct = pd.DataFrame({label: _correct(table) for label, (_, table) in found.items()})
-    order = [variant.label for variant in variants(has_audio=True)]
-    for label in [label for label in order if label in found and found[label][0].against in found]:
+    found, groups, rows = stored(study), study.groups, []
+    right = {label: measurements.right(table) for label, (_, table) in found.items()}
+    for label in [variant.label for variant in variants(has_audio=True) if variant.label in found]:
         variant = found[label][0]
-        pair = correct[[label, variant.against]]
-        group = pair.index.map(groups)
-        low, high = intervals.difference_interval(pair[label], pair[variant.against], group)
-        accuracy, baseline = pair.mean()
-        p_value = comparisons.sign_flip_test(pair[label], pair[variant.against], group)
-        rows.append(
-            {
-                **{"label": label, "question": variant.question, "title": variant.title},
-                **{"baseline": baseline, "accuracy": accuracy, "difference": accuracy - baseline},
-                **{"low": low, "high": high, "p_value": p_value},
-            }
-        )
-    table = pd.DataFrame(rows)
-    if table.empty:
-        return table
-    table["p_holm"] = comparisons.holm(table["p_value"])
-    separable = table["p_holm"] < 0.05
-    direction = np.where(table["difference"] > 0, "helps", "hurts")
-    return table.assign(verdict=np.where(separable, direction, "not separable"))
+        if variant.against:
+            after, before = right[label], right[variant.against]
+            row = {"label": label, "question": variant.question, "title": variant.title}
+            row |= {"baseline": before.mean(), "accuracy": after.mean()}
+            rows.append(row | measurements.difference(after, before, after.index.map(groups)))
+    table = measurements.judged(pd.DataFrame(rows))
+    if len(table):
+        direction = np.where(table["difference"] > 0, "helps", "hurts")
+        unclear = "not significantly different"
+        table["verdict"] = np.where(table["separable"], direction, unclear)
+    return table
 
 
 def shown(table: pd.DataFrame) -> pd.DataFrame:
-    """`compare` as a table to be read, differences in points."""
-    points = 100 * table[["difference", "low", "high"]]
-    readable = table.assign(
-        points=[f"{d:+z.0f} [{low:+z.0f}, {high:+z.0f}]" for d, low, high in points.to_numpy()],
-        p_holm=table["p_holm"].map(formatting.p_text),
-    )
-    columns = ["title", "baseline", "accuracy", "points", "p_holm", "verdict"]
-    names = {"title": "change", "p_holm": "p (Holm)", "points": "points [95 %]"}
-    return readable[columns].rename(columns=names)
+    """`compare` as a table to be read."""
+    columns = {"change": table["title"], "baseline": table["baseline"]}
+    return measurements.readable(table, columns | {"accuracy": table["accuracy"]})
 
 
-def recall_by_rate(study: Path, genre: str) -> pd.DataFrame:
-    """Recall of a genre by the RNN at each learning rate of `claims`; empty if none was measured.
-
-    Returns
-    -------
-    pd.DataFrame
-        title, recall, low, high (95 %, `metrics.metric_intervals`), accuracy.
-    """
-    genres = files.read_json(study / "corpus.json")["genres"]
-    groups = scoring.groups_of(pd.read_parquet(study / "folds.parquet"))
-    rows = []
-    for label, (variant, predictions) in stored(study).items():
-        if genre in genres and (label == "rnn" or variant.question == RATE):
-            tracks = scoring.track_probabilities(predictions)
-            confusions = metrics.group_confusions(tracks, groups, genres)
-            whole = metrics.metrics_from_confusion(confusions.sum(axis=0))
-            drawn = metrics.metric_intervals(confusions)["genre_recall"]
-            k = genres.index(genre)
-            low, high = drawn[:, k]
-            row = (variant.title, whole["genre_recall"][k], low, high, whole["accuracy"])
-            rows.append(row)
-    return pd.DataFrame(rows, columns=["training", "recall", "low", "high", "accuracy"])
-
-
-def _correct(predictions):
-    tracks = scoring.track_probabilities(predictions).set_index("track_id")
-    return tracks["y_true"] == tracks["y_pred"]
-
-
-def balance_by_genre(study: Path) -> pd.DataFrame:
+def balance_by_genre(study: StudyFolder) -> pd.DataFrame:
     """F1 of every genre where some are rare in training: as they come, weighted, and sampled.
 
     Returns
@@ -433,33 +280,27 @@ def balance_by_genre(study: Path) -> pd.DataFrame:
         from the same network without balancing (paired bootstrap over artists; not corrected for
         the number of genres). Empty if nothing is stored.
     """
-    genres = files.read_json(study / "corpus.json")["genres"]
-    groups = scoring.groups_of(pd.read_parquet(study / "folds.parquet"))
-    found, rows = stored(study), []
+    genres, found, tables = study.genres, stored(study), []
     if "rare" not in found:
         return pd.DataFrame()
-    before, drawn_before = _f1(found["rare"][1], groups, genres)
+    before, drawn_before = _f1(found["rare"][1], study)
     for label in [label for label in ("rare", "rare_weights", "rare_sampling") if label in found]:
-        f1, drawn = _f1(found[label][1], groups, genres)
-        limits, change = intervals.interval(drawn), intervals.interval(drawn - drawn_before)
-        for k, genre in enumerate(genres):
-            rows.append(
-                {
-                    **{"genre": genre, "rare": genre in rare_genres(genres)},
-                    **{"title": found[label][0].title.removeprefix("rare genres, ")},
-                    **{"f1": f1[k], "low": limits[0, k], "high": limits[1, k]},
-                    **{"difference": f1[k] - before[k]},
-                    **{"difference_low": change[0, k], "difference_high": change[1, k]},
-                }
-            )
-    return pd.DataFrame(rows).sort_values(["rare"], ascending=False, kind="stable")
+        f1, drawn = _f1(found[label][1], study)
+        table = pd.DataFrame({"genre": genres, "rare": np.isin(genres, _rare_genres(genres))})
+        table["title"] = found[label][0].title.removeprefix("rare genres, ")
+        table["f1"] = f1
+        table["low"], table["high"] = intervals.interval(drawn)
+        table["difference"] = f1 - before
+        table["difference_low"], table["difference_high"] = intervals.interval(drawn - drawn_before)
+        tables.append(table)
+    whole = pd.concat(tables, ignore_index=True)
+    return whole.sort_values("rare", ascending=False, kind="stable")
 
 
-def _f1(predictions, groups, genres):
+def _f1(predictions, study):
     """F1 of each genre, shape (genres,), and in each bootstrap replicate, (replicates, genres)."""
     tracks = scoring.track_probabilities(predictions)
-    confusions = metrics.group_confusions(tracks, groups, genres)
-    weights = intervals.bootstrap_weights(len(confusions))
-    drawn = np.tensordot(weights, confusions, axes=1)
+    confusions = metrics.group_confusions(tracks, study.groups, study.genres)
+    drawn = np.tensordot(intervals.bootstrap_weights(len(confusions)), confusions, axes=1)
     whole = metrics.metrics_from_confusion(confusions.sum(axis=0))["genre_f1"]
     return whole, metrics.metrics_from_confusion(drawn, absent=np.nan)["genre_f1"]

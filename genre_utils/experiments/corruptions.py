@@ -1,4 +1,4 @@
-"""TODO experiments.corruptions."""
+"""Changes of a recording as a recogniser may meet it: noisy, narrow, coded, squeezed, cut."""
 
 import io
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from genre_utils.features import audio, decoding, musical, spectral, summarising
+from genre_utils.features import audio, decoding, extraction, recipes, summarising
 from genre_utils.workspace import files
 
 CLEAN = "as it is"
@@ -40,41 +40,11 @@ CHANGES = (
 )  # fmt: skip
 
 
-def changes(*, clip_seconds: float, has_audio: bool) -> list[Change]:
-    """Changes that can be made in a study.
+def changed(y: np.ndarray, sr: int, change: Change, *, seed: int) -> np.ndarray:
+    """A recording, (n,) float32, after a change of it; filters run both ways and delay nothing.
 
-    Parameters
-    ----------
-    clip_seconds : float
-        Duration of its clips: longer ones cannot be asked about.
-    has_audio : bool
-        Without recordings there is only the length, since the others change a waveform.
-    """
-    possible = [c for c in CHANGES if c.kind != "length" or c.value < clip_seconds]
-    return [change for change in possible if has_audio or change.kind == "length"]
-
-
-def apply(y: np.ndarray, sr: int, change: Change, *, seed: int) -> np.ndarray:
-    """Change a recording.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-    sr : int
-        Sample rate in Hz.
-    change : Change
-        Its kind is one of noise (white, `value` dB below the mean power of `y`), low-pass (at
-        `value` Hz), telephone (300 to 3400 Hz), mp3 and opus (at `value` kbit/s), gain (`value`
-        dB), clipped (the loudest sample `value` dB above full scale, and cut off there), stretch
-        (`value` times as fast, at the same pitch), pitch (`value` semitones, at the same tempo),
-        and length (the middle `value` seconds). Filters are Butterworth's of order 8, run forward
-        and backward, so that nothing is delayed.
-    seed : int
-        Of the noise.
-
-    Returns
-    -------
-    np.ndarray, float32
+    Noise is white, so many dB below the mean power; of a clipped recording the loudest sample is so
+    many dB over full scale; a stretch leaves the pitch as it is; a length keeps the middle seconds.
     """
     import audiomentations
 
@@ -98,9 +68,7 @@ def apply(y: np.ndarray, sr: int, change: Change, *, seed: int) -> np.ndarray:
     elif kind == "pitch":
         y = audiomentations.PitchShift(value, value, p=1.0)(samples=y, sample_rate=sr)
     else:
-        length = min(len(y), round(value * sr))
-        start = (len(y) - length) // 2
-        y = y[start : start + length]
+        y = _middle(y, round(value * sr))
     return np.ascontiguousarray(y, dtype=np.float32)
 
 
@@ -131,41 +99,34 @@ def _coded(y, sr, codec, rate):
     return librosa.resample(decoded, orig_sr=native, target_sr=sr)[: len(y)]
 
 
+def _middle(values, length):
+    """So many values from the middle of the first axis, or all of fewer."""
+    start = max(0, len(values) - length) // 2
+    return values[start : start + length]
+
+
 def _filled(values, least):
     """Values repeated along the first axis until there are at least so many."""
-    repeats = -(-least // len(values))
-    return np.concatenate([values] * repeats)[: max(least, len(values))] if repeats > 1 else values
+    return np.resize(values, (max(least, len(values)), *values.shape[1:]))
 
 
-def described(track_id: str, path: Path, recipe: spectral.Recipe, change: Change, seed: int):
-    """Features of a changed recording, as a study's feature store has them of the original.
-
-    A clip that is shorter than an excerpt is repeated until it fills one.
-
-    Returns
-    -------
-    excerpts : np.ndarray, shape (excerpts, frames, mels)
-    summary : np.ndarray, shape (excerpts, statistics)
-    columns : list of str
-        Names of the statistics.
-    """
+def described(track_id: str, path: Path, recipe: recipes.Recipe, change: Change, seed: int):
+    """Features of a changed recording, as a feature store has them: excerpts, statistics, names."""
     y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
-    y = apply(y, sr, change, seed=int(files.sha256(track_id, change.label, [seed])[:8], 16))
+    y = changed(y, sr, change, seed=int(files.sha256(track_id, change.label, [seed])[:8], 16))
     y = _filled(y, int(np.ceil(recipe.excerpt_seconds * sr)))
     y = audio.normalise_loudness(y, sr, recipe.loudness)
-    found = spectral.frame_features(y, recipe)
-    return _cut(found, spectral.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second))
+    found = extraction.frame_features(y, recipe)
+    return _cut(found, recipes.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second))
 
 
 def described_image(track_id: str, path: Path, row: int, change: Change, store: dict):
     """Like `described`, for the middle of a ready spectrogram; `store` is its features.json."""
     image, rate = np.load(path, mmap_mode="r")[row], store["frames_per_second"]
-    length = spectral.excerpt_frames(store["excerpt_seconds"], rate)
-    frames = min(len(image), max(1, round(change.value * rate)))
-    start = (len(image) - frames) // 2
-    image = _filled(np.asarray(image[start : start + frames], dtype=np.float32), length)
-    found = {"log_mel": image.T, **spectral.from_decibels(image.T)}
-    return _cut(found | {"modulation": musical.modulation(image.T, rate)}, length)
+    length = recipes.excerpt_frames(store["excerpt_seconds"], rate)
+    image = _middle(image, max(1, round(change.value * rate)))
+    image = _filled(np.asarray(image, dtype=np.float32), length)
+    return _cut(extraction.from_log_mel(image.T, rate), length)
 
 
 def _cut(found, length):

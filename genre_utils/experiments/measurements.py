@@ -1,42 +1,129 @@
-"""What the long measurements of a study share: where they are kept, and how they are compared.
-
-A grid asks the same tracks again and again: under other splits, after other changes, with less to
-learn from. What is kept of each answer is the genre that was named, in a few kilobytes.
-"""
+"""What experiments share: where they keep predictions, under a key, and how they compare them."""
 
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
-from genre_utils.evaluation import comparisons, intervals, scoring, study_results
-from genre_utils.workspace import evidence, files
+from genre_utils.evaluation import comparisons, intervals, scoring
+from genre_utils.models import classical
+from genre_utils.plots import formatting
+from genre_utils.workspace import evidence, files, model_names
+from genre_utils.workspace.study_folder import StudyFolder
 
-CLASSICAL = ("svm", "logistic", "knn")  # models that are trained anew in a moment
 FULL = "-full"  # how the name of a profile ends that measures what takes long
+JOBS = -1  # processes: one per core
 
 
-def inputs(study: Path) -> dict[str, str]:
-    """Hashes of the features and folds that a measurement of a study rests on."""
-    folds = pd.read_parquet(study / "folds.parquet")
-    return {
-        "features": files.read_json(study / "features.json")["sha256"],
-        "folds": files.sha256(folds.to_csv(index=False)),
-    }
+def obstacle(study: StudyFolder) -> str:
+    """Why nothing is measured again on a fixed split; empty for a cross-validated study."""
+    if study.corpus["protocol"] == "fixed":
+        return "a fixed split is for one look, and each measurement here would be another"
+    return ""
 
 
-def _place(study, grid, label):
-    return study / "predictions" / grid / f"{label}.json"
+def has_audio(study: StudyFolder) -> bool:
+    """Whether the study has recordings, and not ready spectrograms alone."""
+    return study.features["recipe"] is not None
 
 
-def is_stored(study: Path, grid: str, label: str, key: str) -> bool:
-    """Whether a measurement with this key is stored, whole."""
-    place = _place(study, grid, label)
-    return is_whole(place) and files.read_json(place)["key"] == key
+def trained(study: StudyFolder, names) -> list[str]:
+    """Those of some models that the study has trained."""
+    return [name for name in names if name in study.finished()]
 
 
-def is_whole(place: Path) -> bool:
-    """Whether the record ``LABEL.json`` is there, and the answers beside it are as it says."""
+def seconds(study: StudyFolder, names, folds: int) -> float:
+    """Seconds that training so many folds of some models takes, from what it took in the study."""
+    runs = [study.run(name) for name in trained(study, names)]
+    return folds * sum(run["training_seconds"] / len(run["folds"]) for run in runs)
+
+
+def made_by(study: StudyFolder, name: str) -> dict:
+    """All that decides what a model of the study predicts."""
+    decides = ("hashes", "hyperparameters", "hyperparameters_per_fold", "max_epochs", "seed")
+    return {key: study.run(name).get(key) for key in (*decides, "versions")}
+
+
+def made(study: StudyFolder, names) -> dict:
+    """`made_by`, by model, for those of some models that the study has trained."""
+    return {name: made_by(study, name) for name in trained(study, names)}
+
+
+def settings_of(study: StudyFolder, name: str, folds) -> tuple[dict, dict]:
+    """Settings of a network in the study for each of some folds, and its epochs and seed."""
+    from genre_utils.models import hyperparameters  # TensorFlow
+
+    run = study.run(name)
+    settings = hyperparameters.Hyperparameters.from_json(run["hyperparameters"])
+    options = {"epochs": run["max_epochs"], "seed": run["seed"]}
+    return dict.fromkeys(folds["fold"].unique(), settings), options
+
+
+def predict(study: StudyFolder, name: str, folds, label: str, *, data_of=None, repeat: int = 0):
+    """Predictions of a model that learns anew, from other folds or (`data_of`) another study."""
+    data_of = data_of or study
+    if name in model_names.CLASSICAL:
+        return classical.predict_folds(classical.Data(data_of, folds), name)[0]
+    from genre_utils.models import cross_validation, training_data  # TensorFlow
+
+    settings, options = settings_of(study, name, folds)
+    options["seed"] += repeat
+    data = training_data.load_data(data_of, folds)
+    return cross_validation.out_of_fold(data_of, name, data, settings, label=label, **options)[0]
+
+
+def fit_predict(data: classical.Data, name: str, jobs) -> dict:
+    """Predictions of a classical model by key, from key, fold, groups, rows learned and tested."""
+    x, tables = data.x.to_numpy(), {key: [] for key, *_ in jobs}
+    tasks = (
+        joblib.delayed(classical.fit_predict)(name, x, data.genre, *of, data.genres)
+        for _, _, *of in jobs
+    )
+    found = joblib.Parallel(n_jobs=JOBS, return_as="generator")(tasks)
+    found = tqdm(found, total=len(jobs), desc=f"{name}, three splits", unit="fold")
+    for (key, fold, _, _, test), probabilities in zip(jobs, found, strict=True):
+        tables[key].append(data.predicted(test, fold, probabilities))
+    return {key: pd.concat(parts, ignore_index=True) for key, parts in tables.items()}
+
+
+def _inputs(study):
+    """Hashes of what a measurement rests on; a stored report has no features any more."""
+    found = {"folds": files.sha256(study.folds.to_csv(index=False))}
+    return found | ({"features": study.features["sha256"]} if study.has("features") else {})
+
+
+def base(study: StudyFolder, experiment: str) -> str:
+    """Key of what all measurements of an experiment rest on: inputs and code."""
+    return files.sha256(_inputs(study), evidence.code(experiment))
+
+
+def left(study: StudyFolder, experiment: str, decides: dict, obstacle=None) -> dict[str, str]:
+    """Keys of what is not stored yet, by label; ValueError if something is, and has an obstacle."""
+    on = base(study, experiment)
+    found = {label: files.sha256(on, one) for label, one in decides.items()}
+    for label, key in list(found.items()):
+        place = study.measurement(experiment, label)
+        if _is_whole(place) and files.read_json(place)["key"] == key:
+            del found[label]
+    if found and obstacle and (why := obstacle(study)):
+        raise ValueError(f"{experiment.replace('_', ' ')} cannot be measured: {why}.")
+    return found
+
+
+def store(study: StudyFolder, experiment: str, label: str, key: str, predictions, **record) -> None:
+    """Store predictions, and what else is to be known of them as JSON holds it."""
+    place = study.measurement(experiment, label)
+    table = place.with_suffix(".parquet")
+    files.write_table(table, predictions)
+    inputs = _inputs(study) | {"code": evidence.code(experiment)}
+    content = {"key": key, "inputs": inputs, "md5": files.file_md5(table), **record}
+    files.write_json(place, files.plain(content))  # last: it says that all is there
+
+
+def _is_whole(place: Path) -> bool:
+    """Whether a record is there, and the predictions beside it are as it says."""
     try:
         noted = files.read_json(place).get("md5")
         return noted in (None, files.file_md5(place.with_suffix(".parquet")))
@@ -44,106 +131,56 @@ def is_whole(place: Path) -> bool:
         return False
 
 
-def store(study: Path, grid: str, label: str, key: str, answers: pd.DataFrame, **record) -> None:
-    """Store a measurement as ``predictions/GRID/LABEL.parquet`` and ``.json``.
-
-    Parameters
-    ----------
-    study : Path
-    grid, label, key : str
-    answers : pd.DataFrame
-        One row per answer; text is kept as categories.
-    **record
-        What else is to be known of it, as JSON holds it.
-    """
-    place = _place(study, grid, label)
-    text = [name for name in answers if not pd.api.types.is_numeric_dtype(answers[name])]
-    files.write_table(
-        place.with_suffix(".parquet"), answers.astype(dict.fromkeys(text, "category"))
-    )
-    md5 = files.file_md5(place.with_suffix(".parquet"))
-    content = {"key": key, "inputs": inputs(study), "md5": md5, **record}
-    files.write_json(place, study_results.plain(content))  # last: it says that all is there
+def refuse_foreign(study: StudyFolder, predictions: pd.DataFrame, *, elsewhere=False) -> None:
+    """Raise ValueError unless predictions are of the study's genres, and of its own tracks."""
+    ours = elsewhere or predictions["track_id"].isin(study.folds["track_id"]).all()
+    if not (ours and predictions["y_pred"].isin(study.genres).all()):
+        raise ValueError("predictions of other tracks or genres. Delete this file, measure again.")
 
 
-def refuse_damage(place: Path) -> None:
-    """Raise a ValueError unless a measurement `is_whole`, which says what to do."""
-    if not is_whole(place):
-        raise ValueError(
-            f"{place}: it, or the table beside it, is not as it was written. Delete both and "
-            "measure again."
-        )
-
-
-def stored(study: Path, grid: str, *, elsewhere: bool = False) -> dict:
-    """Records and answers of a grid, by label; those of other features or folds are left out.
-
-    Parameters
-    ----------
-    study : Path
-    grid : str
-    elsewhere : bool
-        Whether there may be answers about tracks that are not the study's.
-
-    Returns
-    -------
-    dict of str to (dict, pd.DataFrame)
-
-    Raises
-    ------
-    ValueError
-        If an answer is about a track that it should not be about, or names an unknown genre, or
-        the files are not as they were written.
-    """
-    on_these, found = inputs(study), {}
-    genres = files.read_json(study / "corpus.json")["genres"]
-    known = set(pd.read_parquet(study / "folds.parquet")["track_id"])
-    for path in sorted((study / "predictions" / grid).glob("*.json")):
-        refuse_damage(path)
+def stored(study: StudyFolder, experiment: str, refuse=refuse_foreign) -> dict[str, tuple]:
+    """Records and predictions of an experiment, by label; those on other inputs are left out."""
+    on_these, found = _inputs(study), {}
+    for path in sorted(study.measurements(experiment).glob("*.json")):
+        if not _is_whole(path):
+            raise ValueError(
+                f"{path} or its table is not as written. Delete both and measure again."
+            )
         record = files.read_json(path)
-        if record["inputs"] != on_these:
+        if record["inputs"] | on_these != record["inputs"]:
             continue
-        answers = pd.read_parquet(path.with_suffix(".parquet"))
-        text = answers.select_dtypes("category").columns
-        answers = answers.astype(dict.fromkeys(text, str))
-        ours = elsewhere or answers["track_id"].isin(known).all()
-        if not (ours and answers["y_pred"].isin(genres).all()):
-            raise ValueError(f"{path.with_suffix('.parquet')}: answers about other tracks or "
-                             "genres. Delete this file and measure again.")  # fmt: skip
-        found[path.stem] = record, answers
+        table = path.with_suffix(".parquet")
+        predictions = pd.read_parquet(table)
+        text = predictions.select_dtypes("category").columns
+        predictions = predictions.astype(dict.fromkeys(text, str))
+        try:
+            refuse(study, predictions)
+        except ValueError as error:
+            raise ValueError(f"{table}: {error}") from error
+        found[path.stem] = record, predictions
     return found
 
 
-def genre_of(study: Path) -> pd.Series:
-    """Genre of each track_id."""
-    return pd.read_parquet(study / "tracks.parquet").set_index("track_id")["genre"]
+def by_model(study: StudyFolder, experiment: str, refuse=refuse_foreign) -> list[tuple]:
+    """What is `stored` for each model, in the models' order."""
+    found = stored(study, experiment, refuse).values()
+    return sorted(found, key=lambda pair: model_names.place(pair[0]["model"]))
 
 
-def group_of(study: Path) -> pd.Series:
-    """Group (artist component) of each track_id."""
-    return scoring.groups_of(pd.read_parquet(study / "folds.parquet"))
+def correct(predictions: pd.DataFrame, truth: pd.Series, index, columns) -> pd.DataFrame:
+    """Whether the genre that was predicted is the track's, 0 or 1, by some columns and others."""
+    right = predictions["y_pred"] == predictions["track_id"].map(truth)
+    table = predictions.assign(right=right.astype(float))
+    return table.pivot_table("right", index, columns, aggfunc="first", sort=False)
 
 
-def with_right(answers: pd.DataFrame, genre: pd.Series) -> pd.DataFrame:
-    """Answers with ``right``, whether the genre that was named is the track's."""
-    return answers.assign(right=answers["y_pred"] == answers["track_id"].map(genre))
+def accuracies(right: pd.DataFrame, groups, by=None) -> pd.DataFrame:
+    """Mean of each column, indexed by it, with low and high, its 95 % interval over artists.
 
-
-def accuracies(right: pd.DataFrame, groups) -> pd.DataFrame:
-    """Mean of each column of `right`, with its 95 % interval over artists.
-
-    Parameters
-    ----------
-    right : pd.DataFrame, shape (rows, columns)
-        Whether each answer is right, or in what share of several it is.
-    groups : sequence, shape (rows,)
-        Artist of each row.
-
-    Returns
-    -------
-    pd.DataFrame
-        Indexed by column: accuracy, low, high.
+    Columns that differ in other levels than `by` are repeats, of which the mean is taken first.
     """
+    if by is not None:
+        right = right.T.groupby(level=by, sort=False).mean().T
     limits = np.transpose([intervals.accuracy_interval(right[c], groups) for c in right])
     return pd.DataFrame(
         {"accuracy": right.mean().to_numpy(float), "low": limits[0], "high": limits[1]},
@@ -152,96 +189,54 @@ def accuracies(right: pd.DataFrame, groups) -> pd.DataFrame:
 
 
 def difference(one, other, groups) -> dict[str, float]:
-    """Mean of `one` less that of `other`, paired, with its 95 % interval over artists and p.
+    """Mean of `one` less that of `other`, paired: difference, low and high (95 %), p_value.
 
-    Parameters
-    ----------
-    one, other : array_like, shape (rows,) or (rows, repeats)
-        Whether each answer is right; repeats are those of other seeds.
-    groups : sequence, shape (rows,)
-
-    Returns
-    -------
-    dict
-        difference, low, high, and p_value of the sign-flip test over artists.
+    Both say which predictions are right, (rows,) or (rows, repeats), and groups (rows,) of whom;
+    repeats are of several seeds, or of one for all. The test is a sign-flip permutation test.
     """
-    one, other = (
-        np.asarray(values, dtype=float).reshape(len(groups), -1) for values in (one, other)
-    )
-    pair = np.stack([one.mean(axis=1), other.mean(axis=1)], axis=1)
-    low, high = intervals.difference_interval(*pair.T, groups)
+    pair = (np.asarray(values, dtype=float).reshape(len(groups), -1) for values in (one, other))
+    one, other = np.broadcast_arrays(*pair)
+    means = one.mean(axis=1), other.mean(axis=1)
+    low, high = intervals.difference_interval(*means, groups)
     repeated = np.repeat(np.asarray(groups), one.shape[1])
     p_value = comparisons.sign_flip_test(one.ravel(), other.ravel(), repeated)
-    change = pair[:, 0].mean() - pair[:, 1].mean()
+    change = means[0].mean() - means[1].mean()
     return {"difference": change, "low": low, "high": high, "p_value": p_value}
+
+
+def change(one, other, groups) -> dict[str, float]:
+    """`difference` whose limits have names of their own, to stand beside an accuracy."""
+    names = {"low": "difference_low", "high": "difference_high"}
+    return {names.get(name, name): v for name, v in difference(one, other, groups).items()}
+
+
+def right(predictions: pd.DataFrame) -> pd.Series:
+    """Whether the genre that is predicted for a whole track is its own, by track_id."""
+    tracks = scoring.track_probabilities(predictions).set_index("track_id")
+    return tracks["y_true"] == tracks["y_pred"]
 
 
 def between(one: pd.DataFrame, other: pd.DataFrame, folds: pd.DataFrame) -> dict[str, float]:
     """`difference` in the accuracy of whole tracks, from predictions for the same tracks."""
-    tables = [scoring.track_probabilities(table).set_index("track_id") for table in (one, other)]
-    right = [table["y_true"] == table["y_pred"] for table in tables]
-    groups = right[0].index.map(scoring.groups_of(folds))
-    return difference(right[0], right[1].loc[right[0].index], groups)
+    after, before = right(one), right(other)
+    return difference(after, before.loc[after.index], after.index.map(scoring.groups_of(folds)))
 
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
-    """Differences with p_holm (Holm over all rows) and ``separable``, p_holm < 0.05."""
+    """Differences with p_holm (Holm over all rows with a p_value) and separable, p_holm < 0.05."""
     if table.empty:
         return table
-    p_holm = comparisons.holm(table["p_value"])
-    return table.assign(p_holm=p_holm, separable=p_holm < 0.05)
+    tested = table["p_value"].dropna()
+    p_holm = pd.Series(comparisons.holm(tested), index=tested.index)
+    return table.assign(p_holm=p_holm, separable=p_holm < intervals.LEVEL)
 
 
-def one_look(study: Path) -> str:
-    """Why nothing is asked again of a fixed split; empty for a cross-validated study."""
-    if files.read_json(study / "corpus.json")["protocol"] == "fixed":
-        return "a fixed split is for one look, and each measurement here would be another"
-    return ""
-
-
-def has_audio(study: Path) -> bool:
-    """Whether the study has recordings, and not ready spectrograms alone."""
-    return files.read_json(study / "features.json")["recipe"] is not None
-
-
-def trained(study: Path, names) -> list[str]:
-    """Those of the models `names` that the study has trained, in their order."""
-    finished = study_results.finished_models(study)
-    return [name for name in names if name in finished]
-
-
-def run_of(study: Path, name: str) -> dict:
-    """What ``runs/NAME.json`` holds."""
-    return files.read_json(study / "runs" / f"{name}.json")
-
-
-def made_by(study: Path, name: str) -> dict | str:
-    """All that decides what a model answers: from its run, or its code if it was not trained."""
-    path = study / "runs" / f"{name}.json"
-    if not path.exists():
-        return evidence.code("classical")
-    run = files.read_json(path)
-    decides = ("hashes", "hyperparameters", "hyperparameters_per_fold", "max_epochs", "seed")
-    return {key: run.get(key) for key in (*decides, "versions")}
-
-
-def settings_of(study: Path, name: str):
-    """Settings, epochs and seed with which the study trained a network.
-
-    Returns
-    -------
-    settings : models.Hyperparameters
-    options : dict
-        epochs and seed, as `cross_validation.out_of_fold` takes them.
-    """
-    from genre_utils.models import hyperparameters
-
-    run = run_of(study, name)
-    settings = hyperparameters.Hyperparameters.from_json(run["hyperparameters"])
-    return settings, {"epochs": run["max_epochs"], "seed": run["seed"]}
-
-
-def seconds_a_fold(study: Path, name: str) -> float:
-    """Mean seconds that training one fold of a model took in this study."""
-    run = run_of(study, name)
-    return run["training_seconds"] / len(run["folds"])
+def readable(table: pd.DataFrame, columns: dict, low: str = "low", high: str = "high"):
+    """Table of some columns, then differences in points, p, and what the test says of them."""
+    points = (100 * table[["difference", low, high]]).to_numpy(float)
+    texts = {
+        "points [95 %]": [f"{d:+z.0f} [{low:+z.0f}, {high:+z.0f}]" for d, low, high in points],
+        "p (Holm)": table["p_holm"].map(formatting.p_text),
+        "verdict": np.where(table["separable"], "differ", "not significantly different"),
+    }
+    return pd.DataFrame(columns | texts)

@@ -8,13 +8,12 @@ import pytest
 from conftest import write_sound
 
 from genre_utils.data import auditing, corpora, splits
-from genre_utils.evaluation import study_results
-from genre_utils.experiments import ablation
-from genre_utils.features import spectral, store
+from genre_utils.experiments import ablation, measurements
+from genre_utils.features import recipes, store
 from genre_utils.models import cross_validation
-from genre_utils.report.sentences import experiments as experiments_sentences
-from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import GENRES, small_study_fixture, tiny_network  # noqa: F401
+from study_runs import ROOT
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -45,10 +44,8 @@ def predictions_from(correct, tracks):
 
 
 def put(study, label, predictions, **variant):
-    place = study / "predictions" / "ablation" / f"{label}.json"
-    files.write_table(place.with_suffix(".parquet"), predictions)
     described = {"label": label, "title": label, **variant}
-    files.write_json(place, {"inputs": ablation._inputs(study), "variant": described})
+    measurements.store(study, "ablation", label, "key", predictions, variant=described)
 
 
 @pytest.fixture
@@ -59,11 +56,10 @@ def made_up(tmp_path):
     tracks["genre"] = np.where(n < 40, "jazz", "rock")
     group = tracks["artist"].astype(str)
     folds = tracks[["track_id"]].assign(fold=0, part="test", group=group)
-    for name, table in (("tracks", tracks), ("folds", folds)):
-        files.write_table(tmp_path / f"{name}.parquet", table)
-    files.write_json(tmp_path / "corpus.json", {"genres": GENRES, "protocol": "cv"})
-    files.write_json(tmp_path / "features.json", {"sha256": "0"})
-    return tmp_path, tracks
+    study = StudyFolder(tmp_path)
+    study.write(tracks=tracks, folds=folds, corpus={"genres": GENRES, "protocol": "cv"})
+    study.write(features={"sha256": "0"})
+    return study, tracks
 
 
 def test_labels_are_distinct_file_names_and_baselines_come_first():
@@ -82,9 +78,9 @@ def test_all_variants_are_measured_on_the_same_tracks_and_stored(measured):
     ids = {tuple(sorted(table["track_id"])) for _, table in found.values()}
     assert len(ids) == 1
     table = ablation.compare(measured)
-    assert len(table) == 2 and table["verdict"].isin(["helps", "hurts", "not separable"]).all()
+    assert len(table) == 2 and len(ablation.shown(table)) == 2
     with pytest.raises(FileNotFoundError, match="no model is finished"):
-        study_results.finished_models(measured)  # variants are no models of the study
+        measured.require_models()  # variants are no models of the study
 
 
 def test_what_is_stored_is_not_measured_again(measured, monkeypatch):
@@ -98,19 +94,19 @@ def test_each_fold_is_checked_for_leakage(small_study, monkeypatch):
         splits, "refuse_leakage", lambda f, fold, **ids: (seen.append(fold), real(f, fold, **ids))
     )
     for variant in ablation.plan(has_audio=False)[:1] + ablation.plan(has_audio=False)[-1:]:
-        ablation._measured(small_study, variant, variant.title, epochs=1, seed=9)
+        ablation._measured(small_study, variant, variant.title, 1, 9)
     assert seen == [0, 1] * 2
 
 
 def test_rare_genres_lose_training_tracks_alone(small_study):
-    folds, tracks = (pd.read_parquet(small_study / f"{x}.parquet") for x in ("folds", "tracks"))
-    thin = splits.thinned(folds, tracks, ["rock"], keep=4, seed=0)
-    genre = folds["track_id"].map(tracks.set_index("track_id")["genre"])
+    folds = small_study.folds
+    thin = ablation._thinned(folds, small_study.genre_of, ["rock"], 0)
+    genre = folds["track_id"].map(small_study.genre_of)
     lost = folds.index.difference(thin.index)
     assert set(genre[lost]) == {"rock"} and set(folds.loc[lost, "part"]) == {"train"}
     training_rock = folds[(genre == "rock") & (folds["part"] == "train")]
     before, after = (t.groupby("fold").size() for t in (training_rock, training_rock.drop(lost)))
-    pd.testing.assert_series_equal(after, -(-before // 4))
+    pd.testing.assert_series_equal(after, -(-before // ablation.KEPT))
 
 
 def test_differences_are_paired_and_corrected_for_their_number(made_up):
@@ -124,11 +120,10 @@ def test_differences_are_paired_and_corrected_for_their_number(made_up):
     assert table.loc["masks", "difference"] == pytest.approx(0.25)
     assert table.loc["masks", "p_value"] == pytest.approx(2 * 0.5**20)
     assert table.loc["masks", "p_holm"] == pytest.approx(2 * 2 * 0.5**20)
-    assert list(table["verdict"]) == ["helps", "not separable"]
-    same = table.loc["mixup"]  # the same answers: other artists may still tell the two apart
+    assert list(table["verdict"]) == ["helps", "not significantly different"]
+    same = table.loc["mixup"]  # the same predictions: other artists may still tell the two apart
     assert same["low"] == -same["high"] < 0 and same["p_value"] == 1
-    words = experiments_sentences.ablation(table)
-    assert words.startswith("1 of 2 changes raise the accuracy: masks (+25 points).")
+    assert list(ablation.shown(table)["verdict"]) == ["differ", "not significantly different"]
 
 
 def test_balance_is_told_by_genre(made_up):
@@ -142,34 +137,53 @@ def test_balance_is_told_by_genre(made_up):
     assert gain["difference"] == gain["difference_low"] == gain["difference_high"] == 1
 
 
+def test_a_variant_whose_baseline_was_measured_by_other_code_is_left_out(made_up, monkeypatch):
+    study, tracks = made_up
+    put(study, "baseline", predictions_from(np.ones(80), tracks))
+    monkeypatch.setattr(measurements.evidence, "code", lambda _: "other code")
+    put(study, "masks", predictions_from(np.ones(80), tracks), against="baseline")
+    assert set(ablation.stored(study)) == {"baseline"}
+
+
+def test_nothing_is_measured_on_a_fixed_split(made_up):
+    study, _ = made_up
+    study.write(corpus={"genres": GENRES, "protocol": "fixed"})
+    study.write(features={"sha256": "0", "recipe": None})
+    with pytest.raises(ValueError, match="ablation cannot be measured: a fixed"):
+        ablation.measure(study, epochs=1)
+    assert ablation.stored(study) == {}
+
+
+def test_variants_of_a_stored_report_are_read_as_they_were_written():
+    study = StudyFolder(ROOT / "reports" / "gtzan-mel")
+    assert not study.has("features")  # it is not committed
+    table = ablation.compare(study)
+    assert len(table) == 7 and table["p_holm"].notna().all()
+
+
 def test_predictions_of_other_folds_are_left_out_and_foreign_ones_refused(made_up):
     study, tracks = made_up
     put(study, "baseline", predictions_from(np.ones(80), tracks))
     put(study, "masks", predictions_from(np.ones(80), tracks)[:-1], against="baseline")
     with pytest.raises(ValueError, match=r"masks.parquet: .*without a prediction"):
         ablation.compare(study)
-    folds = pd.read_parquet(study / "folds.parquet")
-    files.write_table(study / "folds.parquet", folds.assign(group="one"))
+    study.write(folds=study.folds.assign(group="one"))
     assert ablation.compare(study).empty and ablation.balance_by_genre(study).empty
 
 
 @pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
 def test_a_changed_copy_is_trained_on_and_the_derived_store_is_taken_away(tmp_path, monkeypatch):
-    music, study = tmp_path / "music", tmp_path / "study"
+    music, study = tmp_path / "music", StudyFolder(tmp_path / "study")
     names = [f"{genre}/{artist}.wav" for genre in GENRES for artist in "abcd"]
     for seed, name in enumerate(names):
         write_sound(music / name, seed=seed)
     tracks = corpora.find_tracks("folder", music)
     tracks = auditing.audit(tracks, music, min_seconds=0.9, n_jobs=1)
-    recipe = spectral.Recipe(clip_seconds=1.0, excerpt_seconds=0.4, n_mels=16)
+    recipe = recipes.Recipe(clip_seconds=1.0, excerpt_seconds=0.4, n_mels=16)
     store.extract(tracks, music, study, recipe, n_jobs=1)
-    for name, table in (
-        ("tracks", tracks),
-        ("folds", splits.make_folds(tracks, folds=2, group_by="track", seed=0)),
-    ):
-        files.write_table(study / f"{name}.parquet", table)
-    files.write_json(study / "source.json", {"folder": str(music)})
-    files.write_json(study / "corpus.json", {"genres": GENRES, "protocol": "cv"})
+    folds = splits.make_folds(tracks, folds=2, group_by="track", seed=0)
+    study.write(tracks=tracks, folds=folds, source={"folder": str(music)})
+    study.write(corpus={"genres": GENRES, "protocol": "cv"})
     seen, real = [], cross_validation.out_of_fold
 
     def watched(folder, name, data, settings, *, epochs, **options):
@@ -179,8 +193,8 @@ def test_a_changed_copy_is_trained_on_and_the_derived_store_is_taken_away(tmp_pa
     monkeypatch.setattr(cross_validation, "out_of_fold", watched)
     monkeypatch.setattr(store, "extract", functools.partial(store.extract, n_jobs=1))
     louder = next(v for v in ablation.plan(has_audio=True) if v.label == "gain")
-    predictions, seconds = ablation._measured(study, louder, "gain", epochs=2, seed=0)
+    predictions, seconds = ablation._measured(study, louder, "gain", 2, 0)
     assert seen == [(1, 1)] and seconds > 0
     assert set(predictions["track_id"]) == set(tracks["track_id"])
     assert len(predictions) == 2 * len(tracks)  # originals alone are tested
-    assert not (study / "folds_done" / "ablation_gain").exists()
+    assert not study.folds_done("ablation_gain").exists()

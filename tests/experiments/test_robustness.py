@@ -1,6 +1,7 @@
-"""Changed recordings: what each change does to a waveform, and that answers are paired."""
+"""Changed recordings: what each change does to a waveform, and that predictions are paired."""
 
 import functools
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -12,10 +13,9 @@ from hypothesis import strategies as st
 from genre_utils.data import auditing, corpora, splits
 from genre_utils.evaluation import scoring
 from genre_utils.experiments import corruptions, measurements, robustness
-from genre_utils.features import spectral, store
+from genre_utils.features import extraction, recipes, store
 from genre_utils.models import classical, cross_validation, training
-from genre_utils.report.sentences import experiments as experiments_sentences
-from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import GENRES, tiny_network, write_small_study
 
 pytestmark = pytest.mark.filterwarnings("ignore:n_fft=1024 is too large")  # of short clips, by CQT
@@ -24,7 +24,7 @@ CHANGES = {change.label: change for change in corruptions.CHANGES}
 
 
 def change(y, label, seed=0):
-    return corruptions.apply(y, SR, CHANGES[label], seed=seed)
+    return corruptions.changed(y, SR, CHANGES[label], seed=seed)
 
 
 def level(y):
@@ -74,7 +74,7 @@ def test_filters_keep_what_is_inside_and_take_what_is_outside(label, kept, lost)
 def test_coded_music_is_as_long_and_much_the_same_but_not_equal(music, label):
     found = change(music, label)
     assert abs(len(found) - len(music)) <= 1
-    images = [spectral.frame_features(y, spectral.Recipe(), ("log_mel",))["log_mel"]
+    images = [extraction.frame_features(y, recipes.Recipe(), ("log_mel",))["log_mel"]
               for y in (music, np.resize(found, len(music)))]  # fmt: skip
     assert 0.6 < np.corrcoef(images[0].ravel(), images[1].ravel())[0, 1] < 0.9999
 
@@ -125,19 +125,24 @@ def test_what_is_too_short_is_repeated(length, least):
 
 
 def test_a_store_can_only_be_cut():
-    assert {c.kind for c in corruptions.changes(clip_seconds=30.0, has_audio=False)} == {"length"}
-    kinds = [c for c in corruptions.changes(clip_seconds=6.0, has_audio=True) if c.kind == "length"]
-    assert [c.value for c in kinds] == [1, 3]
+    tracks = pd.DataFrame({"duration_s": [30.0]})
+    images = SimpleNamespace(tracks=tracks, features={"recipe": None})
+    assert {change.kind for change in robustness._changes(images)} == {"length"}
+    sounds = SimpleNamespace(tracks=tracks, features={"recipe": {"clip_seconds": 6.0}})
+    found = robustness._changes(sounds)
+    assert [change.value for change in found if change.kind == "length"] == [1, 3]
+    assert len(found) == len(CHANGES) - 3
 
 
-def test_few_tracks_of_each_artist_are_asked_in_their_test_fold(tmp_path):
-    folds = pd.read_parquet(write_small_study(tmp_path, artists=6, tracks=3) / "folds.parquet")
-    asked = robustness.chosen(folds, per_artist=2, at_most=100, seed=0)
-    merged = asked.merge(folds, on=["track_id", "fold"])
-    assert len(merged) == len(asked) == 24 and (merged["part"] == "test").all()
+def test_few_tracks_of_each_artist_are_predicted_in_their_test_fold(tmp_path, monkeypatch):
+    folds = write_small_study(tmp_path, artists=6, tracks=3).folds
+    chosen = robustness._chosen(folds)
+    merged = chosen.merge(folds, on=["track_id", "fold"])
+    assert len(merged) == len(chosen) == 24 and (merged["part"] == "test").all()
     assert (merged.groupby("group").size() == 2).all()
-    fewer = robustness.chosen(folds, per_artist=2, at_most=10, seed=0)
-    assert len(fewer) == 10 and fewer["track_id"].isin(asked["track_id"]).all()
+    monkeypatch.setattr(robustness, "AT_MOST", 10)
+    fewer = robustness._chosen(folds)
+    assert len(fewer) == 10 and fewer["track_id"].isin(chosen["track_id"]).all()
     assert fewer.merge(folds, on=["track_id", "fold"])["group"].nunique() == 10
 
 
@@ -151,6 +156,7 @@ SOME = ("noise at 0 dB", "10 % slower", "clip of 1 s")
 def few():
     """A tiny network, few changes, and one process."""
     with pytest.MonkeyPatch.context() as patch, tiny_network("cnn"):
+        patch.setattr(measurements, "JOBS", 1)
         patch.setattr(corruptions, "CHANGES", tuple(CHANGES[label] for label in SOME))
         patch.setattr(store, "extract", functools.partial(store.extract, n_jobs=1))
         yield
@@ -158,12 +164,10 @@ def few():
 
 def finish(study, tracks):
     """Write what else a study holds, and fit its SVM."""
-    files.write_table(study / "tracks.parquet", tracks)
     folds = splits.make_folds(tracks, folds=2, group_by="artist", seed=0)
-    files.write_table(study / "folds.parquet", folds)
     described = {"genres": GENRES, "protocol": "cv", "tracks": len(tracks), "synthetic": False}
-    files.write_json(study / "corpus.json", described)
-    classical.cross_validate(study, "svm")
+    study.write(tracks=tracks, folds=folds, corpus=described)
+    classical.cross_validate_classical(study, "svm")
     return study
 
 
@@ -171,29 +175,28 @@ def finish(study, tracks):
 def measured(few, tmp_path_factory):
     """A study with recordings, of which all was measured."""
     base = tmp_path_factory.mktemp("robust")
-    music, study = base / "music", base / "study"
+    music, study = base / "music", StudyFolder(base / "study")
     names = [f"{genre}/{artist}{n}.wav" for genre in GENRES for artist in "abcd" for n in "1"]
     for seed, name in enumerate(names):
         write_sound(music / name, seed=seed, seconds=2.0)
     tracks = auditing.audit(corpora.find_tracks("folder", music), music, min_seconds=0.9, n_jobs=1)
     tracks["artist"] = tracks["track_id"].str[:-5].str.replace("/", " ")
-    recipe = spectral.Recipe(clip_seconds=2.0, excerpt_seconds=0.9, n_mels=16)
+    recipe = recipes.Recipe(clip_seconds=2.0, excerpt_seconds=0.9, n_mels=16)
     store.extract(tracks, music, study, recipe)
-    files.write_json(study / "source.json", {"folder": str(music)})
+    study.write(source={"folder": str(music)})
     finish(study, tracks)
     cross_validation.cross_validate(study, "cnn", epochs=2)
-    robustness.measure(study, n_jobs=1)
+    robustness.measure(study)
     return study
 
 
 def test_recordings_as_they_are_get_the_answers_that_the_study_gave(measured):
-    answers = measurements.stored(measured, "robustness")["all"][1]
-    clean = answers[answers["change"] == corruptions.CLEAN]
+    predictions = measurements.stored(measured, "robustness")["all"][1]
+    clean = predictions[predictions["change"] == corruptions.CLEAN]
     for name in ("cnn", "svm"):
-        predictions = pd.read_parquet(measured / "predictions" / f"{name}.parquet")
-        said = scoring.track_probabilities(predictions).set_index("track_id")["y_pred"]
+        whole = scoring.track_probabilities(measured.predictions(name)).set_index("track_id")
         found = clean[clean["model"] == name].set_index("track_id")["y_pred"]
-        pd.testing.assert_series_equal(found, said[found.index], check_dtype=False)
+        pd.testing.assert_series_equal(found, whole["y_pred"][found.index], check_dtype=False)
 
 
 def test_all_changes_are_compared_with_the_same_tracks_as_they_are(measured):
@@ -206,30 +209,29 @@ def test_all_changes_are_compared_with_the_same_tracks_as_they_are(measured):
         assert change["difference"] == pytest.approx(
             change["accuracy"] - own.loc[(model, corruptions.CLEAN), "accuracy"]
         )
-    assert "`svm`" in experiments_sentences.robustness(table, ["svm"])
+    shown = robustness.shown(table.assign(separable=True), ["svm"])
+    assert set(shown["model"]) == {"svm"} and set(shown["change"]) == {corruptions.CLEAN, *SOME}
 
 
 def test_the_network_that_trained_on_copies_is_compared_with_the_one_that_did_not(measured):
-    table = robustness.copies_worth(measured)
+    table = robustness.compare_copies(measured)
     assert list(table["change"]) == [corruptions.CLEAN, *SOME]
-    assert experiments_sentences.augmented_copies(table).startswith("To recordings as they are")
-    twin = measured / "folds_done" / "robustness_twin"
-    runs = files.read_json(twin / "runs" / "cnn.json")
-    assert runs["max_epochs"] == 1  # half of the study's, of twice as much
-    assert not (measured / "folds_done" / "ablation_robustness").exists()
+    twin = measured.derived("robustness_twin")
+    assert twin.run("cnn")["max_epochs"] == 1  # half of the study's, of twice as much
+    assert not measured.folds_done("ablation_robustness").exists()
 
 
 def test_what_is_stored_is_not_measured_again(measured, monkeypatch):
-    monkeypatch.setattr(robustness, "_answers", lambda *_: pytest.fail("measured again"))
-    robustness.measure(measured, n_jobs=1)
+    monkeypatch.setattr(robustness, "_measured", lambda *_: pytest.fail("measured again"))
+    robustness.measure(measured)
 
 
 def test_folds_that_are_done_are_read(measured, monkeypatch):
     before = robustness.compare(measured)
-    (measured / "predictions" / "robustness" / "all.json").unlink()
+    measured.measurement("robustness", "all").unlink()
     monkeypatch.setattr(training, "train_fold", lambda *_, **__: pytest.fail("trained again"))
     monkeypatch.setattr(corruptions, "described", lambda *_: pytest.fail("changed again"))
-    robustness.measure(measured, n_jobs=1)
+    robustness.measure(measured)
     pd.testing.assert_frame_equal(robustness.compare(measured), before)
 
 
@@ -239,12 +241,14 @@ def test_a_store_is_asked_about_shorter_clips_and_nothing_else(few, tmp_path):
     tracks = tracks.assign(md5="0", status="used", duration_s=4.0)
     arrays = np.random.default_rng(0).random((8, 40, 16), dtype=np.float32)
     arrays[4:, :, 3] += 1
-    store.extract_from_store(tracks, arrays, tmp_path, clip_seconds=4.0, excerpt_seconds=2.0)
-    study = finish(tmp_path, tracks)
-    robustness.measure(study, n_jobs=1)
+    study = StudyFolder(tmp_path)
+    store.extract_from_store(tracks, arrays, study, clip_seconds=4.0, excerpt_seconds=2.0)
+    finish(study, tracks)
+    robustness.measure(study)
     table = robustness.compare(study)
     assert list(table["change"].unique()) == [corruptions.CLEAN, "clip of 1 s"]
-    assert robustness.copies_worth(study).empty
-    files.write_json(study / "corpus.json", {"genres": GENRES, "protocol": "fixed"})
+    assert robustness.compare_copies(study).empty
+    study.write(corpus={"genres": GENRES, "protocol": "fixed"})
+    study.measurement("robustness", "all").unlink()
     with pytest.raises(ValueError, match="one look"):
         robustness.measure(study)

@@ -1,0 +1,7 @@
+from . import ablation as ablation
+from . import feature_statistics as feature_statistics
+from . import leakage as leakage
+from . import learning_curve as learning_curve
+from . import measurements as measurements
+from . import robustness as robustness
+from . import transfer as transfer
