@@ -4,40 +4,32 @@ import contextlib
 import csv
 import json
 import os
+import sys
 import tempfile
 import threading
-from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from genre_utils.features import decoding
 from genre_utils.recognition import listening, recogniser
+from genre_utils.workspace import parallel
 
 STDIN = "-"  # in place of a file: the sound itself comes from standard input
 FAILURES = (listening.RecognitionError, decoding.UndecodableError, OSError)
-COLUMNS = ("audio_file", "predicted_label", "confidence", "uncertain", "unlike_training")
-COLUMNS += ("distance", "duration_s", "model", "corpus", "synthetic", "warnings", "error")
+COLUMNS: tuple[str, ...] = ("audio_file", "predicted_label", "confidence", "uncertain")
+COLUMNS += ("unlike_training", "distance", "duration_s", "model", "corpus", "synthetic")
+COLUMNS += ("warnings", "error")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 
-def find(names) -> list[str]:
-    """Files to recognise, in order: folders are replaced by what is in them, at any depth.
-
-    Hidden files, and kinds of files that lie beside music (covers, playlists), are left out.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Files, folders or `STDIN`. What does not exist is kept, to be reported.
-    """
+def find(names: Sequence[str]) -> list[str]:
+    """Files to recognise, in order: folders are replaced by the music in them, at any depth."""
     found = []
     for name in names:
-        if name == STDIN or not Path(name).is_dir():
-            found.append(name)
-            continue
-        from genre_utils.data import folders
-
-        found += map(str, folders.music_in(name))
+        is_folder = name != STDIN and Path(name).is_dir()  # what does not exist is reported later
+        found += map(str, decoding.music_in(name)) if is_folder else [name]
     return found
 
 
@@ -47,59 +39,41 @@ def usable_cores() -> int:
     return len(pinned(0)) if pinned else os.cpu_count() or 1
 
 
-def recognise(names, model_path, *, threads: int):
-    """Yield the answer to each file, in order, or what is wrong with it.
-
-    Parameters
-    ----------
-    names : list of str
-        From `find`.
-    model_path : str or Path
-    threads : int
-        Recordings at a time. (Decoding, Fourier transforms and products of matrices leave Python's
-        lock alone, so that threads do as well as processes, which would load all libraries again.)
-
-    Yields
-    ------
-    dict
-        See `recogniser.MusicStyleRecognition.run`; audio_file and error where that failed.
-
-    Raises
-    ------
-    recognition.ModelError
-    """
-    own = threading.local()  # a LiteRT network serves one thread at a time
-    own.recognition = recogniser.MusicStyleRecognition(model_path)  # fails before any thread starts
-
-    def answer(name):
-        if not hasattr(own, "recognition"):
-            own.recognition = recogniser.MusicStyleRecognition(model_path)
-        return _answer(own.recognition, name)
-
+def in_threads(function: Callable[[str], Any], names: Sequence[str], threads: int) -> Iterator[Any]:
+    """Yield the result of each call, in order; few are ahead, so that memory does not grow."""
     if threads == 1 or len(names) < 2:
-        yield from map(answer, names)
+        yield from map(function, names)
         return
-    pool, pending = ThreadPoolExecutor(threads), deque()
+    pool = ThreadPoolExecutor(threads)
     try:
-        for name in names:
-            pending.append(pool.submit(answer, name))
-            if len(pending) > 4 * threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        submitted = (pool.submit(function, name).result for name in names)
+        yield from parallel.in_order(submitted, 4 * threads)
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _answer(recognise, name):
+def recognise(names: Sequence[str], model_path: str | Path, *, threads: int) -> Iterator[dict]:
+    """Yield the prediction of each file, in order, or its audio_file and error."""
+    own = threading.local()  # a LiteRT network serves one thread at a time
+    own.recognition = recogniser.MusicStyleRecognition(model_path)  # fails before any thread starts
+
+    def predict(name):
+        if not hasattr(own, "recognition"):
+            own.recognition = recogniser.MusicStyleRecognition(model_path)
+        return _prediction(own.recognition, name)
+
+    yield from in_threads(predict, names, threads)
+
+
+def _prediction(recognition, name):
     try:
         with _spooled(name) as path:
-            return recognise.run(path) | {"audio_file": recogniser.printable(name)}
+            return recognition.run(path) | {"audio_file": recogniser.printable(name)}
     except FAILURES as error:
-        return {"audio_file": recogniser.printable(name), "error": why(error)}
+        return {"audio_file": recogniser.printable(name), "error": reason(error)}
 
 
-def why(error: Exception) -> str:
+def reason(error: Exception) -> str:
     """What is wrong with a file, from one of `FAILURES`."""
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
@@ -110,8 +84,6 @@ def _spooled(name):
     if name != STDIN:
         yield name
         return
-    import sys
-
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stdin"
         left = decoding.MAX_BYTES + 1  # one more: then it is refused as a file would be
@@ -121,34 +93,27 @@ def _spooled(name):
         yield path
 
 
-def json_line(answer: dict) -> str:
-    """One answer as a line of JSON, in ASCII, so that any terminal and any reader take it."""
-    return json.dumps(answer, allow_nan=False)
+def json_line(prediction: dict) -> str:
+    """One prediction as a line of JSON, in ASCII, so that any terminal and any reader take it."""
+    return json.dumps(prediction, allow_nan=False)
 
 
 class CsvLines:
-    """Answers as lines of CSV: a column for each genre, and the warnings as one text.
-
-    Parameters
-    ----------
-    handle : text file
-    labels : sequence of str
-    """
+    """Lines of CSV in a text file: a column for each genre, and the warnings as one text."""
 
     def __init__(self, handle, labels):
-        self.labels = list(labels)
-        self.writer = csv.writer(handle, lineterminator="\n")
-        self.writer.writerow([*COLUMNS, *(cell(f"p_{label}") for label in self.labels)])
+        names = [*COLUMNS, *(f"p_{label}" for label in labels)]
+        self.lines = csv.DictWriter(handle, names, extrasaction="ignore", lineterminator="\n")
+        self.lines.writerow({name: cell(name) for name in names})
 
-    def write(self, answer: dict) -> None:
-        """Write the line of one answer."""
-        row = {key: answer.get(key, "") for key in COLUMNS}
-        if "error" not in answer:
-            row |= {"model": answer["model"]["name"], "corpus": answer["corpus"]["name"]}
-            row |= {"synthetic": answer["corpus"]["synthetic"]}
-            row |= {"warnings": " ".join(answer["warnings"])}
-        shares = [answer.get("probabilities", {}).get(label, "") for label in self.labels]
-        self.writer.writerow([cell(value) for value in [*row.values(), *shares]])
+    def write(self, prediction: dict) -> None:
+        """Write the line of one prediction."""
+        row, corpus = prediction, prediction.get("corpus", {})
+        if "error" not in prediction:
+            row = row | {"model": prediction["model"]["name"], "corpus": corpus["name"]}
+            row |= {"synthetic": corpus["synthetic"], "warnings": " ".join(prediction["warnings"])}
+            row |= {f"p_{label}": p for label, p in prediction["probabilities"].items()}
+        self.lines.writerow({name: cell(value) for name, value in row.items()})
 
 
 def cell(value):

@@ -1,33 +1,145 @@
-"""TODO recognition.exported_model."""
+"""An exported model, run without TensorFlow: nothing in its files is believed, or executed."""
 
 import hashlib
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from genre_utils.recognition import listening
 from genre_utils.workspace import files
 
+PRETRAINED = Path(__file__).parent / "pretrained" / "gtzan.npz"
 FORMAT = 1  # of exported models
 SCHEMA = Path(__file__).with_name("schema.json")
 MAX_SIDECAR = 1 << 20  # bytes
 MAX_MODEL = 1 << 29  # bytes, packed and unpacked
 MAX_FRAMES = 20_000  # of a window
-
+TRIED_SECONDS = 10.0  # of noise, on which a model is tried when it is loaded
 
 # what numpy raises on arrays that are damaged or mean harm
-_UNREADABLE = (OSError, EOFError, LookupError, TypeError, MemoryError, NotImplementedError)
-_UNREADABLE += (RuntimeError, zipfile.BadZipFile, zlib.error, tokenize.TokenError)
+_UNREADABLE: tuple[type[Exception], ...] = (OSError, EOFError, LookupError, TypeError, ValueError)
+_UNREADABLE += (MemoryError, NotImplementedError, RuntimeError)
+_UNREADABLE += (zipfile.BadZipFile, zlib.error, tokenize.TokenError)
 
 
 class ModelError(ValueError):
     """A model cannot be loaded; the message says why and what to do."""
 
 
-# ---------------------------------------------------------------------------- running a model
+class MusicStyleClassifier:
+    """An exported model: from the samples of a window to the probability of each genre.
+
+    Parameters
+    ----------
+    model_path : str or Path
+        ``NAME.npz`` with its sidecar beside it; by default the model of this package.
+
+    Raises
+    ------
+    ModelError
+        If a file is missing, or not what the sidecar describes.
+
+    Examples
+    --------
+    >>> model = MusicStyleClassifier()
+    >>> model.about["labels"][:3]
+    ['blues', 'classical', 'country']
+    """
+
+    def __init__(self, model_path: str | Path = PRETRAINED):
+        self.path = Path(model_path)
+        self.load_model()
+
+    def load_model(self) -> None:
+        """Read the model and its sidecar, and try it on noise."""
+        self.about = read_sidecar(self.path)
+        if file_sha256(self.path) != self.about["sha256"]:
+            raise ModelError(
+                f"{self.path} is not the file that its sidecar describes (another SHA-256): it was "
+                "changed or is damaged. Export it again."
+            )
+        self.arrays = _read_arrays(self.path)
+        _refuse_shapes(self.path, self.arrays, self.about)
+        recipe = self.about["recipe"]
+        try:
+            if self.about["kind"] == "litert":
+                self._network = litert_runner(self.arrays["litert"].tobytes())
+            length = round(min(recipe["clip_seconds"], TRIED_SECONDS) * recipe["sr"])
+            noise = np.random.default_rng(0).normal(0, 0.1, length).astype(np.float32)
+            p = self.predict(self.extract_features(noise))
+        except (ValueError, RuntimeError, LookupError, TypeError) as error:
+            raise ModelError(
+                f"{self.path} does not work as its sidecar says: {error!s:.300}"
+            ) from error
+        if p.shape[1:] != (len(self.about["labels"]),) or not np.isfinite(p).all():
+            raise ModelError(f"{self.path} gives no probabilities of the genres of its sidecar")
+
+    def extract_features(self, y: np.ndarray) -> dict[str, np.ndarray]:
+        """What the model reads of a window (see `listening.inputs`)."""
+        return listening.inputs(y, self.about["recipe"], self.arrays)
+
+    def predict(self, heard: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities of each excerpt, (excerpts, genres), of what `extract_features` gave."""
+        if self.about["kind"] == "logistic":
+            return logistic(self.arrays, heard["features"])
+        return self._network({name: heard[name] for name in self.about["recipe"]["reads"]})
+
+    def distance(self, heard: dict[str, np.ndarray]) -> float:
+        """How unlike its training corpus a window is: 1 is the limit."""
+        statistics = spectrum_statistics(heard["spectrogram"])[np.newaxis]
+        return float(typical_distance(self.arrays, statistics)[0]) / self.about["unlike"]["above"]
+
+
+def logistic(arrays: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
+    """Logistic regression, softmax((x - mean) / scale @ weights + bias): (excerpts, genres)."""
+    score = ((x - arrays["mean"]) / arrays["scale"]) @ arrays["weights"] + arrays["bias"]
+    odds = np.exp(score - score.max(axis=1, keepdims=True))
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def litert_runner(content: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
+    """Function from inputs of a LiteRT network, (excerpts, ...) each, to (excerpts, genres).
+
+    Only one thread at a time may call it; the network hears one excerpt at a time.
+    """
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # optional
+    except ImportError as error:
+        raise ModelError(
+            "this model is a network and needs LiteRT: pip install ai-edge-litert"
+        ) from error
+    call = Interpreter(model_content=content, num_threads=1).get_signature_runner("serving_default")
+    output = next(iter(call.get_output_details()))
+
+    def run(parts):
+        parts = {name: np.asarray(values, np.float32) for name, values in parts.items()}
+        count = len(next(iter(parts.values())))
+        each = [call(**{k: v[i : i + 1] for k, v in parts.items()})[output] for i in range(count)]
+        return np.concatenate(each)
+
+    return run
+
+
+def spectrum_statistics(log_mel: np.ndarray) -> np.ndarray:
+    """Mean, deviation and mean change from frame to frame of each band: (3 * mels,), float32."""
+    log_mel = np.asarray(log_mel, dtype=np.float32)
+    change = np.abs(np.diff(log_mel, axis=0)).mean(axis=0)
+    return np.concatenate([log_mel.mean(axis=0), log_mel.std(axis=0), change])
+
+
+def typical_distance(sounds: dict[str, np.ndarray], statistics: np.ndarray) -> np.ndarray:
+    """Distance of clips from the nearest of the typical sounds of a corpus, (clips,).
+
+    It is the root mean square over `spectrum_statistics`, in standard deviations of the corpus.
+    """
+    standard = (statistics - sounds["typical_mean"]) / sounds["typical_scale"]
+    apart = standard[:, np.newaxis] - sounds["typical"]
+    return np.sqrt(np.square(apart).mean(axis=2).min(axis=1))
 
 
 def sidecar_path(path: Path) -> Path:
@@ -35,14 +147,14 @@ def sidecar_path(path: Path) -> Path:
     return path.with_name(path.name + ".json")
 
 
-def read_sidecar(path: Path) -> dict:
-    """Description of an exported model, of which nothing is believed that `SCHEMA` forbids.
+def file_sha256(path: Path) -> str:
+    """SHA-256 of a file's content."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
 
-    Raises
-    ------
-    ModelError
-        If the model or its sidecar is missing, of another format, or no model could be like that.
-    """
+
+def read_sidecar(path: Path) -> dict:
+    """Description of an exported model; refuses, by `ModelError`, what `SCHEMA` forbids."""
     beside = sidecar_path(path)
     for needed in (path, beside):
         if not needed.is_file():
@@ -66,7 +178,7 @@ def read_sidecar(path: Path) -> dict:
 
 
 @lru_cache(maxsize=1)
-def _schema_of_sidecars():
+def _sidecar_check():
     import fastjsonschema  # jsonschema loads slowly where Jupyter is installed
 
     schema = {"$ref": "#/$defs/sidecar", "$defs": files.read_json(SCHEMA)["$defs"]}
@@ -75,18 +187,15 @@ def _schema_of_sidecars():
 
 def _wrong(about):
     """What no model could be like, by the schema and by what its numbers say of each other."""
-    check, violation = _schema_of_sidecars()
+    check, violation = _sidecar_check()
     try:
         check(about)
     except violation as error:
         return error.message.removeprefix("data.")
     recipe = about["recipe"]
     clip, excerpt = recipe["clip_seconds"], recipe["excerpt_seconds"]
-    rate = recipe["frames_per_second"]
-    if recipe["kind"] == "study":
-        expected = recipe["sr"] / recipe["hop_length"]
-    else:
-        expected = recipe["frames"] / clip
+    rate, study = recipe["frames_per_second"], recipe["kind"] == "study"
+    expected = recipe["sr"] / recipe["hop_length"] if study else recipe["frames"] / clip
     if excerpt > clip or clip * rate > MAX_FRAMES:
         return f"excerpts of {excerpt:g} s, clips of {clip:g} s, {rate:g} frames a second"
     if abs(rate / expected - 1) > 1e-6 or recipe["excerpt_frames"] != int(excerpt * rate):
@@ -94,14 +203,8 @@ def _wrong(about):
     return ""
 
 
-def read_arrays(path: Path) -> dict:
-    """Arrays of an exported model, within `MAX_MODEL` bytes and without pickles.
-
-    Raises
-    ------
-    ModelError
-        If they are anything else.
-    """
+def _read_arrays(path):
+    """Arrays of an exported model, within `MAX_MODEL` bytes and without pickles."""
     try:
         with zipfile.ZipFile(path) as packed:
             size = sum(info.file_size for info in packed.infolist())
@@ -109,11 +212,11 @@ def read_arrays(path: Path) -> dict:
             raise ValueError(f"it unpacks to {size:,} bytes")
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
-    except (*_UNREADABLE, ValueError) as error:
+    except _UNREADABLE as error:
         raise ModelError(f"{path} holds no arrays that can be read: {error!s:.300}") from error
 
 
-def refuse_shapes(path, arrays, about):
+def _refuse_shapes(path, arrays, about):
     """Check that arrays have the shapes that a sidecar implies, and hold numbers."""
     mels, genres = about["recipe"]["n_mels"], len(about["labels"])
     shapes = {"typical_mean": (3 * mels,), "typical_scale": (3 * mels,), "typical": (0, 3 * mels)}
@@ -132,58 +235,3 @@ def refuse_shapes(path, arrays, about):
             )
         if not np.isfinite(found).all() or (name.endswith("scale") and found.min() <= 0):
             raise ModelError(f"{path} holds numbers in {name} that no training leaves")
-
-
-def file_sha256(path: Path) -> str:
-    """SHA-256 of a file's content."""
-    with open(path, "rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def logistic(arrays: dict, x: np.ndarray) -> np.ndarray:
-    """Probabilities of a logistic regression, softmax((x - mean) / scale @ weights + bias).
-
-    Parameters
-    ----------
-    arrays : dict of np.ndarray
-        mean and scale (columns,), weights (columns, genres) and bias (genres,).
-    x : np.ndarray, shape (excerpts, columns)
-
-    Returns
-    -------
-    np.ndarray, shape (excerpts, genres)
-    """
-    score = ((x - arrays["mean"]) / arrays["scale"]) @ arrays["weights"] + arrays["bias"]
-    odds = np.exp(score - score.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
-
-
-def litert_runner(content: bytes):
-    """Function that gives the probabilities of a LiteRT network that hears one excerpt at a time.
-
-    Parameters
-    ----------
-    content : bytes
-
-    Returns
-    -------
-    callable
-        From a dict of inputs, (excerpts, ...) each, to probabilities (excerpts, genres). Only one
-        thread at a time may call it.
-    """
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise ModelError(
-            "this model is a network and needs LiteRT: pip install ai-edge-litert"
-        ) from error
-    ask = Interpreter(model_content=content, num_threads=1).get_signature_runner("serving_default")
-    output = next(iter(ask.get_output_details()))
-
-    def run(parts):
-        parts = {name: np.asarray(values, np.float32) for name, values in parts.items()}
-        count = len(next(iter(parts.values())))
-        said = [ask(**{k: v[i : i + 1] for k, v in parts.items()})[output] for i in range(count)]
-        return np.concatenate(said)
-
-    return run

@@ -1,14 +1,6 @@
-"""Models in a form that needs no TensorFlow: what `recognition` loads, and a description beside it.
+"""Models in a form that needs no TensorFlow: arrays without pickles, and a sidecar in JSON.
 
-An exported model is one ``.npz`` file without pickles: a LiteRT network, or the matrix of a
-logistic regression, and typical sounds of the corpus, so that others can be told from them. A
-sidecar, ``.npz.json``, says what it is, what it was trained on and how far it can be trusted.
-
-LiteRT was chosen over ONNX by measurement. ``model.export(format="onnx")`` leaves the statistics of
-the normalisation layer as inputs without a value (tf2onnx 1.17 with Keras 3.15), so that the first
-model that was tried, the cnn, did not run. LiteRT gives the same probabilities, loads in 10 ms, and
-its wheel (22 MB, Python 3.11 to 3.13) is smaller than ONNX Runtime's (28 MB). The batch is fixed
-to one excerpt: with a free one the recurrent layers would need TensorFlow's own operations.
+The arrays are a LiteRT network or a logistic regression's, and typical sounds of the corpus.
 """
 
 import tempfile
@@ -18,203 +10,191 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genre_utils.evaluation import calibration, intervals, scoring, study_results
-from genre_utils.features import spectral
+from genre_utils.evaluation import calibration, intervals, reliability, scoring
+from genre_utils.features import recipes
 from genre_utils.models import classical
-from genre_utils.recognition import exported_model, listening
-from genre_utils.workspace import evidence, files
+from genre_utils.recognition import exported_model
+from genre_utils.workspace import evidence, files, model_names
+from genre_utils.workspace.study_folder import StudyFolder
 
-ANSWERED = calibration.COVERAGE  # share of the tracks whose answers count as sure
 ALARMS = 0.05  # share of the corpus's own tracks that may be called unlike it
 CENTRES, TRACKS_PER_CENTRE = 32, 5  # typical sounds: at most so many, each of so many tracks
 SAME = 1e-4  # by which probabilities of the exported model may differ from the trained one's
 CHECKED = 64  # excerpts on which that is checked
-CLASSICAL = ("logistic",)  # classical models that can be exported
 
 #: Stores whose way from sound to spectrogram is known, and their rows: seconds, frames, mel bands.
-STORES = {"gtzan_mel": {"sr": 22_050, "clip_seconds": 30.0, "frames": 334, "n_mels": 128}}
+STORES: dict[str, dict] = {
+    "gtzan_mel": {"sr": 22_050, "clip_seconds": 30.0, "frames": 334, "n_mels": 128}
+}
 
 
 class ExportError(ValueError):
     """A model cannot be exported; the message says why."""
 
 
-def obstacle(study: Path, store_recipe: str = "") -> str:
-    """Why the models of a study cannot recognise a recording; empty if they can.
+def obstacle(study: StudyFolder, store_recipe: str = "") -> str:
+    """Tell why the models of a study cannot recognise a recording.
 
     Parameters
     ----------
-    study : Path
+    study : StudyFolder
+        With features, from notebook 02.
     store_recipe : str
-        How a store of ready spectrograms was made: a name in `STORES`, empty if it is not known.
+        How ready spectrograms were made: a name in `STORES`, empty if it is not known.
+
+    Returns
+    -------
+    str
+        Empty if they can.
     """
-    if files.read_json(study / "features.json")["recipe"] is not None:
+    if study.features["recipe"] is not None:
         return ""
     if not store_recipe:
-        return (
-            "the corpus is a store of spectrograms, and how they were made from sound is not "
-            "known (STORE_RECIPE)"
-        )
+        return "the corpus is one of spectrograms, made in a way not known (STORE_RECIPE)"
     if store_recipe not in STORES:
         return f"STORE_RECIPE is {store_recipe!r}; known are {', '.join(STORES)}"
-    known = STORES[store_recipe]
-    shape = np.load(study / "features.npy", mmap_mode="r").shape[1:]
+    known, shape = STORES[store_recipe], study.log_mel.shape[1:]
     if shape != (known["frames"], known["n_mels"]):
         return f"its spectrograms are of shape {shape}, which is not what {store_recipe} makes"
     return ""
 
 
-def exportable(study: Path) -> list[str]:
-    """Finished models of a study that can be exported, in the order of the study."""
-    trained = {path.stem for path in (study / "models").glob("*.keras")}
-    return [n for n in study_results.finished_models(study) if n in trained or n in CLASSICAL]
+def exportable(study: StudyFolder) -> list[str]:
+    """List the finished models of a study that can be exported, in the order of the study.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        With predictions of at least one model.
+
+    Returns
+    -------
+    list of str
+        Names of models.
+    """
+    names = study.require_models()
+    return [n for n in names if n in model_names.EXPORTED or study.model(n, ".keras").exists()]
 
 
-def export_model(study: Path, name: str, *, store_recipe: str = "") -> Path:
+def export_model(study: StudyFolder, name: str, *, store_recipe: str = "") -> Path:
     """Write a model of a study, fitted to all tracks, in a form that needs no TensorFlow.
 
     Parameters
     ----------
-    study : Path
-        Holds ``predictions/NAME.parquet``, out of fold, and ``models/NAME.keras`` (from
-        `cross_validation.fit_final`), which ``logistic`` does not need: it is fitted here.
+    study : StudyFolder
+        With predictions of the model, out of fold, and the network that was fitted to all tracks.
     name : str
+        A model of `exportable`.
     store_recipe : str
         See `obstacle`.
 
     Returns
     -------
     Path
-        ``models/NAME.npz``; ``models/NAME.npz.json`` beside it is the sidecar. If they are there
-        and made of the same, nothing is done.
+        ``models/NAME.npz``; the sidecar is beside it. Nothing is done if both are up to date.
 
     Raises
     ------
     ExportError
-        If the recipe is unknown, the model is missing or has changed, or the exported one
-        gives other probabilities.
+        If the recipe or model is unknown, or the exported one gives other probabilities.
     """
     if why := obstacle(study, store_recipe):
         raise ExportError(f"{name} cannot be exported: {why}.")
-    if name not in exportable(study):
-        raise ExportError(
-            f"{name} cannot be exported: it is no finished network of this study, nor one of "
-            f"{', '.join(CLASSICAL)}."
-        )
-    path = study / "models" / f"{name}.npz"
-    described = _described(study, name, store_recipe)
+    known = exportable(study)
+    if name not in known:
+        raise ExportError(f"{name} cannot be exported; of this study can: {', '.join(known)}.")
+    path = study.model(name, ".npz")
     beside = exported_model.sidecar_path(path)
+    described = _described(study, name, store_recipe)
     if path.exists() and beside.exists():
-        stored = files.read_json(beside)
-        if stored["made_of"] == described["made_of"] and stored[
-            "sha256"
-        ] == exported_model.file_sha256(path):
+        stored, now = files.read_json(beside), exported_model.file_sha256(path)
+        if (stored["made_of"], stored["sha256"]) == (described["made_of"], now):
             return path
-    arrays = _matrix(study) if name in CLASSICAL else _network(study, name)
+    arrays = _matrix(study) if name in model_names.EXPORTED else _network(study, name)
     sounds, unlike = _typical_sounds(study)
     with files.atomic_write(path) as temporary:
-        np.savez_compressed(temporary, **arrays, **sounds, **_bank(store_recipe))
+        np.savez_compressed(temporary, **arrays, **sounds, **_mel_bank(store_recipe))
     described |= {"unlike": unlike, "sha256": exported_model.file_sha256(path)}
-    files.write_json(beside, study_results.plain(described))
+    files.write_json(beside, files.plain(described))
     return path
-
-
-# ---------------------------------------------------------------------------- what it is
 
 
 def _described(study, name, store_recipe):
     """Everything the sidecar says that needs no fitting of arrays."""
-    corpus = files.read_json(study / "corpus.json")
-    run = files.read_json(study / "runs" / f"{name}.json")
+    corpus, run = study.corpus, study.run(name)
+    kind = "logistic" if name in model_names.EXPORTED else "litert"
+    versions = run["versions"] | {"librosa": version("librosa")}
+    if kind == "litert":
+        versions["ai-edge-litert"] = version("ai-edge-litert")
     content = {
         "format": exported_model.FORMAT,
         "model": name,
-        "kind": "logistic" if name in CLASSICAL else "litert",
+        "kind": kind,
         "labels": corpus["genres"],
-        "recipe": recipe_of(study, name, store_recipe),
-        "corpus": {k: corpus[k] for k in ("name", "synthetic", "tracks", "artists", "sha256")}
-        | ({"name": store_recipe} if corpus["name"] == "store" else {}),
-        **_trust(study, name, corpus["genres"]),
+        "recipe": _recipe(study, name, store_recipe),
+        "corpus": {k: corpus[k] for k in ("name", "synthetic", "tracks", "artists", "sha256")},
+        **_trust(study, name),
         "hyperparameters": run["hyperparameters"],
         "hashes": run["hashes"],
-        "versions": run["versions"] | {"librosa": version("librosa")},
+        "versions": versions,
     }
-    if content["kind"] == "litert":
-        content["versions"]["ai-edge-litert"] = version("ai-edge-litert")
-    trained = study / "models" / f"{name}.json"
-    of = files.read_json(trained)["sha256"] if name not in CLASSICAL else ""
-    return content | {"made_of": files.sha256(content, of, evidence.code("exported model"))}
+    if corpus["name"] in ("spectrograms", "store"):
+        content["corpus"]["name"] = store_recipe
+    trained = files.read_json(study.model(name, ".json"))["sha256"] if kind == "litert" else ""
+    return content | {"made_of": files.sha256(content, trained, evidence.code("exported model"))}
 
 
-def recipe_of(study: Path, name: str, store_recipe: str = "") -> dict:
-    """How a model's input comes from sound, as its sidecar keeps it.
+def _recipe(study, name, store_recipe):
+    """How a model's input comes from sound: the `recipes.Recipe` of a study, or one of `STORES`."""
+    described, reads = study.features, ["features"]
+    if name not in model_names.EXPORTED:
+        from genre_utils.models import architectures  # TensorFlow
 
-    Returns
-    -------
-    dict
-        kind (``study``: the other keys are those of `spectral.Recipe`; or one of `STORES`),
-        excerpt_frames, reads (inputs of the model) and families (of its handcrafted features).
-    """
-    described = files.read_json(study / "features.json")
-    if name in CLASSICAL:
-        reads = ("features",)
-    else:
-        from genre_utils.models import architectures
-
-        reads = architectures.reads(name)
+        reads = list(architectures.reads(name))
     if described["recipe"] is not None:
         recipe = {"kind": "study"} | described["recipe"]
-        seconds = recipe["excerpt_seconds"]
     else:
         recipe = {"kind": store_recipe} | STORES[store_recipe]
-        seconds = recipe["excerpt_seconds"] = described["excerpt_seconds"]
+        recipe["excerpt_seconds"] = described["excerpt_seconds"]
     rate = described["frames_per_second"]
     return recipe | {
         "frames_per_second": rate,
-        "excerpt_frames": spectral.excerpt_frames(seconds, rate),
-        "reads": list(reads),
+        "excerpt_frames": recipes.excerpt_frames(recipe["excerpt_seconds"], rate),
+        "reads": reads,
         "families": described["families"] if "features" in reads else ["log_mel"],
     }
 
 
-def _trust(study, name, genres):
+def _trust(study, name):
     """Accuracy, temperature and the confidence to abstain below, from predictions out of fold."""
-    folds = pd.read_parquet(study / "folds.parquet")
-    predictions = pd.read_parquet(study / "predictions" / f"{name}.parquet")
-    scoring.check_table(predictions, genres)
+    predictions = study.predictions(name)
+    scoring.check_table(predictions, study.genres)
     tracks = scoring.track_probabilities(predictions)
-    groups = tracks["track_id"].map(scoring.groups_of(folds))
+    groups = tracks["track_id"].map(study.groups)
     right = (tracks["y_true"] == tracks["y_pred"]).to_numpy()
-    temperature = calibration.temperature(tracks)
-    confidence = calibration.apply_temperature(tracks, temperature).max(axis=1).to_numpy()
-    at = calibration.selective(confidence, right, groups)["at"]
+    p, true = scoring.probabilities(tracks)
+    temperature = calibration.temperature(p, true)
+    confidence = calibration.apply_temperature(p, temperature).max(axis=1)
+    at = reliability.selective(confidence, right, groups)["at"]
     threshold = np.sort(confidence)[::-1][: at["tracks"]].min()
-    return {
-        "accuracy": {
-            "value": right.mean(),
-            "ci95": intervals.accuracy_interval(right, groups).tolist(),
-            "tracks": len(tracks),
-            "artists": int(groups.nunique()),
-            "per_genre": {g: right[tracks["y_true"] == g].mean() for g in genres},
-            "what": "whole tracks by artists that the model had not met (cross-validation)",
-        },
-        "temperature": temperature,
-        "abstain": {
-            "below": threshold,
-            **{key: at[key] for key in ("coverage", "accuracy", "ci95")},
-        },
+    accuracy = {
+        "value": right.mean(),
+        "ci95": intervals.accuracy_interval(right, groups).tolist(),
+        "tracks": len(tracks),
+        "artists": int(groups.nunique()),
+        "per_genre": {g: right[tracks["y_true"] == g].mean() for g in study.genres},
+        "what": "whole tracks by artists that the model had not met (cross-validation)",
     }
-
-
-# ---------------------------------------------------------------------------- the model
+    sure = {"below": threshold} | {key: at[key] for key in ("coverage", "accuracy", "ci95")}
+    return {"accuracy": accuracy, "temperature": temperature, "abstain": sure}
 
 
 def _matrix(study):
     """Logistic regression on all tracks, as the arrays of `exported_model.logistic`."""
     data = classical.Data(study)
     x = data.x.to_numpy()
-    fitted = classical.estimator("logistic").fit(x, data.y)
-    scaler, regression = fitted[0], fitted[1]
+    fitted = classical.estimator("logistic").fit(x, data.genre)
+    scaler, regression = fitted
     weights, bias = regression.coef_.T, regression.intercept_
     if weights.shape[1] == 1:  # two genres: one column, for the second of them
         weights, bias = np.hstack([0 * weights, weights]), np.append(0, bias)
@@ -222,24 +202,23 @@ def _matrix(study):
     arrays = {"mean": scaler.mean_, "scale": scaler.scale_}
     arrays |= {"weights": weights[:, order], "bias": bias[order]}
     arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
-    _refuse_difference(
-        "logistic", exported_model.logistic(arrays, x), fitted.predict_proba(x)[:, order]
-    )
+    trained = fitted.predict_proba(x)[:, order]
+    _refuse_difference("logistic", exported_model.logistic(arrays, x), trained)
     return arrays
 
 
 def _network(study, name):
-    """The trained network as LiteRT, in bytes, whose answers have been compared."""
+    """The trained network as LiteRT, in bytes, whose predictions have been compared."""
     import keras
 
     from genre_utils.models import training_data
 
-    path = study / "models" / f"{name}.keras"
-    if files.sha256(path.read_bytes()) != files.read_json(path.with_suffix(".json"))["sha256"]:
+    path, beside = study.model(name, ".keras"), study.model(name, ".json")
+    if files.sha256(path.read_bytes()) != files.read_json(beside)["sha256"]:
         raise ExportError(f"{path} is not the model that its sidecar describes: train it again.")
     keras.backend.clear_session()
     model = keras.models.load_model(path, compile=False, safe_mode=True)
-    content = litert_bytes(model)
+    content = _litert_bytes(model)
     data = training_data.load_data(study)
     rows = np.unique(np.linspace(0, len(data.table) - 1, CHECKED).astype(int))
     x = data.inputs(name, rows)
@@ -249,14 +228,8 @@ def _network(study, name):
     return {"litert": np.frombuffer(content, np.uint8)}
 
 
-def litert_bytes(model) -> bytes:
-    """Convert a Keras model to LiteRT, for one excerpt at a time.
-
-    Parameters
-    ----------
-    model : keras.Model
-        With one input, or a dict of them.
-    """
+def _litert_bytes(model):
+    """A Keras model as LiteRT for one excerpt: free batches of recurrent layers need TensorFlow."""
     import keras
 
     def fixed(tensor):
@@ -279,44 +252,38 @@ def _refuse_difference(name, exported, trained):
         )
 
 
-def _bank(store_recipe):
+def _mel_bank(store_recipe):
     """Weights of each frequency in each mel band, so that recognition needs no librosa for them."""
     if not store_recipe:
         return {}
-    import librosa
+    import librosa  # slow to load
 
     recipe = STORES[store_recipe]
     bank = librosa.filters.mel(sr=recipe["sr"], n_fft=2048, n_mels=recipe["n_mels"])
     return {"mel_bank": bank.astype(np.float32)}
 
 
-# ---------------------------------------------------------------------------- what it is like
-
-
 def _typical_sounds(study):
     """Centres of clusters of all tracks, and the distance that few tracks out of fold exceed."""
-    index = pd.read_parquet(study / "features.parquet").reset_index(drop=True)
+    index, log_mel = study.excerpts.reset_index(drop=True), study.log_mel
     index = index[index["copy"] == 0]
-    images = np.load(study / "features.npy", mmap_mode="r")
-    found = [listening.spectrum_statistics(images[row][:n]) for row, n in index["frames"].items()]
-    export_table = pd.DataFrame(np.stack(found), index=index["track_id"])
-    folds = pd.read_parquet(study / "folds.parquet")
+    clips = (log_mel[row][:frames] for row, frames in index["frames"].items())
+    found = np.stack([*map(exported_model.spectrum_statistics, clips)])
+    table = pd.DataFrame(found, index=index["track_id"])
     apart = []
-    for fold, own in folds.groupby("fold"):
+    for fold, own in study.folds.groupby("fold"):
         part = own.set_index("track_id")["part"]
-        train, test = (
-            export_table.loc[part.index[keep]] for keep in (part != "test", part == "test")
-        )
-        values = listening.distance(_clustered(train.to_numpy()), test.to_numpy())
+        train, test = (table.loc[part.index[keep]] for keep in (part != "test", part == "test"))
+        sounds = _clustered(train.to_numpy())
+        values = exported_model.typical_distance(sounds, test.to_numpy())
         apart.append(pd.DataFrame({"fold": fold, "distance": values}))
     apart = pd.concat(apart, ignore_index=True)
-    description = {
+    return _clustered(table.to_numpy()), {
         "method": "distance of the spectrum's statistics from the nearest of the typical sounds",
         "above": _limit(apart["distance"]),
         "false_alarms": _false_alarms(apart),
         "tracks": len(apart),
     }
-    return _clustered(export_table.to_numpy()), description
 
 
 def _limit(distances):
@@ -344,30 +311,3 @@ def _clustered(statistics):
     centres = KMeans(count, n_init=3, random_state=0).fit(standard).cluster_centers_
     arrays = {"typical_mean": mean, "typical_scale": scale, "typical": centres}
     return {key: values.astype(np.float32) for key, values in arrays.items()}
-
-
-def export_table(models: dict) -> pd.DataFrame:
-    """What exported models say of themselves, one row each.
-
-    Parameters
-    ----------
-    models : dict of str to recognition.MusicStyleRecognition
-
-    Returns
-    -------
-    pd.DataFrame
-        model, trained on, kB, accuracy, 95 % interval (over artists), unsure below (confidence),
-        when sure (accuracy), false alarms (share of its own tracks called unlike them).
-    """
-    rows = []
-    for name, one in models.items():
-        about, size = one.classifier.about, one.classifier.path.stat().st_size
-        low, high = about["accuracy"]["ci95"]
-        row = {"model": name, "trained on": about["corpus"]["name"], "kB": size / 1000}
-        row |= {"accuracy": about["accuracy"]["value"], "95 % interval": f"{low:.2f} to {high:.2f}"}
-        row |= {
-            "unsure below": about["abstain"]["below"],
-            "when sure": about["abstain"]["accuracy"],
-        }
-        rows.append(row | {"false alarms": about["unlike"]["false_alarms"]})
-    return pd.DataFrame(rows)

@@ -1,41 +1,31 @@
-"""A page on which to try recognition in a browser: ``python -m genre_utils page``; needs Gradio."""
+"""A page on which to try recognition in a browser; ``page.html.j2`` holds what is said on it.
+
+Gradio reads its environment when it is imported, so `__main__` sets that first.
+"""
 
 import base64
 import ipaddress
-import os
 import signal
 import sys
-import tempfile
 import threading
 import time
-from html import escape
 from io import BytesIO
 from pathlib import Path
 
 import gradio
+import jinja2
 import matplotlib
 import matplotlib.pyplot as plt
 
-from genre_utils.plots import base as style_base
-from genre_utils.plots import recognition as recognition_plots
+from genre_utils.plots import base, formatting
+from genre_utils.plots import recognition as figures
 from genre_utils.recognition import batch, listening, recogniser
 
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read when Gradio is imported: no word leaves
-
 MEGABYTES = 200  # of a recording, at most
-SECONDS = 60.0  # of computing, after which the answer is to what was heard until then
+SECONDS = 60.0  # of computing, after which the prediction is of what was heard until then
 WAITING = 16  # recordings that wait for their turn; more are turned away
-WIDTHS = {"": recognition_plots.WIDTH, "(max-width: 640px)": 4.0}  # inches of figures, by screen
 FONTS = ["system-ui", "sans-serif"]
-STYLE = """
-.gradio-container { overflow-wrap: anywhere; }
-.answer p { margin: .4em 0; }
-.note { border-left: 4px solid #de8f05; padding-left: .7em; }
-.wrong { border-left: 4px solid #c0392b; padding-left: .7em; }
-.pictures { display: flex; flex-wrap: wrap; gap: 1em; align-items: start; }
-.pictures figure { flex: 1 1 28em; min-width: 0; max-width: 46em; margin: 0; }
-.pictures img { width: 100%; }
-"""
+WIDTHS = {"": base.WIDTH, "(max-width: 640px)": 4.0}  # inches of figures, by screen
 
 
 class PageError(RuntimeError):
@@ -43,45 +33,19 @@ class PageError(RuntimeError):
 
 
 def serve(model_path: str | Path, *, host: str, port: int) -> None:
-    """Serve the page until the process is stopped; then what was uploaded is deleted.
-
-    Parameters
-    ----------
-    model_path : str or Path
-    host : str
-        Address to listen on.
-    port : int
-
-    Raises
-    ------
-    recognition.ModelError
-    PageError
-        If nothing can listen there.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["GRADIO_TEMP_DIR"] = folder
-        blocks = build(model_path)
-        url = listen(blocks, host=host, port=port)
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # tidied up then, too
-        print(f"The page is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
-        try:
-            threading.Event().wait()
-        finally:
-            blocks.close(verbose=False)
+    """Serve the page until the process is stopped."""
+    blocks = build(model_path)
+    url = listen(blocks, host=host, port=port)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # tidied up then, too
+    print(f"The page is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    try:
+        threading.Event().wait()
+    finally:
+        blocks.close(verbose=False)
 
 
-def listen(blocks, *, host: str, port: int, megabytes: int = MEGABYTES) -> str:
-    """Serve a page from now on, in threads of its own; return its address.
-
-    Parameters
-    ----------
-    blocks : gradio.Blocks
-        From `build`.
-    host : str
-    port : int
-    megabytes : int
-        Largest file that is taken.
-    """
+def listen(blocks, *, host: str, port: int) -> str:
+    """Serve a page from now on, in threads of its own; return its address."""
     if not _is_loopback(host):
         print(
             f"Whoever reaches {host}:{port} over the network can use this page and make this "
@@ -89,12 +53,12 @@ def listen(blocks, *, host: str, port: int, megabytes: int = MEGABYTES) -> str:
             "from 127.0.0.1.",
             file=sys.stderr,
         )
-    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"  # Gradio asks itself whether it is there
     try:
         _, url, _ = blocks.launch(
-            server_name=host, server_port=port, max_file_size=f"{megabytes}mb", quiet=True,
+            server_name=host, server_port=port, max_file_size=f"{MEGABYTES}mb", quiet=True,
             share=False, run_history=False, enable_monitoring=False, mcp_server=False, pwa=False,
-            ssr_mode=False, footer_links=[], prevent_thread_lock=True, css=STYLE,
+            ssr_mode=False, footer_links=[], prevent_thread_lock=True,
+            css_paths=Path(__file__).with_suffix(".css"),
             theme=gradio.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
         )  # fmt: skip
     except OSError as error:
@@ -112,84 +76,57 @@ def _is_loopback(host):
         return host == "localhost"
 
 
-def build(model_path: str | Path, *, seconds: float = SECONDS):
-    """Make the page.
-
-    Parameters
-    ----------
-    model_path : str or Path
-        An exported model.
-    seconds : float
-        Time to compute, after which the answer is to what was heard until then.
-
-    Returns
-    -------
-    gradio.Blocks
-    """
+def build(model_path: str | Path) -> gradio.Blocks:
+    """Make the page of an exported model."""
     matplotlib.use("Agg")
-    style_base.style()
+    base.style()
     model = recogniser.MusicStyleRecognition(model_path)
+    about, words = model.classifier.about, _words()
 
-    def answer(path):
+    def predict(path):
         if path is None:
             return "", gradio.Label(visible=False), ""
         name = Path(path).name
         try:
-            said, images = recognised(model, path, seconds)
+            prediction, images = recognised(model, path, SECONDS)
         except batch.FAILURES as error:
-            return failure(name, error), gradio.Label(visible=False), ""
-        shares = gradio.Label(said["probabilities"], visible=True)
-        about = model.classifier.about
-        return verdict(name, said, about), shares, pictures(said, images, about)
+            return str(words.failure(name, error)), gradio.Label(visible=False), ""
+        shares = gradio.Label(prediction["probabilities"], visible=True)
+        drawn = words.pictures(_drawn(prediction, images, about["recipe"]))
+        return str(words.verdict(name, prediction, about)), shares, str(drawn)
 
     with gradio.Blocks(
         title="Which genre is this?", analytics_enabled=False, delete_cache=(600, 3600)
     ) as blocks:
-        gradio.HTML(introduction(model.classifier.about))
+        gradio.HTML(str(words.introduction(about)))
         with gradio.Row():
             with gradio.Column(min_width=300):
                 clip = gradio.Audio(
                     type="filepath", sources=["upload", "microphone"], buttons=[],
                     label=f"A recording, of at most {MEGABYTES} MB",
                 )  # fmt: skip
-                told = gradio.HTML()
+                verdict = gradio.HTML()
             with gradio.Column(min_width=300):
                 shares = gradio.Label(
                     label="Probability of each genre", show_heading=False, visible=False
                 )
-        shown = gradio.HTML()
-        clip.change(
-            answer, clip, [told, shares, shown], concurrency_limit=1, api_visibility="private"
-        )
+        pictures = gradio.HTML()
+        shown = [verdict, shares, pictures]
+        clip.change(predict, clip, shown, concurrency_limit=1, api_visibility="private")
     return blocks.queue(max_size=WAITING)
 
 
 def recognised(model, path: str | Path, seconds: float):
-    """Answer to a recording, or to as much of it as can be heard in some time.
-
-    Parameters
-    ----------
-    model : recognition.MusicStyleRecognition
-    path : str or Path
-    seconds : float
-
-    Returns
-    -------
-    answer : dict
-        See `recogniser.MusicStyleRecognition.run`.
-    images : list of (float, np.ndarray)
-        Start of each window in seconds, and what the model heard of it.
-    """
+    """Prediction of what can be heard in some seconds; start and spectrogram of each window."""
     images, windows = [], model.preprocess(path)
-    answer = model.predict(_until(windows, time.monotonic() + seconds), lambda *w: images.append(w))
+    timed = _until(windows, time.monotonic() + seconds)
+    prediction = model.predict(timed, lambda *window: images.append(window))
+    heard, limit = prediction["duration_s"], f"more would take over {seconds:g} s"
     if next(windows, None) is not None:
-        heard = answer["duration_s"] / 60
-        answer["warnings"].append(
-            f"Only the first {heard:.1f} minutes were heard: more would take over {seconds:g} s."
-        )
+        prediction["warnings"] += [f"Only the first {heard / 60:.1f} minutes were heard: {limit}."]
     else:
-        answer["warnings"] += listening.ends_early(path, answer["duration_s"])
-    return answer, images
+        prediction["warnings"] += listening.truncation_warnings(path, heard)
+    return prediction, images
 
 
 def _until(windows, end):
@@ -200,76 +137,28 @@ def _until(windows, end):
             return
 
 
-# ---------------------------------------------------------------------------- in words, as HTML
-
-
-def introduction(about: dict) -> str:
-    """What the page does, and what its model is, from the sidecar of the model."""
-    corpus, accuracy = about["corpus"], about["accuracy"]
-    low, high = accuracy["ci95"]
-    parts = [
-        "Drop a recording or make one. It stays on the machine that serves this page.",
-        f"The model {about['model']} was trained on {corpus['name']}: {corpus['tracks']} tracks of "
-        f"{'composed' if corpus['synthetic'] else 'real'} music by {corpus['artists']} artists. It "
-        f"names {accuracy['value']:.2f} [{low:.2f}, {high:.2f}] of them rightly, with its 95 % "
-        f"interval: {accuracy['what']}. Guessing would give {1 / len(about['labels']):.2f}. It "
-        f"knows {', '.join(about['labels'])}, and nothing else.",
-    ]
-    banner = "Composed music. What this model has learned is no evidence about real genres."
-    return (
-        _notes([banner] if corpus["synthetic"] else [])
-        + "<h1>Which genre is this?</h1>"
-        + "".join(f"<p>{escape(part)}</p>" for part in parts)
+def _words():
+    """The macros of ``page.html.j2``."""
+    environment = jinja2.Environment(
+        autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
+    source = Path(__file__).with_suffix(".html.j2").read_text(encoding="utf-8")
+    return environment.from_string(source, {"as_text": formatting.as_text}).module
 
 
-def verdict(name: str, answer: dict, about: dict) -> str:
-    """Answer in words: the genre, how sure it is, and its warnings."""
-    told = f"{name}, {answer['duration_s']:.1f} s: probability {answer['confidence']:.2f}. "
-    if not answer["uncertain"] and not answer["unlike_training"]:
-        sure = about["abstain"]
-        low, high = sure["ci95"]
-        told += (
-            f"That counts as sure: from {sure['below']:.2f} on, {sure['accuracy']:.2f} "
-            f"[{low:.2f}, {high:.2f}] of the answers are right. "
-        )
-    if not answer["unlike_training"]:
-        told += "It sounds like what the model was trained on."
-    return (
-        f'<div class="answer" role="status"><h2>{escape(answer["predicted_label"])}</h2>'
-        f"<p>{escape(told)}</p>{_notes(answer['warnings'])}</div>"
-    )
-
-
-def _notes(texts):
-    return "".join(f'<p class="note">{escape(text)}</p>' for text in texts)
-
-
-def failure(name: str, error: Exception) -> str:
-    """Say in words that a file could not be recognised, and why."""
-    told = f"{name} could not be recognised: {error}."
-    return f'<div class="answer" role="alert"><p class="wrong">{escape(told)}</p></div>'
-
-
-def pictures(answer: dict, images, about: dict) -> str:
-    """Timeline, and what the model heard; each drawn for wide and for narrow screens."""
-    line, heard = {}, {}
+def _drawn(prediction, images, recipe):
+    """Timeline and spectrogram as PNG in data: addresses, each for wide and for narrow screens."""
+    line, heard, shown = {}, {}, {"Genre over time": prediction}
     for media, width in WIDTHS.items():
-        line[media] = recognition_plots.timelines({"Genre over time": answer}, "", width=width)
-        heard[media] = recognition_plots.heard(images, answer, about["recipe"], width=width)
-    drawn = _picture(line, "Probability of each genre in each excerpt of the recording")
-    drawn += _picture(heard, "Spectrogram of the recording, and which excerpts spoke for its genre")
-    return f'<div class="pictures">{drawn}</div>'
-
-
-def _picture(figures, alt):
-    sources = {media: _as_address(figure) for media, figure in figures.items()}
-    narrow = "".join(f'<source media="{m}" srcset="{a}">' for m, a in sources.items() if m)
-    return f'<figure><picture>{narrow}<img alt="{alt}" src="{sources[""]}"></picture></figure>'
+        line[media] = _as_address(figures.timelines(shown, "", width=width))
+        heard[media] = _as_address(figures.heard(images, prediction, recipe, width=width))
+    return {
+        "Probability of each genre in each excerpt of the recording": line,
+        "Spectrogram of the recording, and which excerpts spoke for its genre": heard,
+    }
 
 
 def _as_address(figure):
-    """PNG of a figure as a data: address."""
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=160)
     plt.close(figure)

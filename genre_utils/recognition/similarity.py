@@ -1,47 +1,35 @@
-"""Music that sounds alike: nearest neighbours of a recording, why they are near, how good they are.
+"""Music that sounds alike: nearest neighbours of a recording, and why they are near.
 
-A track is a vector of two parts. Its *sound* is the mean of its standardised feature statistics, so
-scaled that 1 is the root mean square distance of two unrelated excerpts of the training corpus. Its
-*genres* are the roots of their probabilities, whose distance is Hellinger's: 0 for the same
-probabilities, 1 for no genre in common. The distance of two tracks is the root of the sum of both
-squares. What is heard of a file needs no TensorFlow and stays in the cache.
+A track is a vector of its *sound* and its *genres*, whose squared distances are added.
 """
 
 import csv
-from pathlib import Path
+from functools import partial
 from zipfile import BadZipFile
 
 import numpy as np
+from tqdm import tqdm
 
 from genre_utils.features import decoding
-from genre_utils.recognition import batch, listening, recogniser
+from genre_utils.recognition import batch, exported_model, listening, recogniser
 from genre_utils.workspace import evidence, files
 
 COUNT = 10  # neighbours that are told, and that precision is measured on
 SAME_TEMPO = 0.05  # share by which tempi may differ that are called the same
 HOP, FRAME = 256, 1024  # samples, of the spectrum that a tempo is read from
 SLOWEST, FASTEST, USUAL = 40.0, 240.0, 120.0  # beats per minute
-COLUMNS = ("query", "rank", "audio_file", "distance", "genre", "tempo_bpm", "timbre_nearer_than")
-COLUMNS += ("reason",)
+COLUMNS: tuple[str, ...] = ("query", "rank", "audio_file", "distance", "genre")
+COLUMNS += ("tempo_bpm", "timbre_nearer_than", "reason")
 
 
 class SimilarityError(ValueError):
     """Neighbours cannot be found; the message says why."""
 
 
-# ---------------------------------------------------------------------------- what is near
-
-
 def sound_part(x: np.ndarray, mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """Sound of tracks, (tracks, columns), in units of the distance of two unrelated excerpts.
+    """Feature statistics of tracks, (tracks, columns), standardised by the excerpts of a corpus.
 
-    Parameters
-    ----------
-    x : np.ndarray, shape (tracks, columns)
-        Feature statistics, means over the excerpts of each track.
-    mean, scale : np.ndarray, shape (columns,)
-        Mean and standard deviation over the excerpts of a corpus. Two excerpts drawn from it are
-        2 scale^2 apart in each column, in the mean of squares.
+    1 is the distance of two unrelated excerpts: each column is 2 scale^2 apart in mean of squares.
     """
     return (x - mean) / scale / np.sqrt(2 * x.shape[1])
 
@@ -52,14 +40,7 @@ def genre_part(p: np.ndarray) -> np.ndarray:
 
 
 def nearest(x: np.ndarray, queries: np.ndarray, count: int = COUNT):
-    """Find the rows of `x` nearest to each of `queries`: distances and rows, nearest first.
-
-    Parameters
-    ----------
-    x, queries : np.ndarray, shape (rows, columns)
-    count : int
-        As many as there are rows, if that is less.
-    """
+    """Distances and numbers of the rows of `x` nearest to each row of `queries`."""
     from sklearn.neighbors import NearestNeighbors
 
     search = NearestNeighbors(n_neighbors=min(count, len(x)), algorithm="brute")
@@ -67,21 +48,11 @@ def nearest(x: np.ndarray, queries: np.ndarray, count: int = COUNT):
 
 
 def reason(query: dict, other: dict, nearer: float, among: str = "the library") -> str:
-    """Say in words why a track is near, or is not.
-
-    Parameters
-    ----------
-    query, other : dict
-        genre, and tempo in beats per minute (NaN if it is not known).
-    nearer : float
-        Share of the other tracks whose timbre is farther from the query's.
-    among : str
-        What those are tracks of.
-    """
+    """Why a track is near, or is not: genre, tempo, share of `among` with a farther timbre."""
     one, two = query["genre"], other["genre"]
-    same = two if one == two else f"{two}, not {one}"
-    same = f"{'same' if one == two else 'another'} genre by the model: {same}"
-    parts, tempi = [same], np.array([query["tempo"], other["tempo"]])
+    same = f"same genre by the model: {two}"
+    parts = [same if one == two else f"another genre by the model: {two}, not {one}"]
+    tempi = np.array([query["tempo"], other["tempo"]])
     if np.isfinite(tempi).all():
         close = np.ptp(tempi) <= SAME_TEMPO * tempi.max()
         told = f"{tempi[0]:.0f} against {tempi[1]:.0f} beats/min"
@@ -97,20 +68,10 @@ def shares_farther(timbre: np.ndarray, query: np.ndarray) -> np.ndarray:
     return farther / max(1, len(apart) - 1)
 
 
-# ---------------------------------------------------------------------------- a library of files
+def _tempo(y, sr):
+    """Beats per minute (Ellis 2007, J. New Music Research 36); NaN if too short or nothing repeats.
 
-
-def tempo(y: np.ndarray, sr: int) -> float:
-    """Tempo of a recording in beats per minute; NaN if it is too short or nothing repeats.
-
-    The period at which the rise of the spectrum repeats itself most, weighted by how usual its
-    tempo is: a normal distribution over octaves around 120 (Ellis 2007, J. New Music Research 36).
-    Half or twice what a listener would tap is its usual error.
-
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,)
-    sr : int
+    The period at which the rise of the spectrum repeats itself most, weighted by how usual it is.
     """
     import scipy.fft
 
@@ -129,36 +90,36 @@ def tempo(y: np.ndarray, sr: int) -> float:
     return float(rates[np.argmax(repeats * np.exp(-0.5 * np.log2(rates / USUAL) ** 2))])
 
 
-def timbre_columns(recipe: dict) -> slice:
+def _timbre_columns(recipe):
     """Columns of a model's features that are statistics of the MFCCs."""
-    names = recipe["families"]
-    if names[:2] != ["log_mel", "mfcc"]:
-        raise SimilarityError(f"a model that reads {', '.join(names)} knows no timbre")
     start = 2 * recipe["n_mels"]  # each band has a mean and a deviation, as has each of 20 MFCCs
     return slice(start, start + 40)
 
 
-def describe(model: recogniser.MusicStyleClassifier, path: str | Path) -> dict:
-    """What similarity needs of a file: x, p (means over its excerpts), and tempo.
+def _described(model, path):
+    """Digest, tempo, mean features and probabilities of a file, from the cache if there."""
+    md5 = files.file_md5(decoding.on_disk(path))
+    key = files.sha256(md5, model.about["sha256"], evidence.code("described recording"))
+    place = files.cache_folder() / "similarity" / key[:2] / f"{key}.npz"
+    try:
+        with np.load(place, allow_pickle=False) as stored:
+            return {"md5": md5, **{name: stored[name] for name in ("x", "p", "tempo")}}
+    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
+        found = _describe(model, path)  # it was not there, or not whole
+    with files.atomic_write(place) as temporary:
+        np.savez(temporary, **found)
+    return {"md5": md5, **found}
 
-    Parameters
-    ----------
-    model : recognition.MusicStyleClassifier
-        A logistic regression on features.
-    path : str or Path
 
-    Raises
-    ------
-    recognition.RecognitionError, audio.UndecodableError, OSError
-        See `listening.windows`; and if there is nothing in it but silence.
-    """
-    recipe, x, p, tempi = model.about["recipe"], [], [], []
+def _describe(model, path):
+    recipe = model.about["recipe"]
+    x, p, tempi = [], [], []
     for _, y in listening.windows(path, seconds=recipe["clip_seconds"], sr=recipe["sr"]):
         if np.abs(y).max() >= decoding.SILENCE:
             heard = model.extract_features(y)
             x.append(heard["features"])
             p.append(model.predict(heard))
-            tempi.append(tempo(y, recipe["sr"]))
+            tempi.append(_tempo(y, recipe["sr"]))
     if not x:
         raise listening.RecognitionError("there is no sound in it, or nothing but silence")
     known = [value for value in tempi if np.isfinite(value)]
@@ -169,142 +130,61 @@ def describe(model: recogniser.MusicStyleClassifier, path: str | Path) -> dict:
     }
 
 
-def described(model: recogniser.MusicStyleClassifier, path: str | Path) -> dict:
-    """`describe`, from the cache if the same content was described before; and its md5."""
-    md5 = files.file_md5(decoding.on_disk(path))
-    code = evidence.code("described recording")
-    key = files.sha256(md5, model.about["sha256"], code)
-    place = files.cache_folder() / "similarity" / key[:2] / f"{key}.npz"
-    try:
-        with np.load(place, allow_pickle=False) as stored:
-            return {"md5": md5, **{name: stored[name] for name in ("x", "p", "tempo")}}
-    except (OSError, EOFError, KeyError, ValueError, BadZipFile):
-        found = describe(model, path)  # it was not there, or not whole
-    with files.atomic_write(place) as temporary:
-        np.savez(temporary, **found)
-    return {"md5": md5, **found}
-
-
-def library(model: recogniser.MusicStyleClassifier, paths, *, threads: int):
-    """Yield each path with what `described` says of it, or what is wrong with it, in order.
-
-    Parameters
-    ----------
-    model : recognition.MusicStyleClassifier
-    paths : list of str
-    threads : int
-        Files at a time.
-
-    Yields
-    ------
-    path : str
-    found : dict or str
-    """
-    import joblib
-
-    def answer(path):
-        try:
-            return path, described(model, path)
-        except batch.FAILURES as error:
-            return path, batch.why(error)
-
-    run = joblib.Parallel(threads, prefer="threads", return_as="generator")
-    return run(joblib.delayed(answer)(path) for path in paths)
-
-
-def similar(model, name: str, query: dict, others: dict[str, dict], count: int = COUNT):
-    """Answers for the nearest of other recordings, nearest first.
-
-    Parameters
-    ----------
-    model : recognition.MusicStyleClassifier
-    name : str
-        File that the query is in.
-    query : dict
-        From `described`.
-    others : dict of str to dict
-        By file, from `described`. Those with the content of the query are left out.
-    count : int
-
-    Returns
-    -------
-    list of dict
-        With the keys `COLUMNS`; tempo_bpm is None where it is not known.
-
-    Raises
-    ------
-    SimilarityError
-        If there are no others.
-    """
-    others = {path: one for path, one in others.items() if one["md5"] != query["md5"]}
-    if not others:
-        raise SimilarityError("there is no recording in the library but the query itself")
-    tracks = [query, *others.values()]
-    x, p = (np.stack([track[key] for track in tracks]) for key in ("x", "p"))
-    sound = sound_part(x, model.arrays["mean"], model.arrays["scale"])
-    timbre = sound[:, timbre_columns(model.about["recipe"])]
-    farther = shares_farther(timbre[1:], timbre[0])
-    vectors = np.hstack([genre_part(p), sound])
-    told = [
-        {"genre": model.about["labels"][track["p"].argmax()], "tempo": float(track["tempo"])}
-        for track in tracks
-    ]
-    answers, paths = [], list(others)
-    distances, rows = nearest(vectors[1:], vectors[:1], count)
-    for rank, (distance, row) in enumerate(zip(distances[0], rows[0], strict=True), 1):
-        one = told[1 + row]
-        answer = {"query": recogniser.printable(name), "rank": rank}
-        answer |= {"audio_file": recogniser.printable(paths[row]), "distance": round(distance, 4)}
-        answer |= {"genre": one["genre"]}
-        answer |= {"tempo_bpm": round(one["tempo"], 1) if np.isfinite(one["tempo"]) else None}
-        answer |= {"timbre_nearer_than": round(float(farther[row]), 4)}
-        answers.append(answer | {"reason": reason(told[0], one, farther[row])})
-    return answers
-
-
 def search(name: str, folder: str, count: int = COUNT, *, threads: int = 1):
     """Find what sounds like a file in a folder, with the model of this package.
 
-    Parameters
-    ----------
-    name : str
-        File to find others like; it may lie in the folder.
-    folder : str
-    count : int
-    threads : int
-        Files at a time.
-
-    Returns
-    -------
-    answers : list of dict
-        See `similar`.
-    failed : dict of str to str
-        Files of the folder that were left out, and why.
-
-    Raises
-    ------
-    SimilarityError
-        If the file cannot be read, or there is nothing to compare it with.
+    Returns the nearest recordings, as dicts by `COLUMNS`, and the files left out, with the reason.
     """
-    from tqdm import tqdm
+    model, others, failed = exported_model.MusicStyleClassifier(), {}, {}
+    query = _described_or_why(model, name)
+    if isinstance(query, str):
+        raise SimilarityError(f"{name!a}: {query}")
+    paths = batch.find([folder])
+    heard = batch.in_threads(partial(_described_or_why, model), paths, threads)
+    bar = tqdm(heard, total=len(paths), desc="library", unit="file")
+    for path, one in zip(paths, bar, strict=True):
+        if isinstance(one, str):
+            failed[path] = one
+        elif one["md5"] != query["md5"]:
+            others[path] = one
+    if not others:
+        raise SimilarityError("there is no recording in the library but the query itself")
+    return _neighbours(model, name, query, others, count), failed
 
-    model = recogniser.MusicStyleClassifier()
+
+def _described_or_why(model, path):
     try:
-        query = described(model, name)
+        return _described(model, path)
     except batch.FAILURES as error:
-        raise SimilarityError(f"{name!a}: {batch.why(error)}") from error
-    paths, others, failed = batch.find([folder]), {}, {}
-    found = library(model, paths, threads=threads)
-    for path, one in tqdm(found, total=len(paths), desc="library", unit="file"):
-        (failed if isinstance(one, str) else others)[path] = one
-    return similar(model, name, query, others, count), failed
+        return batch.reason(error)
 
 
-def write(handle, answers: list[dict], how: str) -> None:
-    """Write answers as JSON Lines (`how` is ``json``) or as CSV."""
+def _neighbours(model, name, query, others, count):
+    paths, tracks = list(others), [query, *others.values()]
+    x, p = (np.stack([track[key] for track in tracks]) for key in ("x", "p"))
+    sound = sound_part(x, model.arrays["mean"], model.arrays["scale"])
+    timbre = sound[:, _timbre_columns(model.about["recipe"])]
+    farther = shares_farther(timbre[1:], timbre[0])
+    vectors = np.hstack([genre_part(p), sound])
+    genres = [model.about["labels"][column] for column in p.argmax(axis=1)]
+    seen = [{"genre": g, "tempo": float(t["tempo"])} for g, t in zip(genres, tracks, strict=True)]
+    distances, rows = nearest(vectors[1:], vectors[:1], count)
+    found = []
+    for rank, (distance, row) in enumerate(zip(distances[0], rows[0], strict=True), 1):
+        one = seen[1 + row]
+        bpm = round(one["tempo"], 1) if np.isfinite(one["tempo"]) else None
+        audio_file, nearer = recogniser.printable(paths[row]), round(float(farther[row]), 4)
+        neighbour = (recogniser.printable(name), rank, audio_file, round(distance, 4), one["genre"])
+        neighbour += (bpm, nearer, reason(seen[0], one, farther[row]))
+        found.append(dict(zip(COLUMNS, neighbour, strict=True)))
+    return found
+
+
+def write(handle, found: list[dict], how: str) -> None:
+    """Write what `search` found as JSON Lines (`how` is ``json``) or as CSV."""
     if how == "json":
-        handle.writelines(batch.json_line(answer) + "\n" for answer in answers)
+        handle.writelines(batch.json_line(one) + "\n" for one in found)
         return
     lines = csv.writer(handle, lineterminator="\n")
     lines.writerow(COLUMNS)
-    lines.writerows([batch.cell(answer[key]) for key in COLUMNS] for answer in answers)
+    lines.writerows([batch.cell(one[key]) for key in COLUMNS] for one in found)

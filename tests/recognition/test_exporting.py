@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from genre_utils.evaluation import calibration, scoring
-from genre_utils.features import spectral, summarising
+from genre_utils.features import recipes, summarising
 from genre_utils.models import classical, cross_validation, training_data
-from genre_utils.recognition import exported_model, exporting, listening, recogniser
+from genre_utils.recognition import exported_model, exporting, listening
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import GENRES, small_study_fixture  # noqa: F401
 
 SMALL = {"sr": 22_050, "clip_seconds": 4.0, "frames": 40, "n_mels": 16}
@@ -25,19 +26,18 @@ def known_store():
 
 @pytest.fixture(scope="module")
 def study(small_study):
-    described = files.read_json(small_study / "features.json")
-    files.write_json(small_study / "features.json", described | {"families": ["log_mel"]})
-    summary = pd.read_parquet(small_study / "summary.parquet").iloc[:, :3]
+    study = small_study
+    study.write(features=study.features | {"families": ["log_mel"]})
+    summary = study.summary.iloc[:, :3]
     rng, recipe = np.random.default_rng(0), {"reads": ["features"], "frames_per_second": 10.0}
     heard = listening._store_families(rng.random((16, 40)), recipe)  # what recognition will read
     columns = summarising.summary_columns(heard)
     values = pd.DataFrame(rng.random((len(summary), len(columns))), columns=columns)
-    files.write_table(small_study / "summary.parquet", pd.concat([summary, values], axis=1))
-    classical.cross_validate(small_study, "logistic")
-    table, _ = cross_validation.cross_validate(small_study, "mlp", epochs=2)
-    accuracy = scoring.plain_accuracy(table)["whole tracks"]
-    cross_validation.fit_final(small_study, "mlp", accuracy)
-    return small_study
+    study.write(summary=pd.concat([summary, values], axis=1))
+    classical.cross_validate_classical(study, "logistic")
+    cross_validation.cross_validate(study, "mlp", epochs=2)
+    cross_validation.fit_final(study, "mlp")
+    return study
 
 
 @pytest.mark.parametrize("name", ["lstm", "fusion"])  # recurrent; convolutions, and two inputs
@@ -53,7 +53,7 @@ def test_a_network_answers_as_before_without_tensorflow(name):
     keras.utils.set_random_seed(1)
     model = architectures.build(name, shapes, 3, hyperparameters.DEFAULTS[name], statistics)
     seen = {key: x[key] for key in architectures.reads(name)}
-    said = exported_model.litert_runner(exporting.litert_bytes(model))(seen)
+    said = exported_model.litert_runner(exporting._litert_bytes(model))(seen)
     assert said == pytest.approx(model.predict(architectures.alone(seen), verbose=0), abs=1e-5)
     assert np.ptp(said, axis=0).max() > 1e-6  # it depends on the input
 
@@ -61,7 +61,7 @@ def test_a_network_answers_as_before_without_tensorflow(name):
 def test_logistic_regression_is_its_matrix(study):
     path = exporting.export_model(study, "logistic", store_recipe="small")
     data = classical.Data(study)
-    fitted = classical.estimator("logistic").fit(data.x.to_numpy(), data.y)
+    fitted = classical.estimator("logistic").fit(data.x.to_numpy(), data.genre)
     with np.load(path, allow_pickle=False) as arrays:
         said = exported_model.logistic(dict(arrays), data.x.to_numpy())
     assert said == pytest.approx(fitted.predict_proba(data.x.to_numpy()), abs=1e-5)
@@ -70,9 +70,9 @@ def test_logistic_regression_is_its_matrix(study):
 
 def test_a_network_of_a_study_is_exported_with_all_that_recognition_needs(study):
     path = exporting.export_model(study, "mlp", store_recipe="small")
-    model = recogniser.MusicStyleClassifier(path)
+    model = exported_model.MusicStyleClassifier(path)
     data = training_data.load_data(study)
-    trained = keras.models.load_model(study / "models" / "mlp.keras", compile=False)
+    trained = keras.models.load_model(study.model("mlp", ".keras"), compile=False)
     x = data.inputs("mlp", np.arange(6))
     said = model.predict({"features": x})
     assert said == pytest.approx(trained.predict(x, verbose=0), abs=1e-4)
@@ -89,8 +89,9 @@ def test_the_sidecar_says_what_was_measured_out_of_fold(study):
     assert about["accuracy"]["value"] == pytest.approx(right.mean())
     low, high = about["accuracy"]["ci95"]
     assert low <= about["accuracy"]["value"] <= high
-    assert about["temperature"] == pytest.approx(calibration.temperature(tracks))
-    scaled = calibration.apply_temperature(tracks, about["temperature"]).max(axis=1)
+    p, true = scoring.probabilities(tracks)
+    assert about["temperature"] == pytest.approx(calibration.temperature(p, true))
+    scaled = calibration.apply_temperature(p, about["temperature"]).max(axis=1)
     answered = scaled >= about["abstain"]["below"]
     assert answered.mean() == pytest.approx(about["abstain"]["coverage"])
     assert right[answered].mean() == pytest.approx(about["abstain"]["accuracy"])
@@ -121,9 +122,9 @@ def test_a_store_without_a_known_recipe_is_refused(study):
 def test_a_model_that_was_not_trained_or_has_changed_is_refused(study):
     with pytest.raises(exporting.ExportError, match="knn cannot be exported"):
         exporting.export_model(study, "knn", store_recipe="small")
-    trained = study / "models" / "mlp.keras"
+    trained = study.model("mlp", ".keras")
     content = trained.read_bytes()
-    (study / "models" / "mlp.npz").unlink(missing_ok=True)
+    study.model("mlp", ".npz").unlink(missing_ok=True)
     trained.write_bytes(content + b"x")
     with pytest.raises(exporting.ExportError, match="train it again"):
         exporting.export_model(study, "mlp", store_recipe="small")
@@ -136,12 +137,12 @@ def test_false_alarms_are_counted_with_a_limit_from_other_folds():
 
 
 def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tmp_path):
-    described = files.read_json(study / "features.json")
-    recipe = spectral.Recipe(n_mels=16)
+    recipe, described = recipes.Recipe(n_mels=16), study.features
     described |= {"recipe": recipe.__dict__, "families": ["log_mel"], "frames_per_second": 21.5}
-    files.write_json(tmp_path / "features.json", described)
-    assert exporting.obstacle(tmp_path) == ""
-    told = exporting.recipe_of(tmp_path, "logistic")
+    other = StudyFolder(tmp_path)
+    other.write(features=described)
+    assert exporting.obstacle(other) == ""
+    told = exporting._recipe(other, "logistic", "")
     assert told["kind"] == "study" and told["n_mels"] == 16 and told["excerpt_frames"] == 129
 
 
@@ -153,7 +154,7 @@ def test_a_keras_model_that_carries_code_is_refused(tmp_path, monkeypatch):
     files.write_json(tmp_path / "runs" / "m.json", run | {"versions": {}, "hashes": {}})
     monkeypatch.setattr(cross_validation, "_place", lambda *arguments: path)
     with pytest.raises(ValueError, match="Lambda"):
-        cross_validation.fold_model(tmp_path, "m", 0)
+        cross_validation.fold_model(StudyFolder(tmp_path), "m", 0)
     files.write_json(path.with_suffix(".json"), {"sha256": files.sha256(path.read_bytes())})
     with pytest.raises(ValueError, match="Lambda"):
-        exporting._network(tmp_path, "m")
+        exporting._network(StudyFolder(tmp_path), "m")

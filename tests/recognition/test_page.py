@@ -23,53 +23,66 @@ WIDTHS = f"all => Promise.all(all.map(i => {DECODED}.then(() => i.alt ? i.width 
 NASTY = "<img src=x onerror=alert(1)>${6*7}{{value}}<script>alert(2)<"
 
 
+GRADIO = ("GRADIO_ANALYTICS_ENABLED", "GRADIO_TEMP_DIR", "NO_PROXY", "no_proxy")
+
+
+def keep_gradio(patch):
+    """Undo after a test what the command `page` does to its environment."""
+    for name in GRADIO:
+        patch.setenv(name, "")
+
+
 @pytest.fixture(scope="module")
-def page_module():
-    pytest.importorskip("gradio", reason="no Gradio: pip install -r requirements-page.txt")
-    from genre_utils.recognition import page
+def page():
+    with pytest.MonkeyPatch.context() as patch:
+        keep_gradio(patch)
+        __main__._set_up_gradio("")
+        pytest.importorskip("gradio", reason="no Gradio: pip install -r requirements-page.txt")
+        from genre_utils.recognition import page
 
     return page
 
 
 @pytest.fixture(scope="module")
-def address(page_module, tmp_path_factory):
+def address(page, tmp_path_factory):
     """Of the page, served on this machine for the tests of this file."""
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("GRADIO_TEMP_DIR", "NO_PROXY", "no_proxy"):
-            patch.setenv(name, str(tmp_path_factory.getbasetemp() / "uploads"))
-        blocks = page_module.build(recogniser.PRETRAINED)
+        keep_gradio(patch)
+        __main__._set_up_gradio(str(tmp_path_factory.getbasetemp() / "uploads"))
+        patch.setattr(page, "MEGABYTES", LIMIT)
+        blocks = page.build(exported_model.PRETRAINED)
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
-        yield page_module.listen(blocks, host="127.0.0.1", port=port, megabytes=LIMIT)
+        yield page.listen(blocks, host="127.0.0.1", port=port)
         blocks.close(verbose=False)
 
 
 @pytest.fixture
 def visitor(browser, address):
     """The page in a browser; `complaints` are its errors, dialogs and requests to elsewhere."""
-    page = browser.new_page(viewport={"width": 360, "height": 800})
-    page.complaints = []
-    page.on("request", lambda request: _note_request(page, request.url))
-    page.on("console", lambda m: page.complaints.extend([m.text] if m.type == "error" else []))
-    page.on("pageerror", lambda error: page.complaints.append(str(error)))
-    page.on("dialog", lambda dialog: (page.complaints.append("a dialog"), dialog.dismiss()))
-    page.goto(address)
-    page.wait_for_selector("h1")
-    yield page
-    page.close()
+    tab = browser.new_page(viewport={"width": 360, "height": 800})
+    tab.complaints = []
+    tab.on("request", lambda request: _note_request(tab, request.url))
+    tab.on("console", lambda m: tab.complaints.extend([m.text] if m.type == "error" else []))
+    tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+    tab.on("dialog", lambda dialog: (tab.complaints.append("a dialog"), dialog.dismiss()))
+    tab.goto(address)
+    tab.wait_for_selector("h1")
+    yield tab
+    tab.close()
 
 
-def _note_request(page, url):
+def _note_request(tab, url):
     parts = urlsplit(url.removeprefix("blob:"))
     if parts.scheme != "data" and parts.hostname != "127.0.0.1":
-        page.complaints.append(f"request: {url}")
+        tab.complaints.append(f"request: {url}")
 
 
-def upload(page, path):
+def upload(tab, path):
     """Give a file to the page; return what it says."""
-    page.set_input_files("input[type=file]", path)
-    return page.locator(".answer").inner_text(timeout=180_000)  # on a busy machine
+    tab.set_input_files("input[type=file]", path)
+    return tab.locator(".answer").inner_text(timeout=180_000)  # on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -126,30 +139,30 @@ def test_a_file_over_the_limit_is_refused(visitor, address, tmp_path):
     assert past.status == 413
 
 
-def test_a_long_recording_is_heard_as_far_as_there_is_time(page_module, tmp_path):
+def test_a_long_recording_is_heard_as_far_as_there_is_time(page, tmp_path):
     soundfile.write(tmp_path / "a.wav", np.tile(song(3), 7), SR)
     model = recogniser.MusicStyleRecognition()
-    answer, images = page_module.recognised(model, tmp_path / "a.wav", 0.0)
+    answer, images = page.recognised(model, tmp_path / "a.wav", 0.0)
     assert answer["duration_s"] == 30 and [start for start, _ in images] == [0.0]
     assert answer["warnings"][-1].startswith("Only the first 0.5 minutes were heard")
-    answer, images = page_module.recognised(model, tmp_path / "a.wav", 60.0)
+    answer, images = page.recognised(model, tmp_path / "a.wav", 60.0)
     whole = model.run(tmp_path / "a.wav")
     assert {"audio_file": whole["audio_file"]} | answer == whole
 
 
-def test_composed_music_is_called_so(page_module):
-    about = exported_model.read_sidecar(recogniser.PRETRAINED)
+def test_composed_music_is_called_so(page):
+    about = exported_model.read_sidecar(exported_model.PRETRAINED)
     about["corpus"] = about["corpus"] | {"synthetic": True, "name": "<b>"}
-    told = page_module.introduction(about)
-    assert told.startswith('<p class="note">Composed music.')
+    told = page._words().introduction(about)
+    assert told.strip().startswith('<p class="note">Composed music.')
     assert "composed music by 199" in told and "&lt;b&gt;" in told
 
 
-def test_it_says_who_can_reach_it_and_when_nothing_can_listen(page_module, address, capfd):
-    blocks, port = page_module.build(recogniser.PRETRAINED), urlsplit(address).port
+def test_it_says_who_can_reach_it_and_when_nothing_can_listen(page, address, capfd):
+    blocks, port = page.build(exported_model.PRETRAINED), urlsplit(address).port
     for host, warned in (("0.0.0.0", True), ("127.0.0.1", False), ("localhost", False)):
-        with pytest.raises(page_module.PageError, match="nothing can listen on"):
-            page_module.listen(blocks, host=host, port=port)
+        with pytest.raises(page.PageError, match="nothing can listen on"):
+            page.listen(blocks, host=host, port=port)
         assert ("no password" in capfd.readouterr().err) == warned
 
 
@@ -157,6 +170,7 @@ def test_without_gradio_the_command_says_what_to_type(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.delitem(sys.modules, "genre_utils.recognition.page", raising=False)
     monkeypatch.delattr(genre_utils.recognition, "page", raising=False)
+    keep_gradio(monkeypatch)
     assert __main__.main(["page"]) == 1
     assert capsys.readouterr().err == (
         "The page needs Gradio: pip install -r requirements-page.txt\n"
@@ -164,7 +178,7 @@ def test_without_gradio_the_command_says_what_to_type(monkeypatch, capsys):
     assert (Path(__file__).parents[2] / "requirements-page.txt").is_file()
 
 
-def test_a_model_that_is_not_there_ends_the_command(page_module, monkeypatch, capsys, tmp_path):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", "")
+def test_a_model_that_is_not_there_ends_the_command(page, monkeypatch, capsys, tmp_path):
+    keep_gradio(monkeypatch)
     assert __main__.main(["page", "--model", str(tmp_path / "no.npz")]) == 2
     assert "is not there" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""Neighbours of a recording: distances, reasons, the artist filter, the command line."""
+"""Neighbours of a recording: distances, reasons, the command line."""
 
 import csv
 import io
@@ -6,17 +6,14 @@ import json
 
 import librosa
 import numpy as np
-import pandas as pd
 import pytest
 import soundfile
 from conftest import song, write_sound
 from hypothesis import given
 from hypothesis import strategies as st
 
-from genre_utils.evaluation import comparisons
-from genre_utils.features import audio, catalogue, musical, spectral, summarising
-from genre_utils.recognition import recogniser, retrieval, similarity
-from genre_utils.report.sentences import experiments as experiments_sentences
+from genre_utils.features import audio, catalogue, extraction, summarising
+from genre_utils.recognition import exported_model, similarity
 from genre_utils.workspace import files
 from study_runs import command, places_fixture  # noqa: F401
 
@@ -26,7 +23,7 @@ seeds = st.integers(0, 2**32 - 1)
 
 @pytest.fixture(scope="module")
 def model():
-    return recogniser.MusicStyleClassifier()
+    return exported_model.MusicStyleClassifier()
 
 
 # ---------------------------------------------------------------------------- what is near
@@ -86,31 +83,28 @@ def test_a_reason_is_in_plain_words():
 def test_the_tempo_of_beats_is_theirs(rate):
     rng, t = np.random.default_rng(rate), np.arange(20 * SR) / SR
     y = rng.normal(size=len(t)) * np.exp(-30 * (t % (60 / rate))) * 0.3
-    assert similarity.tempo(y.astype(np.float32), SR) == pytest.approx(rate, rel=0.02)
+    assert similarity._tempo(y.astype(np.float32), SR) == pytest.approx(rate, rel=0.02)
 
 
 def test_what_is_too_short_or_silent_has_no_tempo():
-    assert np.isnan(similarity.tempo(song(0, 1.0), SR))
-    assert np.isnan(similarity.tempo(np.zeros(10 * SR, np.float32), SR))
+    assert np.isnan(similarity._tempo(song(0, 1.0), SR))
+    assert np.isnan(similarity._tempo(np.zeros(10 * SR, np.float32), SR))
 
 
 def test_timbre_is_the_statistics_of_the_mfccs(model):
     recipe = model.about["recipe"]
     image = np.random.default_rng(0).random((recipe["n_mels"], 80), dtype=np.float32)
-    families = {"log_mel": image, **spectral.from_decibels(image)}
-    families["modulation"] = musical.modulation(image, recipe["frames_per_second"])
+    families = extraction.from_log_mel(image, recipe["frames_per_second"])
     names = summarising.summary_columns(families)
     assert len(names) == len(model.arrays["mean"])
-    chosen = names[similarity.timbre_columns(recipe)]
+    chosen = names[similarity._timbre_columns(recipe)]
     assert chosen == [name for name in names if catalogue.family_of(name) == "mfcc"]
-    with pytest.raises(similarity.SimilarityError, match="timbre"):
-        similarity.timbre_columns({"families": ["log_mel"], "n_mels": 64})
 
 
 def test_a_file_is_described_as_the_model_hears_it_and_once(model, tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     soundfile.write(path, song(2, 30.0), SR)
-    found = similarity.described(model, path)
+    found = similarity._described(model, path)
     y = librosa.load(path, sr=SR)[0]
     heard = model.extract_features(y)
     assert found["x"] == pytest.approx(heard["features"].mean(axis=0), abs=1e-4)
@@ -118,118 +112,13 @@ def test_a_file_is_described_as_the_model_hears_it_and_once(model, tmp_path, mon
     copy = tmp_path / "another name.wav"
     copy.write_bytes(path.read_bytes())
     with monkeypatch.context() as patch:
-        patch.setattr(similarity, "describe", None)  # it would fail if it were called
-        again = similarity.described(model, copy)
+        patch.setattr(similarity, "_describe", None)  # it would fail if it were called
+        again = similarity._described(model, copy)
     assert again["md5"] == found["md5"] == files.file_md5(path)
     assert all((again[key] == found[key]).all() for key in ("x", "p"))
     for place in (files.cache_folder() / "similarity").rglob("*.npz"):
         place.write_bytes(place.read_bytes()[:40])  # cut off
-    assert similarity.described(model, path)["x"] == pytest.approx(found["x"])
-
-
-# ---------------------------------------------------------------------------- the artist filter
-
-
-@given(seeds, st.integers(2, 25), st.integers(1, 6), st.integers(1, 12))
-def test_no_neighbour_is_by_the_querys_artist_and_none_is_missed(seed, rows, artists, count):
-    rng = np.random.default_rng(seed)
-    x, artist = rng.normal(size=(rows, 4)), rng.integers(0, artists, rows)
-    genre = artist % 2
-    found = retrieval.neighbours(x, artist, count)
-    hits, possible = retrieval.hits(x, genre, artist, count)
-    for row in range(rows):
-        others = [k for k in range(rows) if artist[k] != artist[row]]
-        others.sort(key=lambda k: np.linalg.norm(x[k] - x[row]))
-        kept = found[row][found[row] >= 0]
-        assert list(kept) == others[:count]
-        assert hits[row] == sum(genre[k] == genre[row] for k in others[:count])
-        assert possible[row] == min(count, sum(genre[k] == genre[row] for k in others))
-
-
-def test_without_the_filter_an_artist_would_pass_for_a_genre():
-    rng = np.random.default_rng(0)
-    artist = np.repeat(np.arange(10), 8)
-    genre, x = artist % 2, rng.normal(size=(10, 20))[artist] + 0.01 * rng.normal(size=(80, 20))
-    careless, _ = retrieval.hits(x, genre, np.arange(80), 7)
-    honest, _ = retrieval.hits(x, genre, artist, 7)
-    assert (careless == 7).all()  # what is heard is the artist alone
-    assert honest.mean() / 7 < 0.65
-
-
-# ---------------------------------------------------------------------------- measured
-
-
-def write_study(study, *, artists=8, tracks=4, seed=0):
-    """A study whose genre shows in the probabilities, and whose artists show in the features."""
-    rng, genres = np.random.default_rng(seed), ["jazz", "rock"]
-    rows = [
-        {"track_id": f"{genre}/{a}-{n}", "genre": genre, "group": f"{genre} {a}", "fold": a % 2}
-        for genre in genres
-        for a in range(artists)
-        for n in range(tracks)
-    ]
-    table = pd.DataFrame(rows)
-    who = pd.factorize(table["group"])[0]
-    for part in ("predictions", "runs"):
-        (study / part).mkdir()
-    files.write_table(study / "tracks.parquet", table[["track_id", "genre"]])
-    folds = table.assign(part="test")[["track_id", "group", "fold", "part"]]
-    files.write_table(study / "folds.parquet", folds)
-    summary = table[["track_id"]].assign(copy=0, excerpt=0)
-    for n, name in enumerate(["mfcc_01_mean", "mfcc_01_std", "tempo_01_mean", "tempo_01_std"]):
-        own = np.random.default_rng(n).normal(size=2 * artists)[who]
-        summary[name] = own + 0.3 * rng.normal(size=len(table))
-    summary["tempo_01_mean"] += 100
-    files.write_table(study / "summary.parquet", summary)
-    p = np.clip(
-        np.where(table["genre"] == "jazz", 0.8, 0.2) + 0.05 * rng.normal(size=len(who)), 0, 1
-    )
-    said = table[["track_id", "fold"]].assign(excerpt=0, y_true=table["genre"], p_jazz=p)
-    files.write_table(study / "predictions" / "logistic.parquet", said.assign(p_rock=1 - p))
-    files.write_json(study / "corpus.json", {"genres": genres})
-    files.write_json(study / "features.json", {"sha256": "0"})
-    return study
-
-
-@pytest.fixture(scope="module")
-def measured_study(tmp_path_factory):
-    return write_study(tmp_path_factory.mktemp("study"))
-
-
-def test_precision_its_interval_and_its_test_are_those_of_the_hits(measured_study):
-    table = retrieval.measure(measured_study, "logistic").set_index("vector")
-    tracks, vectors = retrieval.embeddings(measured_study, "logistic")
-    genre, group = tracks["genre"].to_numpy(), tracks["group"].to_numpy()
-    right = {name: retrieval.hits(x, genre, group)[0] for name, x in vectors.items()}
-    for name, row in table.iterrows():
-        assert row["precision"] == pytest.approx(right[name].mean() / 10)
-        assert row["low"] <= row["precision"] <= row["high"]
-        assert row["artist_low"] <= row["artist"] <= row["artist_high"]
-    base = right[retrieval.BASELINE]
-    p = comparisons.sign_flip_test(right["both"], base, group)
-    assert table.loc["both", "p_value"] == p <= table.loc["both", "p_holm"]
-    assert table.loc["both", "difference"] == pytest.approx((right["both"] - base).mean() / 10)
-    assert table.loc["genre probabilities", "precision"] == 1
-    assert table.attrs["chance"] == pytest.approx(7 / 15)  # 28 of the 60 by others
-    both, genres = table.loc["both"], table.loc["genre probabilities"]
-    assert both["artist"] > genres["artist"] + 0.2
-
-
-def test_what_was_measured_is_told(measured_study):
-    table = retrieval.measure(measured_study, "logistic")
-    said = experiments_sentences.retrieval(table)
-    assert "Of the 10 nearest tracks" in said and "47%" in said
-    assert f"{table['precision'].iloc[0]:.0%} are of its genre by MFCC statistics" in said
-    assert "same artist, if allowed" in retrieval.shown(table).to_html()
-
-
-def test_examples_are_by_others_and_have_their_reasons(measured_study):
-    found = retrieval.examples(measured_study, "logistic", each=2)
-    assert len(found) == 4 and set(found["genres"].str.split(", ").str[0]) == {"jazz", "rock"}
-    assert (found["query"].str.split("-").str[0] != found["neighbour"].str.split("-").str[0]).all()
-    assert found["why"].str.contains("same genre by the model").all()
-    assert found["why"].str.contains("beats/min").all()
-    assert found.groupby("query")["distance"].is_monotonic_increasing.all()
+    assert similarity._described(model, path)["x"] == pytest.approx(found["x"])
 
 
 # ---------------------------------------------------------------------------- command line
