@@ -1,4 +1,4 @@
-"""Command line: ``python -m genre_utils`` with study, audit, recognize, similar or page."""
+"""Run the study of music genre recognition, audit music, predict genres, find similar music."""
 
 import argparse
 import errno
@@ -6,15 +6,17 @@ import json
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import yaml
 
-from genre_utils.workspace import parallel
+from genre_utils.workspace import files, parallel
 
 
 def main(arguments=None) -> int:
     """Run a command; return its exit code (0 fine, 1 failed, 2 wrong usage)."""
+    files.quiet_libraries()
     options = _parser().parse_args(arguments)
     try:
         if getattr(options, "dask", None):
@@ -22,6 +24,9 @@ def main(arguments=None) -> int:
         status = options.command(options)
         sys.stdout.flush()
         return status
+    except KeyboardInterrupt as stop:
+        print(f"\nStopped.{options.stopped}", file=sys.stderr)
+        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
     except parallel.ClusterError as error:
         print(error, file=sys.stderr)
         return 1
@@ -37,91 +42,87 @@ def main(arguments=None) -> int:
 
 def _parser():
     parser = argparse.ArgumentParser(prog="python -m genre_utils", description=__doc__)
+    parser.set_defaults(stopped="")  # what a command adds when it was stopped
     commands = parser.add_subparsers(required=True)
-    study = commands.add_parser("study", help="run the notebooks of a profile and their reports")
-    study.add_argument("--profile", default="demo", help="name or YAML file (default: demo)")
-    study.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        type=_assignment,
-        help="replace a parameter of the profile; the value is read as YAML",
-    )
-    study.add_argument(
-        "--from",
-        dest="start",
-        default="",
-        metavar="NN",
-        help="run this notebook and all after it again",
-    )
-    study.add_argument("--force", action="store_true", help="run and train everything again")
-    _add_dask(study)
-    study.set_defaults(command=_study)
-    audit = commands.add_parser("audit", help="say which files of a folder would be used")
-    audit.add_argument("folder", help="folder of GENRE/clip files")
-    audit.add_argument(
-        "--format",
-        choices=["text", "json"],
-        default="text",
-        help="lines to read (default), or one JSON object with every file",
-    )
-    _add_dask(audit)
-    audit.set_defaults(command=_audit)
-    recognize = commands.add_parser("recognize", help="say which genre recordings are")
-    recognize.add_argument(
-        "audio", nargs="+", metavar="FILE|FOLDER|-", help="recordings; - is sound on standard input"
-    )
-    recognize.add_argument(
-        "--model",
-        metavar="PATH",
-        help="exported model, models/NAME.npz of a study (default: the one of this package)",
-    )
-    recognize.add_argument(
-        "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
-    )
-    recognize.set_defaults(command=_recognize)
-    similar = commands.add_parser("similar", help="say which recordings of a folder sound alike")
-    similar.add_argument("audio", metavar="FILE", help="recording to find others like")
-    similar.add_argument(
-        "--library",
-        required=True,
-        metavar="FOLDER",
-        help="music to look in; what is heard of it is kept in the cache folder",
-    )
-    similar.add_argument(
-        "--count", type=_positive, default=10, metavar="N", help="how many to tell (default: 10)"
-    )
-    similar.add_argument(
-        "--format", choices=["json", "csv"], default="json", help="JSON Lines (default) or CSV"
-    )
-    similar.set_defaults(command=_similar)
-    page = commands.add_parser("page", help="serve a page to try recognition in a browser")
-    page.add_argument("--model", metavar="PATH", help="as of recognize")
-    page.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
-    page.add_argument(
-        "--host",
-        default="127.0.0.1",
-        help="address to listen on (default: 127.0.0.1, which this machine alone reaches)",
-    )
-    page.set_defaults(command=_page)
+    _add_study(commands.add_parser("study", help="run the notebooks of a profile, and its report"))
+    _add_audit(commands.add_parser("audit", help="tell which files of a folder would be used"))
+    _add_recognize(commands.add_parser("recognize", help="predict the genre of recordings"))
+    _add_similar(commands.add_parser("similar", help="find recordings that sound like another"))
+    _add_page(commands.add_parser("page", help="serve a page to try recognition in a browser"))
     return parser
+
+
+def _add_study(parser):
+    add = parser.add_argument
+    add("--profile", default="demo", help="name or YAML file (default: demo)")
+    what = "replace a parameter of the profile; the value is read as YAML"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", type=_assignment, help=what)
+    what = "run this notebook and all after it again"
+    add("--from", dest="start", default="", metavar="NN", help=what)
+    add("--force", action="store_true", help="run every notebook and train every fold again")
+    _add_dask(parser)
+    goes_on = " The same command goes on at the fold where it was."
+    parser.set_defaults(command=_study, stopped=goes_on)
+
+
+def _add_audit(parser):
+    parser.add_argument("folder", help="folder of GENRE/clip files")
+    what = "lines to read (default), or one JSON object with every file"
+    parser.add_argument("--format", choices=["text", "json"], default="text", help=what)
+    _add_dask(parser)
+    parser.set_defaults(command=_audit)
 
 
 def _add_dask(parser):
     parser.add_argument(
         "--dask",
         metavar="ADDRESS",
-        default=os.environ.get(parallel.ADDRESS),
+        default=files.cluster_address(),
         help="decode, compute features and train folds on the Dask cluster whose scheduler is at "
         "ADDRESS, such as tcp://192.168.0.5:8786; its workers need this environment and, under the "
         "same paths, the music; start them with `dask worker ADDRESS --nworkers=-1 --nthreads 1`",
     )
 
 
+def _add_recognize(parser):
+    what = "recordings; - is sound on standard input"
+    parser.add_argument("audio", nargs="+", metavar="FILE|FOLDER|-", help=what)
+    _add_model(parser)
+    _add_format(parser)
+    parser.set_defaults(command=_recognize)
+
+
+def _add_similar(parser):
+    parser.add_argument("audio", metavar="FILE", help="recording to find others like")
+    what = "music to look in; its descriptions are kept in the cache folder"
+    parser.add_argument("--library", required=True, metavar="FOLDER", help=what)
+    what = "how many to list (default: 10)"
+    parser.add_argument("--count", type=_positive, default=10, metavar="N", help=what)
+    _add_format(parser)
+    parser.set_defaults(command=_similar, stopped=" What was described so far is in the cache.")
+
+
+def _add_page(parser):
+    _add_model(parser)
+    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    what = "address to listen on (default: 127.0.0.1, which this machine alone reaches)"
+    parser.add_argument("--host", default="127.0.0.1", help=what)
+    parser.set_defaults(command=_page)
+
+
+def _add_model(parser):
+    what = "exported model, models/NAME.npz of a study (default: the one of this package)"
+    parser.add_argument("--model", metavar="PATH", type=lambda p: Path(p).expanduser(), help=what)
+
+
+def _add_format(parser):
+    what = "JSON Lines (default) or CSV"
+    parser.add_argument("--format", choices=["json", "csv"], default="json", help=what)
+
+
 def _use_cluster(address):
     """Check that a Dask cluster answers; from here on, notebooks and all, work is done there."""
-    os.environ[parallel.ADDRESS] = address
+    os.environ[files.CLUSTER] = address
     with parallel.connect() as client:
         count = len(client.nthreads())
     print(f"Dask cluster at {address}, workers: {count}", file=sys.stderr, flush=True)
@@ -148,16 +149,12 @@ def _study(options):
 
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: with a message, and nothing left running
     try:
-        index = runner.run(
-            options.profile, dict(options.set), start=options.start, force=options.force
-        )
+        again = {"start": options.start, "force": options.force}
+        study = runner.run(options.profile, dict(options.set), **again)
     except profiles.StudyError as error:
         print(f"\n{error}", file=sys.stderr)
         return 1
-    except KeyboardInterrupt as stop:
-        print("\nStopped. The same command goes on at the fold where it was.", file=sys.stderr)
-        return 128 + (stop.args[0] if stop.args else signal.SIGINT)
-    print(f"\n{runner.headline(index.parent)}\n\nReport: {index}")
+    print(f"\n{runner.headline(study)}\n\nReport: {study.page('index')}")
     return 0
 
 
@@ -166,18 +163,15 @@ def _stop(number, _):
 
 
 def _audit(options):
-    from genre_utils.data import auditing, corpora, errors
+    from genre_utils.data import auditing, corpora, folders
 
     try:
         folder = corpora.locate("folder", Path(options.folder).expanduser().resolve())
         found = corpora.find_tracks("folder", folder)
         tracks = auditing.audit(found, folder, min_seconds=6.0)
-    except (errors.CorpusError, OSError) as error:
+    except (folders.CorpusError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
     report = auditing.audit_report(found, tracks)
     if options.format == "json":
         name = str(folder).encode(errors="backslashreplace").decode()
@@ -191,7 +185,7 @@ def _audit_lines(report):
     """Lines of an audit; names and reasons in ASCII, so that no terminal stumbles over them."""
     for file in report["files"]:
         if file["status"] != "used":
-            yield f"set aside  {file['path']!a}: {ascii(file['reason'])[1:-1]}"
+            yield f"excluded  {file['path']!a}: {ascii(file['reason'])[1:-1]}"
     for genre, count in report["totals"]["genres"].items():
         artists = f"{count['artists']} known artists, {count['unknown']} tracks of unknown ones"
         yield f"used  {genre!a}: {count['tracks']} tracks, {artists}"
@@ -203,98 +197,91 @@ def _audit_lines(report):
     for warning in report["warnings"]:
         yield f"Warning: {ascii(warning)[1:-1]}"
     yield (
-        f"{totals['used']} of {totals['files']} files would be used, {totals['set_aside']} set "
-        f"aside, of these {totals['near_duplicates']} as near-duplicates."
+        f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
+        f"excluded, of these {totals['near_duplicates']} as near-duplicates."
     )
 
 
-def _recognize(options):
-    for name in parallel.THREADS:  # files are recognised side by side, each on one thread
+def _one_thread_each():
+    for name in parallel.THREADS:  # libraries read them when loaded
         os.environ.setdefault(name, "1")
-    from genre_utils.recognition import batch, exported_model, recogniser
+
+
+def _recognize(options):
+    _one_thread_each()
+    from genre_utils.recognition import batch, exported_model
 
     names, failed = batch.find(options.audio), 0
     if not names:
         print("There is no file to recognise in it.", file=sys.stderr)
         return 1
-    model = Path(options.model).expanduser() if options.model else recogniser.PRETRAINED
-    threads = batch.usable_cores()
-    answers = batch.recognise(names, model, threads=threads)
+    model = options.model or exported_model.PRETRAINED
     try:
-        lines = None
-        if options.format == "csv":
-            labels = exported_model.read_sidecar(model)["labels"]
-            lines = batch.CsvLines(sys.stdout, labels)
-        for number, answer in enumerate(answers, 1):
+        predictions = batch.recognise(names, model, threads=batch.usable_cores())
+        labels = exported_model.read_sidecar(model)["labels"]
+        lines = batch.CsvLines(sys.stdout, labels) if options.format == "csv" else None
+        for number, prediction in enumerate(predictions, 1):
             if lines:
-                lines.write(answer)
+                lines.write(prediction)
             else:
-                print(batch.json_line(answer))
+                print(batch.json_line(prediction))
             sys.stdout.flush()
-            failed += "error" in answer
-            told = answer.get("error") or answer["predicted_label"]
-            about = f"[{number}/{len(names)}] {answer['audio_file']!a}: {ascii(told)[1:-1]}"
+            failed += "error" in prediction
+            result = ascii(prediction.get("error") or prediction["predicted_label"])[1:-1]
+            about = f"[{number}/{len(names)}] {prediction['audio_file']!a}: {result}"
             print(about, file=sys.stderr, flush=True)
     except exported_model.ModelError as error:
         print(error, file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
     if failed:
         print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
     return 1 if failed else 0
 
 
 def _similar(options):
-    for name in parallel.THREADS:  # as for recognize
-        os.environ.setdefault(name, "1")
+    _one_thread_each()
     from genre_utils.recognition import batch, similarity
 
     if not Path(options.library).is_dir():
         print(f"{options.library!a} is no folder of music.", file=sys.stderr)
         return 2
+    what = options.audio, options.library, options.count
     try:
-        answers, failed = similarity.search(
-            options.audio,
-            options.library,
-            options.count,
-            threads=batch.usable_cores(),
-        )
-        similarity.write(sys.stdout, answers, options.format)
+        found, failed = similarity.search(*what, threads=batch.usable_cores())
+        similarity.write(sys.stdout, found, options.format)
     except similarity.SimilarityError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("\nStopped. What was heard so far is in the cache.", file=sys.stderr)
-        return 130
     for path, why in failed.items():
         print(f"left out  {path!a}: {ascii(why)[1:-1]}", file=sys.stderr)
     return 1 if failed else 0
 
 
-def _page(options):
-    from genre_utils.recognition import exported_model, recogniser
+def _set_up_gradio(uploads):
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_TEMP_DIR"] = uploads
+    os.environ["NO_PROXY"] = os.environ["no_proxy"] = "*"  # it asks itself whether it is there
 
-    try:
-        from genre_utils.recognition import page
-    except ModuleNotFoundError as error:
-        if error.name != "gradio":
-            raise
-        print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
-        return 1
-    model = Path(options.model).expanduser() if options.model else recogniser.PRETRAINED
-    try:
-        page.serve(model, host=options.host, port=options.port)
-    except exported_model.ModelError as error:
-        print(error, file=sys.stderr)
-        return 2
-    except page.PageError as error:
-        print(error, file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-    return 130
+
+def _page(options):
+    from genre_utils.recognition import exported_model
+
+    model = options.model or exported_model.PRETRAINED
+    with tempfile.TemporaryDirectory() as uploads:  # deleted when the page is stopped
+        _set_up_gradio(uploads)
+        try:
+            from genre_utils.recognition import page
+        except ModuleNotFoundError as error:
+            if error.name != "gradio":
+                raise
+            print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
+            return 1
+        try:
+            page.serve(model, host=options.host, port=options.port)
+        except (exported_model.ModelError, page.PageError) as error:
+            print(error, file=sys.stderr)
+            return 2 if isinstance(error, exported_model.ModelError) else 1
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""TODO report.disk."""
+"""What can go wrong with files: two studies at once, full disks, files that were altered."""
 
 import contextlib
 import errno
-import fcntl
 import os
 import re
 import shutil
@@ -10,10 +9,14 @@ import socket
 import sqlite3
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
+
+import filelock
 
 from genre_utils.report import profiles
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 FULL = {errno.ENOSPC, errno.EDQUOT}  # what systems call a full disk
 #: How a message tells of one; NumPy and SQLite have words of their own.
@@ -21,42 +24,33 @@ SAYS_FULL = re.compile("No space left|quota exceeded|disk is full|requested and 
 PROBE = 1 << 20  # bytes that a disk must take to be of use
 
 
-# ------------------------------------------------------------------ what can go wrong with files
-
-
 @contextlib.contextmanager
-def alone(study):
+def alone(study: StudyFolder) -> Iterator[None]:
     """Hold the lock of a study's folder, which ends with this process, however that ends."""
-    with open(study / ".lock", "a+", encoding="utf-8") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            lock.seek(0)
-            raise profiles.StudyError(
-                f"{study}: another study is running in this folder ({lock.read() or 'unknown'}). "
-                "Wait until it has ended, stop it, or give this one a folder of its own with "
-                "--set STUDY_DIR=NAME."
-            ) from error
-        except OSError as error:  # some network drives
-            print(f"{study} cannot be locked ({error.strerror}): start no second study in it.")
-        lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}")
-        lock.flush()
+    lock = filelock.FileLock(study.lock, blocking=False, fallback_to_soft=False)
+    holder = study.lock.with_suffix(".txt")  # beside it: Windows lets nobody read a locked file
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        known = holder.read_text(encoding="utf-8") if holder.exists() else "unknown"
+        raise profiles.StudyError(
+            f"{study.path}: another study is running in this folder ({known}). Wait until it has "
+            "ended, stop it, or give this one a folder of its own with --set STUDY_DIR=NAME."
+        ) from error
+    except OSError as error:  # some network drives
+        print(f"{study.path} cannot be locked ({error.strerror}): start no second study in it.")
+    about = f"process {os.getpid()} on {socket.gethostname()}, since {time.ctime()}"
+    holder.write_text(about, encoding="utf-8")
+    try:
         yield
-        lock.truncate(0)
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
 
 
-def unwritable(study, said=""):
-    """Say which folder is full or cannot be written to, and what to do; empty if none is.
-
-    Parameters
-    ----------
-    study : Path
-    said : str, optional
-        What failed. Where that tells of a full disk, the fullest is named, even if it takes a
-        little more, now that what did not fit has been removed.
-    """
-    folders = [study, files.cache_folder()]
+def unwritable(study: StudyFolder, said: str = "") -> str:
+    """Say which folder is full, or was by what was `said`, or cannot be written to; or nothing."""
+    folders = [study.path, files.cache_folder()]
     for folder in folders:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -67,8 +61,7 @@ def unwritable(study, said=""):
                 return _full(folder)
             return (
                 f"{folder} cannot be written to: {error.strerror}. Make it writable, or name "
-                "another folder with GENRE_REPORTS_DIR (reports) or GENRE_CACHE_DIR (cache), then "
-                "run the same command again."
+                "another with GENRE_REPORTS_DIR or GENRE_CACHE_DIR, and run the same command again."
             )
     if not SAYS_FULL.search(said):
         return ""
@@ -84,26 +77,30 @@ def _full(folder):
     )
 
 
-def mend(study):
+def mend(study: StudyFolder) -> None:
     """Drop what is not as an earlier run has written it; then every notebook is run again."""
-    files.drop_unfinished(study)
+    files.drop_unfinished(study.path)
     files.drop_unfinished(files.cache_folder())
-    for path in sorted((study / "tuning").glob("*.db")):
+    for path in study.searches:
         _refuse_damage(path)
-    folders = [study / "folds_done", study / "models"]
+    folders = study.kept
     with contextlib.suppress(FileNotFoundError, ValueError):  # notebook 01 has not run, or will
-        folders.append(Path(files.read_json(study / "source.json")["folder"]))
+        folders.append(Path(study.source["folder"]))
     altered = [path for folder in folders for path in files.altered(folder)]
     if altered:
-        shutil.rmtree(study / "stages", ignore_errors=True)  # first: this may be stopped as well
+        shutil.rmtree(study.stages, ignore_errors=True)  # first: this may be stopped as well
     for path in altered:
         print(f"{path} is not as it was written: it is made again", flush=True)
-    for folder in folders[:2]:  # notebook 01 sees to the music
+    for folder in study.kept:  # notebook 01 sees to the music
         files.drop_altered(folder)
 
 
+def forget_folds(study: StudyFolder) -> None:
+    """Remove all trained folds."""
+    shutil.rmtree(study.folds_done(), ignore_errors=True)
+
+
 def _refuse_damage(path):
-    """Raise an error if a database of trials cannot be read."""
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as trials:
             found = trials.execute("PRAGMA quick_check").fetchone()[0]

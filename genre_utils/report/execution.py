@@ -1,4 +1,4 @@
-"""TODO report.execution."""
+"""Run one notebook by papermill, in a process of its own, and publish what came of it."""
 
 import contextlib
 import ctypes
@@ -8,6 +8,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from pathlib import Path
+from textwrap import indent
 
 import nbformat
 import psutil
@@ -15,17 +17,17 @@ import yaml
 
 from genre_utils.report import disk, profiles, stages
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 #: What TensorFlow writes when it starts, whatever its log level.
 NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
 
 
-def run_notebook(path, parameters, study, key, label):
+def run_notebook(path: Path, parameters: dict, study: StudyFolder, key: str, label: str) -> None:
     """Execute a notebook into the study, and note what it has written."""
     print(f"{label} ...", flush=True)
-    record = study / "stages" / f"{path.stem}.json"
-    record.unlink(missing_ok=True)
-    executed = study / "stages" / path.name  # until it is whole
+    study.stage(path.stem).unlink(missing_ok=True)
+    executed = study.stages / path.name  # until it is whole
     executed.parent.mkdir(exist_ok=True)
     started, since = time.perf_counter(), time.time_ns()
     wanted = {k: parameters[k] for k in profiles.defaults(path) if k in parameters}
@@ -33,42 +35,33 @@ def run_notebook(path, parameters, study, key, label):
     if failed:
         failure = _failure(path, executed, said)
         raise profiles.StudyError(disk.unwritable(study, failure + said) or failure)
-    _publish(executed, study / "notebooks" / path.name)
-    outputs = {
-        str(p.relative_to(study)): files.file_md5(p)
-        for p in sorted(study.rglob("*"))
-        if p.is_file() and p.stat().st_mtime_ns >= since and stages.is_output(p.relative_to(study))
-    }
+    _publish(executed, study.executed(path.stem))
+    there = [p for p in sorted(study.path.rglob("*")) if p.is_file() and study.is_output(p)]
+    written = [p for p in there if p.stat().st_mtime_ns >= since]
     seconds = time.perf_counter() - started
-    files.write_json(record, {"key": key, "seconds": seconds, "outputs": outputs})
+    stages.record(study, path.stem, key, written, seconds=seconds)
     print(f"{label}: done in {seconds:.0f} s", flush=True)
 
 
 def _execute(path, executed, parameters):
     """Run a notebook by papermill; return its exit code and what it said on stderr."""
+    command = [sys.executable, "-m", "papermill", str(path), str(executed)]
+    command += ["--parameters_yaml", yaml.safe_dump(parameters), "--cwd", str(profiles.NOTEBOOKS)]
+    command += ["--kernel", "python3", "--log-level", "ERROR", "--stderr-file", "-"]
+    # the last one saves a fifth of the time of a small study
+    command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]
+    options = {"encoding": "utf-8", "env": files.child_environment(), "stdout": subprocess.PIPE}
+    options["preexec_fn"] = _die_with_parent if sys.platform == "linux" else None
     with (
-        tempfile.NamedTemporaryFile("w", suffix=".yaml", encoding="utf-8") as given,
         tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
+        subprocess.Popen(command, stderr=complaint, **options) as child,
     ):
-        yaml.safe_dump(parameters, given)
-        given.flush()
-        command = [sys.executable, "-m", "papermill", str(path), str(executed), "-f", given.name]
-        command += ["--cwd", str(profiles.NOTEBOOKS), "--no-progress-bar", "--stderr-file", "-"]
-        command += ["--kernel", "python3", "--log-level", "ERROR"]
-        command += ["--no-request-save-on-cell-execute"]  # a fifth of the time of a small study
-        with subprocess.Popen(
-            command,
-            stdout=subprocess.PIPE,
-            stderr=complaint,
-            encoding="utf-8",
-            preexec_fn=_die_with_parent,
-        ) as child:
-            try:
-                _show_progress(child.stdout)
-                failed = child.wait()
-            except BaseException:
-                _end(child.pid)
-                raise
+        try:
+            _show_progress(child.stdout)
+            failed = child.wait()
+        except BaseException:
+            _end(child.pid)
+            raise
         complaint.seek(0)
         return failed, complaint.read()
 
@@ -107,8 +100,7 @@ def _publish(executed, published):
 
 def _die_with_parent():
     """Ask Linux to end this process when the study is killed, so that nothing trains on unseen."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _failure(path, executed, complaint):
@@ -121,12 +113,8 @@ def _failure(path, executed, complaint):
         for output in cell.get("outputs", []):
             if output.output_type == "error":
                 return (
-                    f"{path.stem} failed in cell {number}:\n\n{_indented(cell.source)}\n\n"
+                    f"{path.stem} failed in cell {number}:\n\n{indent(cell.source, '    ')}\n\n"
                     f"{output.ename}: {output.evalue}\n\n"
                     f"The partial notebook, with the whole traceback: {executed}"
                 )
     return f"{path.stem} failed before or between its cells:\n{complaint}\nPartial: {executed}"
-
-
-def _indented(source):
-    return "\n".join(f"    {line}" for line in source.splitlines())

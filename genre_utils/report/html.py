@@ -1,8 +1,4 @@
-"""Executed notebooks as self-contained HTML pages, and the index page of a study.
-
-The pages ask nothing of the network: formulas are MathML, figures and sounds are data URLs, styles
-and the few lines of script are inline, and a content security policy makes the browser hold to it.
-"""
+"""Executed notebooks, and the index of a study, as HTML pages that ask nothing of the network."""
 
 import base64
 import hashlib
@@ -26,21 +22,16 @@ from traitlets.config import Config
 
 from genre_utils.paper import claims, published
 from genre_utils.plots import formatting
-from genre_utils.report import profiles
-from genre_utils.report.sentences import comparison as comparison_sentences
+from genre_utils.report.sentences import comparison
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 STUDY_TITLE = "Music genre recognition: a leak-free study"
-MIME_TYPES = [
-    "text/html",
-    "text/markdown",
-    "image/svg+xml",
-    "image/webp",
-    "image/jpeg",
-    "text/latex",
-    "text/plain",
-]
-MATH_FONT = Path(__file__).parent / "template" / "math.woff"  # roots and sums need one
+#: Of the forms of an output, that which comes first is shown.
+MIME_TYPES = ["text/html", "text/markdown", "image/svg+xml", "image/webp", "image/jpeg"]
+MIME_TYPES += ["text/latex", "text/plain"]
+TEMPLATE = Path(__file__).parent / "template"
+MATH_FONT = TEMPLATE / "math.woff"  # roots and sums need one
 DROPPED_TYPES = {"application/javascript", "application/vnd.jupyter.widget-view+json"}
 PLOT_REPR = re.compile(r"\s*(array\()?\[*\(?<(Figure|Axes|matplotlib|seaborn|BarContainer)|Text\(")
 IMPORT_LIST = re.compile(r"^from [\w.]+ import \([^)]*\)", re.MULTILINE)
@@ -52,23 +43,8 @@ BRACKETS = re.compile(r"\[[^\[\]]*\]")  # an interval stays on one line
 NUMBER = re.compile(r"([-+−–—±\d.,:%×()\[\]\s]|to|e(?=[-+\d])|nan|inf|none|<na>)*", re.I)
 
 
-def formula(latex: str, display: str) -> str:
-    r"""Write a LaTeX formula as MathML.
-
-    Parameters
-    ----------
-    latex : str
-        The formula without its dollar signs; ``aligned`` is read as ``align*`` and a word in
-        ``\mathrm`` as ``\text``, because latex2mathml gets those wrong.
-    display : {"inline", "block"}
-        Within a line, or on a line of its own.
-
-    Returns
-    -------
-    str
-        A ``<math>`` element, or the escaped LaTeX in ``<code class="formula">`` where latex2mathml
-        fails, leaves a command such as ``\foo`` unread or writes something that is not XML.
-    """
+def _formula(latex: str, display: str) -> str:
+    """Write a LaTeX formula as MathML, "inline" or as a "block"; as it is if it cannot be read."""
     try:
         latex_read = re.sub(r"\\mathrm\{([A-Za-z ]+)\}", r"\\text{\1}", latex.strip())
         mathml = convert(latex_read.replace("{aligned}", "{align*}"), display=display)
@@ -88,13 +64,13 @@ class _Renderer(IPythonRenderer):
         self.headings = headings
 
     def inline_math(self, body):
-        return formula(body, "inline")
+        return _formula(body, "inline")
 
     def block_math(self, body):
-        return formula(body, "block")
+        return _formula(body, "block")
 
     def latex_environment(self, name, body):
-        return formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
+        return _formula(f"\\begin{{{name}}}{body}\\end{{{name}}}", "block")
 
     def heading(self, text, level, **attrs):
         plain = BeautifulSoup(text, "html.parser").get_text()
@@ -114,7 +90,7 @@ class _Renderer(IPythonRenderer):
         return f'<div class="wide" tabindex="0"><table>{text}</table></div>\n'
 
 
-def markdown(source: str, headings: list | None = None, **options) -> str:
+def _markdown(source: str, headings: list | None = None, **options) -> str:
     """Markdown with formulas, as HTML; the headings met are appended to `headings`."""
     renderer = _Renderer([] if headings is None else headings, **{"escape": False, **options})
     return MarkdownWithMath(renderer=renderer).render(source)
@@ -127,7 +103,7 @@ class _Exporter(HTMLExporter):
     def markdown2html(self, context, source, trusted=True):
         """Markdown of a cell, or (not trusted: HTML is shown as text) of an output."""
         resources = context["resources"]
-        return markdown(
+        return _markdown(
             source,
             resources["headings"],
             escape=not trusted,
@@ -140,14 +116,11 @@ def _exporter() -> HTMLExporter:
     config = Config()
     config.NbConvertBase.display_data_priority = MIME_TYPES
     config.CoalesceStreamsPreprocessor.enabled = True
-    exporter = _Exporter(
-        config=config,
-        template_name="template",
-        extra_template_basedirs=[str(Path(__file__).parent)],
-    )
+    place = {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}
+    exporter = _Exporter(config=config, **place)
     environment = exporter.environment
     environment.autoescape = True
-    environment.filters.update(tables=aligned_tables, csp_hash=_csp_hash, breakable=breakable)
+    environment.filters.update(tables=_aligned_tables, csp_hash=_csp_hash, breakable=_breakable)
     environment.globals.update(
         study_title=STUDY_TITLE,
         math_font=base64.b64encode(MATH_FONT.read_bytes()).decode(),
@@ -161,7 +134,7 @@ def _csp_hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
 
 
-def aligned_tables(html: str) -> str:
+def _aligned_tables(html: str) -> str:
     """Mark columns of numbers and long texts, say where names may break, drop pandas' own style."""
     if "<table" not in html:
         return html
@@ -174,11 +147,11 @@ def aligned_tables(html: str) -> str:
             if len(cell.get_text(strip=True)) > LONG_TEXT:
                 cell["class"] = [*cell.get("class", []), "long"]
         for text in table.find_all(string=re.compile(r"_|\[")):
-            text.replace_with(BeautifulSoup(breakable(text), "html.parser"))
+            text.replace_with(BeautifulSoup(_breakable(text), "html.parser"))
     return str(soup)
 
 
-def breakable(text: str) -> Markup:
+def _breakable(text: str) -> Markup:
     """Text of a narrow table as HTML: a name may break after ``_``, an interval may not."""
     whole = BRACKETS.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     return Markup(escape(whole, quote=False).replace("_", "_<wbr>"))
@@ -223,19 +196,8 @@ def _label(cell) -> tuple[str, str]:
     return "Code", first if len(first) <= 60 else first[:59].rstrip() + "…"
 
 
-def webp(png: str) -> str:
-    """Write a figure as WebP: lossless, or at quality 85 where that is smaller (spectrograms).
-
-    Parameters
-    ----------
-    png : str
-        A PNG file in base64, as notebooks store it.
-
-    Returns
-    -------
-    str
-        The WebP file in base64.
-    """
+def _webp(png: str) -> str:
+    """Write a PNG as WebP, lossless or at quality 85 if that is smaller (spectrograms); base64."""
     image, written = Image.open(io.BytesIO(base64.b64decode(png))), []
     for options in ({"lossless": True}, {"quality": 85}):
         image.save(content := io.BytesIO(), format="WEBP", **options)
@@ -250,7 +212,7 @@ def _describe(output, heading: str) -> None:
     ]
     output.alt = next(filter(None, given), f"Figure: {heading}")
     if "image/png" in output.get("data", {}):
-        output.data["image/webp"] = webp(output.data.pop("image/png"))
+        output.data["image/webp"] = _webp(output.data.pop("image/png"))
 
 
 def _prepare(notebook) -> None:
@@ -267,135 +229,57 @@ def _prepare(notebook) -> None:
                 _describe(output, heading)
 
 
-def introduction(notebook) -> tuple[str, str]:
+def _introduction(notebook) -> tuple[str, str]:
     """Title (text) and first paragraph (HTML) of a notebook; each empty where there is none."""
     prose = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    soup = BeautifulSoup(markdown(prose), "html.parser")
+    soup = BeautifulSoup(_markdown(prose), "html.parser")
     title, paragraph = soup.h1, (soup.h1.find_next("p") if soup.h1 else None)
     return title.get_text() if title else "", paragraph.decode_contents() if paragraph else ""
 
 
-def render_notebook(
-    executed: Path,
-    html: Path,
-    *,
-    corpus: dict,
-    profile: str,
-    previous: tuple[str, str] | None,
-    following: tuple[str, str] | None,
-) -> None:
-    """Write one executed notebook as a self-contained HTML page.
+def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[Path]:
+    """Write executed notebooks and the index as pages; `about` is what a profile says of itself."""
+    facts = {"corpus": study.corpus, "profile": profile}
+    notebooks = {path.stem: nbformat.read(path, as_version=4) for path in study.notebooks}
+    pages = []
+    for name, notebook in notebooks.items():
+        title, paragraph = _introduction(notebook)
+        pages.append((f"{name}.html", title or name, paragraph))
+    around = [None, *pages, None]
+    for place, (name, notebook) in enumerate(notebooks.items()):
+        page = facts | {"title": pages[place][1], "source": f"notebooks/{name}.ipynb"}
+        page |= {"previous": around[place], "following": around[place + 2]}
+        files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
+    index = _index_page(study, facts | {"title": STUDY_TITLE}, pages, about)
+    files.write_text(study.page("index"), index)
+    return [study.page(name) for name in (*notebooks, "index")]
 
-    Parameters
-    ----------
-    executed : Path
-        The executed notebook.
-    html : Path
-        The page to write; ``index.html`` is expected beside it.
-    corpus : dict
-        Content of the study's ``corpus.json``.
-    profile : str
-        Name of the profile that the study ran with.
-    previous, following : tuple of str or None
-        Address and title of the neighbouring pages.
-    """
-    notebook = nbformat.read(executed, as_version=4)
-    title = introduction(notebook)[0] or executed.stem
+
+def _notebook_page(path, notebook, page) -> str:
+    """One executed notebook as a self-contained page, with what `page` says of it."""
+    started = notebook.metadata.get("papermill", {}).get("start_time") or ""
     _prepare(notebook)
     resources = {
-        "metadata": {"name": executed.stem, "path": str(executed.parent)},
+        "metadata": {"name": path.stem, "path": str(path.parent)},
         "headings": [],
-        "page": {
-            "title": title,
-            "corpus": corpus,
-            "profile": profile,
-            "previous": previous,
-            "following": following,
-            "source": f"notebooks/{executed.name}",
-            "started": _start_time(notebook),
-        },
+        "page": page | {"started": started[:16].replace("T", " ")},
     }
-    text, _ = _exporter().from_notebook_node(notebook, resources)
-    with files.atomic_write(html) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    return _exporter().from_notebook_node(notebook, resources)[0]
 
 
-def _start_time(notebook) -> str:
-    started = notebook.metadata.get("papermill", {}).get("start_time") or ""
-    return started[:16].replace("T", " ")
-
-
-def _executed(folder: Path) -> list[Path]:
-    return sorted((folder / "notebooks").glob("[0-9]*.ipynb"))
-
-
-def render_index(folder: Path, *, profile: str) -> Path:
-    """Write the index page of a study from its JSON files and executed notebooks.
-
-    Parameters
-    ----------
-    folder : Path
-        The study folder; ``results.json`` may be missing, and the page then says so.
-    profile : str
-        Name of the profile that the study ran with.
-
-    Returns
-    -------
-    Path
-        The page, ``index.html`` in `folder`.
-    """
-    corpus = files.read_json(folder / "corpus.json")
-    path, pages = folder / "results.json", []
-    results = files.read_json(path) if path.exists() else None
-    for notebook in _executed(folder):
-        title, paragraph = introduction(nbformat.read(notebook, as_version=4))
-        pages.append((f"{notebook.stem}.html", title or notebook.stem, paragraph))
-    same_task = {genre.lower() for genre in corpus["genres"]} == {*published.GENRES}
-    known = (profiles.PROFILES / f"{profile}.yaml").exists()
-    text = (
-        _exporter()
-        .environment.get_template("study_index.html.j2")
-        .render(
-            resources={"page": {"title": STUDY_TITLE, "corpus": corpus, "profile": profile}},
-            pages=pages,
-            results=results,
-            answer=comparison_sentences.conclusion(results)
-            if results and results["models"]
-            else [],
-            claimed=published.PAPER["accuracy"].to_dict() if same_task else {},
-            about=profiles.read_profile(profile)[2] if known else "",
-            verdicts=claims.VERDICTS,
-            duration=formatting.duration,
-            as_text=formatting.as_text,
-        )
+def _index_page(study, page, pages, about) -> str:
+    """First page of a study, of its corpus, its results where there are any, and its pages."""
+    results = study.results if study.has("results") else None
+    same_task = {genre.lower() for genre in study.genres} == {*published.GENRES}
+    template = _exporter().environment.get_template("study_index.html.j2")
+    return template.render(
+        resources={"page": page},
+        pages=pages,
+        results=results,
+        answer=comparison.conclusion(results) if results and results["models"] else [],
+        claimed=published.PAPER["accuracy"].to_dict() if same_task else {},
+        about=about,
+        by_verdict=claims.by_verdict,
+        duration=formatting.duration,
+        as_text=formatting.as_text,
     )
-    with files.atomic_write(folder / "index.html") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return folder / "index.html"
-
-
-def render_study(folder: Path, *, profile: str) -> Path:
-    """Write every executed notebook of a study as a page, and the index page that leads to them.
-
-    Parameters
-    ----------
-    folder : Path
-        The study folder, with ``corpus.json`` and ``notebooks/NN_name.ipynb``.
-    profile : str
-        Name of the profile that the study ran with.
-
-    Returns
-    -------
-    Path
-        The index page.
-    """
-    corpus = files.read_json(folder / "corpus.json")
-    notebooks = _executed(folder)
-    titles = [introduction(nbformat.read(path, as_version=4))[0] or path.stem for path in notebooks]
-    links = [(f"{path.stem}.html", title) for path, title in zip(notebooks, titles, strict=True)]
-    neighbours = zip([None, *links[:-1]], [*links[1:], None], strict=True) if links else []
-    for path, (previous, following) in zip(notebooks, neighbours, strict=True):
-        html = folder / f"{path.stem}.html"
-        names = {"previous": previous, "following": following}
-        render_notebook(path, html, corpus=corpus, profile=profile, **names)
-    return render_index(folder, profile=profile)

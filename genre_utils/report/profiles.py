@@ -1,34 +1,23 @@
-"""TODO report.profiles."""
+"""What is to be run: profiles of a study, its notebooks, and their parameters."""
 
 import ast
-import itertools
 from pathlib import Path
 
 import nbformat
 import yaml
 
-from genre_utils.workspace import files
+from genre_utils.workspace import files, model_names
 
 NOTEBOOKS = files.ROOT / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
-#: Notebooks that serve certain models alone; they are left out when MODELS names none of them.
-MODELS_OF = {
-    "03_cnn": ("cnn", "cnn1d"),
-    "04_rnn": ("rnn", "gru", "lstm"),
-    "05_hybrid": ("hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"),
-}
-CLASSICAL = ("svm", "logistic", "knn")  # models of notebook 02, which always runs
 
 
 class StudyError(RuntimeError):
     """The study cannot start or a notebook failed; the message says what to do."""
 
 
-# ------------------------------------------------------------------ which notebooks, and when
-
-
 def read_profile(profile: str) -> tuple[str, dict, str]:
-    """Read a profile: its name, its parameters, and the comment that opens its file."""
+    """Read a profile, by its name or file: name, parameters, and the comment that opens it."""
     path = PROFILES / f"{profile}.yaml"
     if not path.exists():
         path = Path(profile)
@@ -46,14 +35,13 @@ def read_profile(profile: str) -> tuple[str, dict, str]:
     return path.stem, parameters, " ".join(comment)
 
 
-def choose_notebooks(parameters: dict) -> list[Path]:
-    """Numbered notebooks that the parameters call for, in order.
+def description(name: str) -> str:
+    """Comment of a profile of this study; empty if `name` is that of a file of the user's own."""
+    return read_profile(name)[2] if (PROFILES / f"{name}.yaml").exists() else ""
 
-    Raises
-    ------
-    StudyError
-        If no notebook knows one of the parameters.
-    """
+
+def choose_notebooks(parameters: dict) -> list[Path]:
+    """Numbered notebooks that the parameters call for, in order; refuses unknown parameters."""
     notebooks = sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))
     known = {key: value for path in notebooks for key, value in defaults(path).items()}
     unknown = [key for key in parameters if key not in known]
@@ -62,11 +50,12 @@ def choose_notebooks(parameters: dict) -> list[Path]:
             f"unknown parameter(s) {', '.join(unknown)}; there are {', '.join(known)}."
         )
     models = set(parameters.get("MODELS") or known["MODELS"])
-    there_are = [*itertools.chain.from_iterable(MODELS_OF.values()), *CLASSICAL]
+    there_are = [*model_names.NETWORKS, *model_names.CLASSICAL]
     if models - set(there_are):
         wrong = ", ".join(sorted(models - set(there_are)))
         raise StudyError(f"unknown model(s) {wrong}; there are {', '.join(there_are)}.")
-    return [p for p in notebooks if p.stem not in MODELS_OF or models & set(MODELS_OF[p.stem])]
+    left_out = {name for name in model_names.NETWORKS_OF if not model_names.chosen(name, models)}
+    return [path for path in notebooks if path.stem not in left_out]
 
 
 def defaults(notebook: Path) -> dict:
@@ -75,8 +64,3 @@ def defaults(notebook: Path) -> dict:
     tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
     lines = ast.parse("\n".join(tagged)).body  # literals only: nothing is executed
     return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}
-
-
-def names(notebooks):
-    """Names of notebooks, with commas."""
-    return ", ".join(path.stem for path in notebooks)

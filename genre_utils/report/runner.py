@@ -1,57 +1,39 @@
-"""Run the study: each notebook by papermill, in its own process, skipping what is unchanged."""
+"""Run a study: its notebooks one after the other, without those that are done, and its pages."""
 
-from pathlib import Path
-
+from genre_utils.plots import formatting
 from genre_utils.report import disk, execution, profiles, stages
 from genre_utils.workspace import evidence, files
+from genre_utils.workspace.study_folder import StudyFolder
 
 
-def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) -> Path:
-    """Run the study of a profile and render its reports.
+def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) -> StudyFolder:
+    """Run the study of a profile, by name or YAML file, and render its reports.
 
-    Parameters
-    ----------
-    profile : str
-        A name in ``notebooks/profiles/``, or the path of a YAML file of parameters.
-    overrides : dict
-        Parameters that replace those of the profile.
-    start : str
-        Number of the notebook from which on everything is run again, for example ``"03"``.
-    force : bool
-        Run every notebook and train every fold again.
-
-    Returns
-    -------
-    Path
-        The report's ``index.html``.
-
-    Raises
-    ------
-    StudyError
-        If the profile or a parameter is unknown, or a notebook fails.
+    Everything is run again from the notebook of the number `start` on; by `force`, folds as well.
     """
     name, given, about = profiles.read_profile(profile)
     parameters = {"PROFILE": name, "STUDY_DIR": name, **given, **overrides}
     notebooks = profiles.choose_notebooks(parameters)
-    study = files.reports_folder() / parameters["STUDY_DIR"]
+    study = StudyFolder(parameters["STUDY_DIR"])
     if start and not any(path.name.startswith(start) for path in notebooks):
-        raise profiles.StudyError(
-            f"--from {start}: no such notebook; there are {profiles.names(notebooks)}."
-        )
+        known = ", ".join(path.stem for path in notebooks)
+        raise profiles.StudyError(f"--from {start}: no such notebook; there are {known}.")
     if why := disk.unwritable(study):
         raise profiles.StudyError(why)
     try:
         with disk.alone(study):
-            print(f"Study {name!r}: {len(notebooks)} notebooks into {study}\n{about}", flush=True)
+            what = f"Study {name!r}: {len(notebooks)} notebooks into {study.path}"
+            print(f"{what}\n{about}", flush=True)
             disk.mend(study)
             if force:
-                stages.forget_folds(study)
+                disk.forget_folds(study)
             key = _run_notebooks(notebooks, parameters, study, start, force)
-            return _render(study, parameters["PROFILE"], key)
+            _render(study, parameters["PROFILE"], key)
     except OSError as error:
         if why := disk.unwritable(study, str(error)):
             raise profiles.StudyError(why) from error
         raise
+    return study
 
 
 def _run_notebooks(notebooks, parameters, study, start, again):
@@ -69,28 +51,23 @@ def _run_notebooks(notebooks, parameters, study, start, again):
     return key
 
 
-def _render(study, name, key):
+def _render(study, profile, key):
     """Render the reports, unless they show just what is there already."""
-    from genre_utils.report import html
+    from genre_utils.report import html  # slow to load
 
-    template = sorted(p for p in (Path(__file__).parent / "template").iterdir())
-    executed = sorted((study / "notebooks").glob("*.ipynb"))  # they may have run again as they are
-    shown = [p.read_bytes() for p in (*template, *executed) if p.is_file()]
-    key = files.sha256(key, evidence.code("pages"), *shown)
-    if stages.is_done(study, "reports", key):
-        return study / "index.html"
-    print("Rendering the reports ...", flush=True)
-    index = html.render_study(study, profile=name)
-    outputs = {p.name: files.file_md5(p) for p in sorted(study.glob("*.html"))}
-    files.write_json(study / "stages" / "reports.json", {"key": key, "outputs": outputs})
-    return index
+    about = profiles.description(profile)
+    template = sorted(path for path in html.TEMPLATE.iterdir() if path.is_file())
+    shown = [path.read_bytes() for path in (*template, *study.notebooks)]  # some may have run again
+    key = files.sha256(key, evidence.code("pages"), about, *shown)
+    if not stages.is_done(study, "reports", key):
+        print("Rendering the reports ...", flush=True)
+        written = html.render_study(study, profile=profile, about=about)
+        stages.record(study, "reports", key, written)
 
 
-def headline(study: Path) -> str:
+def headline(study: StudyFolder) -> str:
     """Headline table of a finished study, as text."""
-    from genre_utils.plots import formatting
-
-    results = files.read_json(study / "results.json")
+    results = study.results
     corpus = results["corpus"]
     music = "composed music" if corpus["synthetic"] else f"corpus {corpus['name']}"
     width = 2 + max(len(name) for name in results["models"])

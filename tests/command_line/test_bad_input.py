@@ -1,4 +1,4 @@
-"""Files that mean harm or mistake: each is used or set aside with a reason, and nothing hangs."""
+"""Files that mean harm or mistake: each is used or excluded with a reason, and nothing hangs."""
 
 import csv
 import io
@@ -144,7 +144,7 @@ def audited(folder):
 
 def recognised(names):
     """Answers to files, checked against the schema, and how they read as CSV."""
-    model, handle = recogniser.PRETRAINED, io.StringIO()
+    model, handle = exported_model.PRETRAINED, io.StringIO()
     lines = batch.CsvLines(handle, exported_model.read_sidecar(model)["labels"])
     answers = list(batch.recognise(names, model, threads=1))
     for answer in answers:

@@ -18,16 +18,16 @@ import sys
 from pathlib import Path
 from genre_utils.data import auditing, corpora, splits
 from genre_utils.data.composer import collection
-from genre_utils.features import spectral, store
+from genre_utils.features import recipes, store
+from genre_utils.workspace.study_folder import StudyFolder
 
 base = Path(sys.argv[1])
 settings = {"artists_per_genre": 3, "tracks_per_artist": 1, "seconds": 3.0, "seed": 0, "n_jobs": 1}
 collection.compose_corpus(base / "music", genres=["rock", "jazz"], **settings)
 found = corpora.find_tracks("synthetic", base / "music")
 tracks = auditing.audit(found, base / "music", min_seconds=1.0, n_jobs=1)
-recipe = spectral.Recipe(clip_seconds=3.0, excerpt_seconds=1.0)
-(base / "store").mkdir()
-store.extract(tracks, base / "music", base / "store", recipe, copies=1, seed=0, n_jobs=1)
+recipe = recipes.Recipe(clip_seconds=3.0, excerpt_seconds=1.0)
+store.extract(tracks, base / "music", StudyFolder(base / "store"), recipe, copies=1, n_jobs=1)
 splits.make_folds(tracks, folds=2, group_by="artist", seed=0).to_csv(base / "store" / "folds.csv")
 """
 

@@ -20,6 +20,7 @@ from browser import check_page
 from genre_utils.data.composer import collection
 from genre_utils.models import cross_validation
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from study_runs import EPOCHS, ROOT, SMALL, chosen, command, predictions
 
 PAGES = ["index", "01_data_preparation", "02_feature_extraction", "04_rnn", "06_comparison"]
@@ -103,13 +104,13 @@ def resumed_fixture(arguments, places):
     return study
 
 
-def test_odd_files_are_set_aside_with_a_reason_and_the_study_goes_on(resumed):
+def test_odd_files_are_excluded_with_a_reason_and_the_study_goes_on(resumed):
     tracks = pd.read_parquet(resumed / "tracks.parquet").set_index("track_id")
-    aside = tracks.loc[tracks["status"] == "set aside", "reason"]
-    assert "not audio" in aside["jazz/notes.wav"]
-    assert "empty file" in aside["jazz/empty.wav"]
-    assert "pipe" in aside["jazz/pipe.wav"]
-    assert len(aside) == 4 and "too short" in aside.filter(like="script").iloc[0]
+    excluded = tracks.loc[tracks["status"] == "excluded", "reason"]
+    assert "not audio" in excluded["jazz/notes.wav"]
+    assert "empty file" in excluded["jazz/empty.wav"]
+    assert "pipe" in excluded["jazz/pipe.wav"]
+    assert len(excluded) == 4 and "too short" in excluded.filter(like="script").iloc[0]
     assert tracks.loc[f"jazz/{ODD}", "status"] == "used"
     results = files.read_json(resumed / "results.json")
     assert results["profile"] == "own"
@@ -160,7 +161,7 @@ def test_a_study_killed_in_the_middle_of_a_fold_ends_as_if_undisturbed(resumed, 
     for pattern in ("*.parquet", "features.*", "corpus.json"):
         for path in resumed.glob(pattern):
             shutil.copy(path, tmp_path)
-    undisturbed, _ = cross_validation.cross_validate(tmp_path, "rnn", epochs=EPOCHS)
+    undisturbed, _ = cross_validation.cross_validate(StudyFolder(tmp_path), "rnn", epochs=EPOCHS)
     pd.testing.assert_frame_equal(predictions(resumed)["rnn"], undisturbed, check_exact=True)
 
 
@@ -168,4 +169,4 @@ def test_audit_lists_what_would_be_used_and_what_not(own_music, places):
     done = command("audit", own_music, env=places)
     assert done.returncode == 0
     assert "jazz/empty.wav': empty file (0 bytes)" in done.stdout
-    assert "files would be used, 4 set aside" in done.stdout
+    assert "files would be used, 4 excluded" in done.stdout

@@ -18,12 +18,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from genre_utils.data import auditing, downloads, errors, folders
+from genre_utils.data import auditing, downloads, folders
 from genre_utils.evaluation import scoring
 from genre_utils.features import store
 from genre_utils.recognition import exported_model, listening, recogniser
 from genre_utils.report import profiles, stages
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from study_runs import ROOT
 
 PACKAGE = ROOT / "genre_utils"
@@ -131,9 +132,9 @@ def test_jupyter_listens_to_this_machine_alone_and_asks_for_a_token():
 @pytest.fixture
 def model(tmp_path):
     """A copy of the model of this package, to be tampered with."""
-    for path in (recogniser.PRETRAINED, exported_model.sidecar_path(recogniser.PRETRAINED)):
+    for path in (exported_model.PRETRAINED, exported_model.sidecar_path(exported_model.PRETRAINED)):
         (tmp_path / path.name).write_bytes(path.read_bytes())
-    return tmp_path / recogniser.PRETRAINED.name
+    return tmp_path / exported_model.PRETRAINED.name
 
 
 def describe(model, change):
@@ -146,7 +147,7 @@ def describe(model, change):
 
 def refused(model, match):
     with pytest.raises(exported_model.ModelError, match=match):
-        recogniser.MusicStyleClassifier(model)
+        exported_model.MusicStyleClassifier(model)
 
 
 def put(*keys, value):
@@ -228,7 +229,7 @@ def places(content, path=()):
             yield from places(value, (*path, key))
 
 
-ABOUT = json.loads(exported_model.sidecar_path(recogniser.PRETRAINED).read_text())
+ABOUT = json.loads(exported_model.sidecar_path(exported_model.PRETRAINED).read_text())
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -335,14 +336,14 @@ def test_a_network_that_is_none_is_refused(model, content):
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_bits_flipped_in_a_model_file_are_refused_or_harmless(model, data):
-    content = bytearray(recogniser.PRETRAINED.read_bytes())
+    content = bytearray(exported_model.PRETRAINED.read_bytes())
     ends = st.integers(0, 200) | st.integers(len(content) - 700, len(content) - 1)
     for place in data.draw(st.lists(ends, min_size=1, max_size=4)):
         content[place] ^= data.draw(st.integers(1, 255))
     model.write_bytes(content)
     describe(model, lambda about: None)
     try:
-        recogniser.MusicStyleClassifier(model)
+        exported_model.MusicStyleClassifier(model)
     except exported_model.ModelError as error:
         assert str(model) in str(error)
 
@@ -362,7 +363,7 @@ def test_no_pickle_is_read_anywhere(model, tmp_path, monkeypatch, kind):
         refused(model, "pickle")
     elif kind == "store":
         np.save(tmp_path / "log_mel.npy", evil)
-        with pytest.raises(errors.CorpusError, match="cannot be read as an array"):
+        with pytest.raises(folders.CorpusError, match="cannot be read as an array"):
             folders.load_arrays(tmp_path, ["a"])
     else:
         monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path))
@@ -383,9 +384,9 @@ def test_a_file_of_a_study_that_was_tampered_with_does_not_count_as_done(tmp_pat
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "t.parquet")
     record = {"key": "k", "outputs": {"t.parquet": files.file_md5(tmp_path / "t.parquet")}}
     files.write_json(tmp_path / "stages" / "s.json", record)
-    assert stages.is_done(tmp_path, "s", "k")
+    assert stages.is_done(StudyFolder(tmp_path), "s", "k")
     pd.DataFrame({"a": [2]}).to_parquet(tmp_path / "t.parquet")
-    assert not stages.is_done(tmp_path, "s", "k")
+    assert not stages.is_done(StudyFolder(tmp_path), "s", "k")
 
 
 @pytest.mark.parametrize("p", [[np.nan, 1.0], [2.0, -1.0], [0.5, 0.6], [np.inf, 0.0]])
@@ -476,7 +477,7 @@ def test_an_archive_that_means_harm_is_refused_in_little_memory(tmp_path, kind):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     try:
         out = downloads.unpack(tmp_path / "evil.bin", tmp_path / "out", max_bytes=1 << 25)
-    except errors.CorpusError as error:
+    except folders.CorpusError as error:
         assert "is not an archive that can be unpacked: " in str(error)
         assert os.listdir(tmp_path) == ["evil.bin"]
     else:
@@ -500,7 +501,7 @@ def test_whatever_members_are_called_nothing_is_written_outside(tmp_path_factory
             packed.addfile(tarfile.TarInfo(name))
     try:
         downloads.unpack(base / "evil.bin", base / "in" / "out", max_bytes=1 << 20)
-    except errors.CorpusError:
+    except folders.CorpusError:
         assert not any((base / "in").iterdir())
     assert {path.name for path in base.iterdir()} <= {"evil.bin", "in"}
     assert not (base / "in").exists() or {p.name for p in (base / "in").iterdir()} <= {"out"}
@@ -510,7 +511,7 @@ def test_names_that_differ_in_case_alone_are_kept_apart_or_refused(tmp_path):
     zip_with(("Rock/A.wav", b"1"), ("rock/a.wav", b"2"))(tmp_path / "a.zip")
     case_sensitive = not Path(str(tmp_path).upper()).exists()
     if not case_sensitive:
-        with pytest.raises(errors.CorpusError):
+        with pytest.raises(folders.CorpusError):
             downloads.unpack(tmp_path / "a.zip", tmp_path / "out", max_bytes=10_000)
         return
     out = downloads.unpack(tmp_path / "a.zip", tmp_path / "out", max_bytes=10_000)

@@ -15,7 +15,9 @@ from PIL import Image
 
 from browser import check_page
 from genre_utils.report import html
+from genre_utils.workspace.study_folder import StudyFolder
 
+PAGES = ["01_one", "02_two", "03_three"]
 EVIL = "<script>alert(1)</script>"
 CUT_FORMULA = (
     f"<span class='math' style='overflow:hidden'><math><mtext>{'x' * 500}</mtext></math></span>"
@@ -108,7 +110,7 @@ AUDIT = {
     "arithmetic": {"checked": 15, "inconsistent": 10},
     "claims": [
         claim("not reproduced", value=-0.123, ci95=[-0.2, -0.05]),
-        claim("not separable", value=0.714, ci95=[0.6, 0.8], rule="level"),
+        claim("not significantly different", value=0.714, ci95=[0.6, 0.8], rule="level"),
         claim("not reproduced", value=-3.21, ci95=[-5.0, -1.0], rule="time"),
         claim("not measured", needs="--profile long"),
     ],
@@ -137,11 +139,16 @@ def rendered(tmp_path_factory):
     (folder / "notebooks").mkdir()
     (folder / "corpus.json").write_text(json.dumps(CORPUS))
     (folder / "results.json").write_text(json.dumps(RESULTS))
-    notebooks = {"01_one": plain_notebook("One"), "02_two": rich_notebook()}
-    for name, notebook in (notebooks | {"03_three": plain_notebook("Three & more")}).items():
+    notebooks = plain_notebook("One"), rich_notebook(), plain_notebook("Three & more")
+    for name, notebook in zip(PAGES, notebooks, strict=True):
         nbformat.write(notebook, folder / "notebooks" / f"{name}.ipynb")
-    assert html.render_study(folder, profile="demo") == folder / "index.html"
+    written = render(folder)
+    assert [path.name for path in written] == [f"{name}.html" for name in (*PAGES, "index")]
     return folder
+
+
+def render(folder, profile="demo", about="What the profile is for."):
+    return html.render_study(StudyFolder(folder), profile=profile, about=about)
 
 
 @pytest.fixture
@@ -159,26 +166,26 @@ def rich(rendered):
 
 
 def test_formulas_become_mathml():
-    assert html.formula("x_i", "inline").startswith("<math")
-    assert 'display="block"' in html.formula(r"\begin{aligned} a &= b \end{aligned}", "block")
-    assert "<mtext>mel</mtext>" in html.formula(r"x_\mathrm{mel}", "inline")
+    assert html._formula("x_i", "inline").startswith("<math")
+    assert 'display="block"' in html._formula(r"\begin{aligned} a &= b \end{aligned}", "block")
+    assert "<mtext>mel</mtext>" in html._formula(r"x_\mathrm{mel}", "inline")
 
 
 @pytest.mark.parametrize("latex", ["x^", r"\foo{a}", r"\text{a<b}"])
 def test_a_formula_that_cannot_be_read_is_shown_as_it_is(latex):
-    assert html.formula(latex, "block").startswith('<code class="formula">')
+    assert html._formula(latex, "block").startswith('<code class="formula">')
 
 
 def test_columns_of_numbers_are_marked():
     table = pd.DataFrame({"genre": ["rock", "pop"], "f1": [0.5, None], "ci": ["0.1 to 0.2"] * 2})
-    soup = BeautifulSoup(html.aligned_tables(table.to_html()), "html.parser")
+    soup = BeautifulSoup(html._aligned_tables(table.to_html()), "html.parser")
     marked = [cell.get_text() for cell in soup.select("thead .num")]
     assert marked == ["", "f1", "ci"]  # the first is the index
     assert "num" not in soup.find("td", string="rock").get("class", [])
 
 
 def test_figures_keep_their_pixels():
-    small = base64.b64decode(html.webp(png()))
+    small = base64.b64decode(html._webp(png()))
     with Image.open(io.BytesIO(small)) as image:
         assert (image.format, image.size) == ("WEBP", (1200, 300))
     assert len(small) < len(base64.b64decode(png()))
@@ -228,7 +235,7 @@ def test_the_hint_of_folded_code_is_its_first_telling_line(source, hint):
 
 def test_long_texts_in_tables_may_be_broken():
     table = pd.DataFrame({"family": ["mfcc"], "meaning": ["the shape of the spectrum " * 4]})
-    soup = BeautifulSoup(html.aligned_tables(table.to_html()), "html.parser")
+    soup = BeautifulSoup(html._aligned_tables(table.to_html()), "html.parser")
     assert [cell.get_text()[:9] for cell in soup.select(".long")] == ["the shape"]
 
 
@@ -248,13 +255,13 @@ def test_headings_and_links(rich):
     assert "0123456789ab" in rich.footer.get_text() and "2025-11-22 17:40" in rich.footer.get_text()
 
 
-def index_of(folder, results=None, corpus=None, profile="demo"):
+def index_of(folder, results=None, corpus=None, **about):
     """Index page of a study after some of its files were replaced."""
     if corpus:
         (folder / "corpus.json").write_text(json.dumps(corpus))
     if results:
         (folder / "results.json").write_text(json.dumps(results))
-    return soup_of(html.render_index(folder, profile=profile))
+    return soup_of(render(folder, **about)[-1])
 
 
 def words_of(soup):
@@ -265,12 +272,12 @@ def test_index_opens_with_three_computed_sentences(rendered):
     soup = soup_of(rendered / "index.html")
     first, second, third = map(words_of, soup.select(".answer"))
     assert first == (
-        "The best of 2 models, cnn, names the genre of 83 % of whole tracks by artists that it has "
-        "never heard (95 % interval 78 % to 87 %; guessing: 25 %), and is not separable from "
-        "hybrid."
+        "The best of 2 models, cnn, recognises the genre of 83 % of whole tracks by artists that "
+        "it has never met (95 % interval 78 % to 87 %; chance level: 25 %), and is not "
+        "significantly different from hybrid."
     )
     assert second.startswith("Of 4 claims of the paper, this music reproduces 0 and contradicts 2")
-    assert "by 18 points (12 to 24): 91 % of excerpts named, against 73 %" in third
+    assert "by 18 points (12 to 24): 91 % of excerpts are recognised, against 73 %" in third
 
 
 def test_index_tells_the_numbers(rendered):
@@ -282,7 +289,7 @@ def test_index_tells_the_numbers(rendered):
     assert tables[0][1] == ["cnn", "0.83 [0.78,\xa00.87]", "0.92", "0.83 [0.78,\xa00.87]"]
     assert tables[1][1:] == [["cnn", "1.5 min", "12.3", "1,234,567"], ["rnn", "–", "12.3", "–"]]
     text = words_of(soup.main)
-    assert "cnn and hybrid: not separable (difference 0.03, 95 % interval −0.02 to 0.08" in text
+    assert "hybrid: not significantly different (difference 0.03, 95 % interval −0.02 to 0." in text
     assert "cnn above rnn (difference 0.22, 95 % interval 0.10 to 0.30, p < 0.001" in text
     assert f"fast {EVIL}" in text and "not installed" in text
     dots = [dot["style"] for dot in soup.select(".dot")]
@@ -301,7 +308,7 @@ def test_index_leads_to_the_pages_and_says_how_to_run_it_again(rendered):
 
 
 def test_index_of_a_profile_of_ones_own_names_its_file(study):
-    soup = index_of(study, profile="mine")
+    soup = index_of(study, profile="mine", about="")
     assert [pre.get_text() for pre in soup.select("pre")] == [
         "python -m genre_utils study --profile mine.yaml"
     ]
@@ -310,11 +317,11 @@ def test_index_of_a_profile_of_ones_own_names_its_file(study):
 def test_claims_stand_under_their_verdicts_in_one_line_each(rendered):
     soup = soup_of(rendered / "index.html")
     titles = [h.get_text() for h in soup.select("h3.verdict")]
-    assert titles == ["Not reproduced: 2", "Not separable: 1", "Not measured: 1"]
+    assert titles == ["Not reproduced: 2", "Not significantly different: 1", "Not measured: 1"]
     lines = [words_of(li) for li in soup.select("ul.claims li")]
     assert lines[0] == "A claim, not reproduced. −0.12 [−0.20, −0.05]"
     assert lines[1] == "A claim, not reproduced. −3.2 s [−5.0, −1.0]"
-    assert lines[2] == "A claim, not separable. 0.71 [0.60, 0.80]"
+    assert lines[2] == "A claim, not significantly different. 0.71 [0.60, 0.80]"
     text = words_of(soup.main)
     assert "What was not measured needs --profile long." in text
     assert "10 of 15 statements about the paper’s own table cannot hold" in text
@@ -332,22 +339,23 @@ def test_separable_follows_the_results(study):
     exploratory = pair("cnn", "rnn", 0.05, [0.01, 0.09], 0.04, separable=True)
     soup = index_of(study, RESULTS | {"pairwise": [corrected, exploratory], "leakage": None})
     first, *_ = soup.find(id="sure").parent.select("ul > li")
-    assert "p = 0.12 after Holm" in words_of(first) and "not separable" in words_of(first)
+    assert "not significantly different" in words_of(first)
+    assert "p = 0.12 after Holm" in words_of(first)
     assert "cnn above rnn" in words_of(soup.find(id="sure").parent.find("details"))
     assert soup.find(id="leakage") is None
-    assert "The price of leakage was not measured" in words_of(soup)
+    assert "Leakage was not measured" in words_of(soup)
 
 
 def test_artists_on_both_sides_are_not_called_unheard(study):
     shared = CORPUS | {"group_by": "track"}
     soup = index_of(study, RESULTS | {"corpus": shared}, shared)
-    assert "artists that it may have heard" in words_of(soup.select_one(".answer"))
-    assert "artists may stand on both sides" in words_of(soup.find(id="sure").parent)
+    assert "artists that it may have met" in words_of(soup.select_one(".answer"))
+    assert "artists may be in both training and test" in words_of(soup.find(id="sure").parent)
 
 
 def test_an_unfinished_study_says_so(study):
     (study / "results.json").unlink()
-    text = html.render_study(study, profile="demo").read_text(encoding="utf-8")
+    text = render(study)[-1].read_text(encoding="utf-8")
     assert "not finished" in text and 'href="results.json"' not in text
     assert soup_of(study / "index.html").find(id="warnings")  # other pages lead there
 
@@ -376,10 +384,10 @@ def test_index_fits_a_phone_with_any_number_of_models(study, page, count, genres
 
 
 def test_intervals_stay_whole_and_long_names_may_break():
-    assert html.breakable("hybrid_x 0.1 [0.2, 0.3]") == "hybrid_<wbr>x 0.1 [0.2,\xa00.3]"
-    assert html.breakable(EVIL).startswith("&lt;script")
+    assert html._breakable("hybrid_x 0.1 [0.2, 0.3]") == "hybrid_<wbr>x 0.1 [0.2,\xa00.3]"
+    assert html._breakable(EVIL).startswith("&lt;script")
     table = pd.DataFrame({"model": ["cnn_tuned"], "accuracy": ["0.80 [0.72, 0.86]"]})
-    soup = BeautifulSoup(html.aligned_tables(table.to_html(index=False)), "html.parser")
+    soup = BeautifulSoup(html._aligned_tables(table.to_html(index=False)), "html.parser")
     name, accuracy = soup.select("td")
     assert name.wbr and name.get_text() == "cnn_tuned"
     assert accuracy["class"] == ["num"] and "0.72,\xa00.86" in accuracy.get_text()
@@ -388,7 +396,7 @@ def test_intervals_stay_whole_and_long_names_may_break():
 def test_banners(study):
     corpus = CORPUS | {"synthetic": False, "banner": "Artists unknown.", "warnings": []}
     (study / "corpus.json").write_text(json.dumps(corpus))
-    html.render_study(study, profile="demo")
+    render(study)
     for path in study.glob("*.html"):
         assert [p.get_text() for p in soup_of(path).select(".banner")] == ["Artists unknown."]
         assert "warnings" not in soup_of(path).body.get_text()

@@ -14,8 +14,10 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from genre_utils.report import profiles
+from genre_utils.report import html, runner
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
+from one_cell_study import place_fixture, run, write_notebook  # noqa: F401
 from study_runs import ROOT, command, predictions
 
 # ------------------------------------------------------------------ as they are stored
@@ -93,6 +95,43 @@ def test_nothing_in_a_figure_reaches_its_edge(quick):
         assert edge.min() > 0.75, f"{path.name} is cut off"
 
 
+# ------------------------------------------------------------------ what is done again
+
+
+def test_a_changed_result_is_made_again_and_what_comes_after_it(place, capsys):
+    write_notebook(place, "pass", name="01_before")
+    write_notebook(place, "(folder / 'results.json').write_text('{}')", name="02_results")
+    write_notebook(place, "assert (folder / 'results.json').read_text() == '{}'", name="03_after")
+    run()
+    (place / "reports" / "study" / "results.json").write_text("altered")
+    capsys.readouterr()
+    run()
+    said = capsys.readouterr().out
+    assert re.findall(r"(\w+): (unchanged|done)", said) == [
+        ("01_before", "unchanged"), ("02_results", "done"), ("03_after", "done"),
+    ]  # fmt: skip
+    run()
+    assert capsys.readouterr().out.count("unchanged since the last run") == 3
+
+
+def test_pages_are_rendered_again_after_a_notebook_that_ran_again_as_it_was(tmp_path, monkeypatch):
+    rendered = []
+
+    def render(study, *, profile, about):
+        rendered.append((profile, "small" in about))
+        study.page("index").write_text("page")
+        return [study.page("index")]
+
+    monkeypatch.setattr(html, "render_study", render)
+    study = StudyFolder(tmp_path)
+    executed = study.executed("06_comparison")
+    executed.parent.mkdir()
+    for text, times in (("first", 1), ("first", 1), ("again, with what was measured since", 2)):
+        executed.write_text(text)
+        runner._render(study, "quick", "the same key")
+        assert rendered == [("quick", True)] * times
+
+
 # ------------------------------------------------------------------ what goes wrong
 
 
@@ -103,7 +142,7 @@ def test_a_missing_folder_is_a_clear_error_that_shows_the_cell(places):
     )  # fmt: skip
     assert done.returncode == 1
     assert "01_data_preparation failed in cell" in done.stderr
-    assert "folder = corpus.locate(CORPUS, CORPUS_DIR, " in done.stderr
+    assert "locate(CORPUS, CORPUS_DIR, " in done.stderr
     assert "CorpusError: CORPUS_DIR 'nowhere' was not found" in done.stderr
     partial = Path(re.search(r"whole traceback: (\S+)", done.stderr)[1])
     assert partial.exists() and "Traceback" not in done.stderr
@@ -129,10 +168,3 @@ def test_wrong_usage_says_what_would_be_right(places, arguments, message):
 def test_an_assignment_without_a_value_is_refused(places):
     done = command("study", "--set", "EPOCHS", env=places)
     assert done.returncode == 2 and "KEY=VALUE" in done.stderr
-
-
-def test_every_profile_names_parameters_that_exist():
-    for path in profiles.PROFILES.glob("*.yaml"):
-        name, parameters, about = profiles.read_profile(path.stem)
-        assert profiles.choose_notebooks({"STUDY_DIR": name, **parameters})
-        assert "minutes" in about, "a profile says how long it takes"

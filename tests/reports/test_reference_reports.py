@@ -7,6 +7,7 @@ import pytest
 from browser import check_page
 from genre_utils.evaluation import study_results
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 from study_runs import ROOT
 
 STUDIES = ("demo", "gtzan-mel")
@@ -40,7 +41,7 @@ def same(one, other):
 @pytest.mark.parametrize("name", STUDIES)
 def test_results_are_those_of_the_predictions(name):
     stored = files.read_json(ROOT / "reports" / name / "results.json")
-    again = study_results.results(ROOT / "reports" / name, name)
+    again = study_results.results(StudyFolder(ROOT / "reports" / name), name)
     for part in ("profile", "corpus", "protocol", "models", "leakage", "power"):
         assert same(again[part], stored[part]), part
     assert [pair["separable"] for pair in again["pairwise"]] == [

@@ -1,0 +1,78 @@
+"""Sentences about networks that were trained, for notebooks 03 to 05."""
+
+import pandas as pd
+
+from genre_utils.plots import formatting
+
+
+def overfitting(gap: pd.Series) -> str:
+    """Say how much better a network knows what it learned from.
+
+    Parameters
+    ----------
+    gap : pd.Series
+        From `overfitting_gap`.
+
+    Returns
+    -------
+    str
+        One sentence, as Markdown.
+    """
+    known = f"At the epoch that is kept, the median fold knows {gap['accuracy']:.0%} of its "
+    known += "training excerpts"
+    if pd.isna(gap["gap"]):
+        return f"{known}; the inner validation part was trained on, too."
+    new = f"{gap['val_accuracy']:.0%} of its inner validation excerpts, by artists new to it"
+    return f"{known} and {new}: an **overfitting gap** of {100 * gap['gap']:.0f} points."
+
+
+def search(found, change: dict | None) -> str:
+    """Say what searched settings are worth.
+
+    Parameters
+    ----------
+    found : SearchResult or None
+        From `search_result`.
+    change : dict or None
+        Paired difference in the accuracy of whole tracks, tuned less untuned, with its interval.
+
+    Returns
+    -------
+    str
+        One or two sentences.
+    """
+    if found is None or change is None:
+        return "No settings were searched for this study's folds; `TUNE` does so."
+    return (
+        f"{len(found.trials)} trials in all, run with {', '.join(found.ran_on)}. On whole tracks, "
+        "searched settings change the accuracy by "
+        f"{formatting.points(change)}; paired, 95 % interval over artists."
+    )
+
+
+def networks(run: dict, accuracies: pd.DataFrame, genres: int) -> str:
+    """Conclude what the networks of a notebook achieve.
+
+    Parameters
+    ----------
+    run : dict
+        What ``runs/NAME.json`` holds of the first of them.
+    accuracies : pd.DataFrame
+        From `accuracy_table`, of all of them.
+    genres : int
+        How many there are.
+
+    Returns
+    -------
+    str
+        A paragraph, as Markdown.
+    """
+    name, ranked = run["model"], accuracies["whole tracks"].sort_values(ascending=False)
+    return (
+        f"`{name}` classifies **{ranked[name]:.0%}** of the tracks of artists it has never heard "
+        f"correctly ({accuracies.loc[name, 'excerpts']:.0%} of single excerpts; chance level: "
+        f"{1 / genres:.0%}), with {run['parameters']:,} parameters, a median of {run['epochs']} "
+        f"epochs per fold and {formatting.duration(run['training_seconds'])} of training over "
+        f"{len(run['folds'])} folds. Of the untuned networks of this notebook, `{ranked.index[0]}` "
+        f"is ahead ({ranked.iloc[0]:.0%}); whether they differ at all is settled in notebook 06."
+    )
