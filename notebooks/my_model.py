@@ -10,7 +10,7 @@ from genre_utils.models import hyperparameters
 #: What the model reads: "log_mel", excerpts of the spectrogram, or "features", handcrafted ones.
 READS = "log_mel"
 
-#: Learning rate, batch size and so on; models.Hyperparameters says what there is.
+#: Learning rate, batch size and so on; hyperparameters.Hyperparameters says what there is.
 SETTINGS = hyperparameters.Hyperparameters(learning_rate=0.003, batch_size=32, hidden_layers=2)
 
 
@@ -18,7 +18,7 @@ def build(x, settings):
     """Turn excerpts (batch, frames, mel bands) into one vector each (batch, units).
 
     They are normalised already, and a layer after this one makes the probabilities of the genres.
-    Here: a short pattern in time, then its mean and its strongest place, then one dense layer.
+    Here: a short pattern in time, then its mean and its maximum, then one dense layer.
     """
     x = layers.AveragePooling1D(4)(x)
     x = layers.Conv1D(32, 5, padding="same", activation=settings.activation)(x)

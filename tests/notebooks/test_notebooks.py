@@ -44,6 +44,26 @@ def test_prose_carries_the_argument(notebook):
     assert words > 250
 
 
+def told(cell):
+    """Lines of a cell that do something, white space aside, without its leading imports."""
+    lines = ["".join(line.split()) for line in cell.source.splitlines()]
+    lines = [line for line in lines if line and not line.startswith("#")]
+    if "parameters" in cell.metadata.get("tags", []):
+        return []
+    whole = cell.source.lstrip().startswith(("from ", "import "))
+    return [line for line in lines if not (whole and line.startswith(("from", "import")))]
+
+
+def test_no_long_cell_stands_in_two_notebooks():
+    stands_in = {}
+    for path in NUMBERED:
+        for lines in map(told, cells(path, "code")):
+            if len(lines) > 3:
+                stands_in.setdefault("".join(lines), set()).add(path.name)
+    twice = {text[:60]: names for text, names in stands_in.items() if len(names) > 1}
+    assert not twice, "a function in place of these cells would say what they do"
+
+
 def test_cells_are_short(notebook):
     lengths = [len(c.source.splitlines()) for c in cells(notebook, "code")]
     assert max(lengths) <= 30 and statistics.median(lengths) < 8
