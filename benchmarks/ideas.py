@@ -6,7 +6,7 @@
 Each changes one thing of `cnn`, or averages networks that began from other weights, and is trained
 from several seeds on the study's folds by artist. That profile reads the ``train`` part of all ten
 genres of GTZAN alone: the part ``valid`` has no say in what is kept. An idea earns its place if it
-is separable from the network as it is, after Holm's correction for all that were tried.
+differs significantly from the network as it is, after Holm's correction for all that were tried.
 
 Most of an hour on two cores. Stopped, it goes on at the fold where it was.
 """
@@ -22,10 +22,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # it tells of its start-up o
 
 import keras
 import measuring
-import numpy as np
 import pandas as pd
 
-from genre_utils.evaluation import scoring, study_results
 from genre_utils.experiments import measurements
 from genre_utils.models import (
     architectures,
@@ -36,6 +34,7 @@ from genre_utils.models import (
     training_data,
 )
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 EPOCHS = 30  # at most, as in the profile
 SEEDS = 3
@@ -49,22 +48,22 @@ layers, ops = keras.layers, keras.ops
 
 def squeezed(x, settings):
     """Each map of the last block weighed by all of them (Hu, Shen, Sun 2018)."""
-    x = architectures._convolutions(x, settings, settings.hidden_layers - 1)
+    x = architectures.convolutions(x, settings, settings.hidden_layers - 1)
     filters = x.shape[-1]
     mean = layers.GlobalAveragePooling2D()(x)
     weight = layers.Dense(filters // 4, activation="relu", name="squeeze")(mean)
     weight = layers.Dense(filters, activation="sigmoid", name="excite")(weight)
     x = layers.Multiply()([x, layers.Reshape((1, 1, filters))(weight)])
-    return architectures._dense(layers.GlobalAveragePooling2D()(x), settings)
+    return architectures.dense(layers.GlobalAveragePooling2D()(x), settings)
 
 
 def attentive(x, settings):
     """A mean over time whose weights are learned: not all moments are equal."""
-    x = architectures._convolutions(x, settings, settings.hidden_layers - 1)
+    x = architectures.convolutions(x, settings, settings.hidden_layers - 1)
     x = ops.mean(x, axis=2)  # over the bands
     heard = layers.Dense(32, activation="tanh", name="heard")(x)
     weight = layers.Softmax(axis=1)(layers.Dense(1, name="weight")(heard))
-    return architectures._dense(layers.Flatten()(layers.Dot(axes=1)([weight, x])), settings)
+    return architectures.dense(layers.Flatten()(layers.Dot(axes=1)([weight, x])), settings)
 
 
 def with_changes(x, settings):
@@ -72,7 +71,7 @@ def with_changes(x, settings):
     change = layers.ZeroPadding1D(1)(x[:, 2:] - x[:, :-2])
     blocks = settings.hidden_layers - 1
     parts = [_pooled(x, settings, blocks, "level"), _pooled(change, settings, blocks, "change")]
-    return architectures._dense(layers.Concatenate()(parts), settings)
+    return architectures.dense(layers.Concatenate()(parts), settings)
 
 
 def on_three_scales(x, settings):
@@ -81,13 +80,13 @@ def on_three_scales(x, settings):
         _pooled(layers.AveragePooling1D(frames)(x), settings, blocks, f"scale_{frames}")
         for frames, blocks in ((1, 3), (4, 2), (16, 1))
     ]
-    return architectures._dense(layers.Concatenate()(parts), settings)
+    return architectures.dense(layers.Concatenate()(parts), settings)
 
 
 def _pooled(x, settings, blocks, name):
     """Mean of what blocks of convolutions find, as a layer: its own have names of their own."""
     part = keras.Input(x.shape[1:])
-    found = architectures._convolutions(part, settings, blocks)
+    found = architectures.convolutions(part, settings, blocks)
     return keras.Model(part, layers.GlobalAveragePooling2D()(found), name=name)(x)
 
 
@@ -125,50 +124,50 @@ IDEAS = (
 )
 
 
-def predicted(study: Path, name: str, idea: Idea, seed: int, epochs: int) -> pd.DataFrame:
+def predicted(study: StudyFolder, name: str, idea: Idea, seed: int, epochs: int) -> pd.DataFrame:
     """Out-of-fold predictions of a network of the study, changed by an idea; see `training`."""
     data, label = training_data.load_data(study), f"{idea.title}, seed {seed}"
     settings = replace(hyperparameters.DEFAULTS[name], **idea.settings)
+    per_fold = dict.fromkeys(data.fold_numbers, settings)
     options = {"epochs": epochs, "seed": seed, "label": label}
     if idea.build is None:
-        return cross_validation.out_of_fold(study, name, data, settings, **options)[0]
+        return cross_validation.out_of_fold(study, name, data, per_fold, **options)[0]
     text = files.sha256(inspect.getsource(idea.build), inspect.getsource(_pooled))
     changed = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", text)
     data.hashes["own"] = text
     with own_model.among_the_others(changed):
-        return cross_validation.out_of_fold(study, changed.name, data, settings, **options)[0]
+        return cross_validation.out_of_fold(study, changed.name, data, per_fold, **options)[0]
 
 
 def right(tables: list[pd.DataFrame]) -> pd.DataFrame:
-    """Whether each track is named rightly, (tracks, predictions), indexed by track_id."""
-    whole = [scoring.track_probabilities(table).set_index("track_id") for table in tables]
-    return pd.concat([table["y_pred"] == table["y_true"] for table in whole], axis=1)
+    """Whether each track is predicted rightly, (tracks, predictions), indexed by track_id."""
+    return pd.concat([measurements.right(table) for table in tables], axis=1)
 
 
-def measure(study: Path, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=EPOCHS):
+def measure(study: StudyFolder, *, ideas=IDEAS, averaged=AVERAGED, seeds=SEEDS, epochs=EPOCHS):
     """Train every idea and compare it with its network.
 
     Returns
     -------
     pd.DataFrame
         idea, network, accuracy (mean over the seeds) and that of the network (without), difference,
-        low, high (95 % over artists), p_value (sign flips over artists), p_holm, separable.
+        low, high (95 % over artists), p_value (sign-flip permutation test over artists), p_holm,
+        separable.
 
     Raises
     ------
     ValueError
         If the study has a fixed split, each look at which counts.
     """
-    if why := measurements.one_look(study):
+    if why := measurements.obstacle(study):
         raise ValueError(f"ideas are not tried here: {why}.")
-    group, plain, rows = measurements.group_of(study), {}, []
+    groups, plain, rows = study.groups, {}, []
 
-    def compared(title, name, answers):
+    def compared(title, name, changed):
         without = right(plain[name])
-        repeats = np.resize(np.arange(answers.shape[1]), without.shape[1])
-        answers = answers.loc[without.index].iloc[:, repeats]
-        found = measurements.difference(answers, without, without.index.map(group))
-        scores = {"accuracy": answers.to_numpy().mean(), "without": without.to_numpy().mean()}
+        changed = changed.loc[without.index]
+        found = measurements.difference(changed, without, without.index.map(groups))
+        scores = {"accuracy": changed.to_numpy().mean(), "without": without.to_numpy().mean()}
         rows.append({"idea": title, "network": name, **scores, **found})
 
     for name in dict.fromkeys(["cnn", *averaged]):
@@ -203,18 +202,18 @@ def main():
     parser.add_argument("study", type=Path, help="folder of a study with folds")
     parser.add_argument("--json", type=Path, help="file to write the measurements to")
     options = parser.parse_args()
-    table = measure(options.study.resolve())
+    study = StudyFolder(options.study.resolve())
+    table = measure(study)
     print(table.round(4).to_string(index=False))
-    corpus = files.read_json(options.study / "corpus.json")
     result = {
         "environment": measuring.machine(),
-        "corpus": {key: corpus[key] for key in ("name", "tracks", "artists")},
+        "corpus": {key: study.corpus[key] for key in ("name", "tracks", "artists")},
         "seeds": SEEDS,
         "epochs": EPOCHS,
         "ideas": table.to_dict("records"),
         "says": told(table),
     }
-    measuring.show(study_results.plain(result), options.json)
+    measuring.show(files.plain(result), options.json)
 
 
 if __name__ == "__main__":

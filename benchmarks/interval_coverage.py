@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from genre_utils.evaluation import calibration, coverage, intervals
-from genre_utils.evaluation import metrics as metrics_module
+from genre_utils.evaluation import coverage, intervals, reliability
+from genre_utils.evaluation.metrics import metric_intervals, metrics_from_confusion
 
 #: Tracks of each artist in GTZAN's rock, pop, classical and jazz (train part), collaborations tied.
 GTZAN = {
@@ -23,7 +23,7 @@ GTZAN = {
     "jazz": (1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 2, 8, 9, 14, 15),
 }
 #: Share of the tracks of a genre (row) that a model of middling skill takes for each (column).
-ANSWERS = np.array(
+PREDICTED = np.array(
     [
         [0.71, 0.21, 0.03, 0.05],
         [0.13, 0.80, 0.05, 0.02],
@@ -35,7 +35,7 @@ ARTISTS = (12, 20, 40, 53, 80)
 
 
 def sizes_of(kind: str, artists: int) -> np.ndarray:
-    """Tracks of each artist: five each ("equal"), or spread as in GTZAN ("uneven")."""
+    """Tracks of each artist: five each ("equal"), or uneven as in GTZAN ("uneven")."""
     if kind == "equal":
         return np.full(artists, 5)
     known = np.concatenate([*GTZAN.values()])
@@ -58,7 +58,7 @@ def accuracies(simulations: int, numbers=ARTISTS) -> pd.DataFrame:
 def differences(simulations: int, seed: int = 0) -> pd.DataFrame:
     """Coverage of the interval of a difference between two models on the same tracks.
 
-    On a share of the tracks both give the same answer; on the others each has its own skill for
+    On a share of the tracks both predict the same; on the others each has its own skill for
     every artist.
     """
     rows, rng = [], np.random.default_rng(seed)
@@ -74,63 +74,57 @@ def differences(simulations: int, seed: int = 0) -> pd.DataFrame:
                 estimate = intervals.combined_ratios(right, whole, (1.0, -1.0))
                 truth, limits = 0.4 * (better - worse), intervals.change_interval(estimate)
                 row = {"sizes": kind, "artists": artists, "difference": truth}
-                rows.append(row | _held(limits, truth))
+                rows.append(row | coverage.held(limits, truth))
     return pd.DataFrame(rows)
-
-
-def _held(limits, truth):
-    low, high = limits
-    holds = (low <= truth + 1e-12) & (truth - 1e-12 <= high)
-    return {"coverage": float(holds.mean()), "width": float((high - low).mean())}
 
 
 def metrics(simulations: int, icc: float = 0.3, seed: int = 0) -> pd.DataFrame:
     """Coverage of the interval of each metric, with the artists of GTZAN: metric, genre, coverage.
 
-    Each artist's answers are drawn around the row of ANSWERS of its genre (Dirichlet).
+    Each artist's predictions are drawn around the row of PREDICTED of its genre (Dirichlet).
     """
     rng, genres, parts = np.random.default_rng(seed), list(GTZAN), []
     for k, sizes in enumerate(GTZAN.values()):
-        shares = rng.dirichlet(ANSWERS[k] * (1 / icc - 1), (simulations, len(sizes)))
+        shares = rng.dirichlet(PREDICTED[k] * (1 / icc - 1), (simulations, len(sizes)))
         confusion = np.zeros((simulations, len(sizes), len(genres), len(genres)))
         confusion[..., k, :] = rng.multinomial(sizes, shares)
         parts.append(confusion)
-    expected = ANSWERS * [[sum(sizes)] for sizes in GTZAN.values()]
-    truth = metrics_module.metrics_from_confusion(expected)
+    expected = PREDICTED * [[sum(sizes)] for sizes in GTZAN.values()]
+    truth = metrics_from_confusion(expected)
     rows = []
-    for name, limits in metrics_module.metric_intervals(np.concatenate(parts, axis=1)).items():
+    for name, limits in metric_intervals(np.concatenate(parts, axis=1)).items():
         if name.startswith("genre_"):
             rows += [
                 {"metric": name.removeprefix("genre_"), "genre": genre}
-                | _held(limits[..., k], truth[name][k])
+                | coverage.held(limits[..., k], truth[name][k])
                 for k, genre in enumerate(genres)
             ]
         else:
-            rows.append({"metric": name, "genre": "all"} | _held(limits, truth[name]))
+            rows.append({"metric": name, "genre": "all"} | coverage.held(limits, truth[name]))
     return pd.DataFrame(rows)
 
 
 def calibration_errors(simulations: int, icc: float = 0.3, seed: int = 0) -> pd.DataFrame:
     """Coverage of the interval of the expected calibration error.
 
-    A track of confidence c is right with chance c^(1 + too_sure); artists are alike by a normal
-    variable of their own.
+    A track of confidence c is right with chance c^(1 + overconfident); artists are alike by a
+    normal variable of their own.
     """
     rng, rows = np.random.default_rng(seed), []
     many = 0.25 + 0.75 * rng.beta(3, 1, 100_000)
     for kind, artists in (("uneven", 53), ("equal", 80)):
         group = np.repeat(np.arange(artists), sizes_of(kind, artists))
-        for too_sure in (0.0, 0.3, 1.0):
-            truth, limits = abs(many ** (1 + too_sure) - many).mean(), []
+        for overconfident in (0.0, 0.3, 1.0):
+            truth, limits = abs(many ** (1 + overconfident) - many).mean(), []
             for _ in range(simulations):
                 confidence = 0.25 + 0.75 * rng.beta(3, 1, len(group))
                 own, shared = rng.normal(size=len(group)), rng.normal(size=artists)[group]
                 latent = np.sqrt(icc) * shared + np.sqrt(1 - icc) * own
-                right = latent < stats.norm.ppf(confidence ** (1 + too_sure))
-                error = calibration.expected_calibration_error(confidence, right, group)
+                right = latent < stats.norm.ppf(confidence ** (1 + overconfident))
+                error = reliability.expected_calibration_error(confidence, right, group)
                 limits.append(error["ece_ci95"])
             row = {"sizes": kind, "artists": artists, "error": float(truth)}
-            rows.append(row | _held(np.transpose(limits), truth))
+            rows.append(row | coverage.held(np.transpose(limits), truth))
     return pd.DataFrame(rows)
 
 

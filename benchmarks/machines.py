@@ -14,8 +14,8 @@ from pathlib import Path
 import measuring
 import pandas as pd
 
-from genre_utils.evaluation import scoring, study_results
-from genre_utils.experiments import measurements
+from genre_utils.evaluation import scoring
+from genre_utils.workspace.study_folder import StudyFolder
 
 SAME = ("hashes", "hyperparameters", "hyperparameters_per_fold", "max_epochs", "seed", "versions")
 
@@ -39,12 +39,12 @@ def compared(one: Path, other: Path) -> pd.DataFrame:
     ValueError
         If they hold other models, or a model differs by more than the machine it was trained on.
     """
-    names = study_results.finished_models(one)
-    if names != study_results.finished_models(other):
+    names = StudyFolder(one).require_models()
+    if names != StudyFolder(other).require_models():
         raise ValueError(f"{one} and {other} do not hold the same models: compare two whole runs.")
     rows = {}
     for name in names:
-        runs = [measurements.run_of(study, name) for study in (one, other)]
+        runs = [StudyFolder(study).run(name) for study in (one, other)]
         if changed := [key for key in SAME if runs[0].get(key) != runs[1].get(key)]:
             raise ValueError(f"{name} differs in {', '.join(changed)}, so not by machine alone.")
         key = ["track_id", "excerpt"]

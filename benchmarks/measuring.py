@@ -51,10 +51,10 @@ def left_out(why: str):
 
 def composed_paths(artists: int = 3) -> list[Path]:
     """Files of composed music, 30 s each, one by every artist of every genre."""
-    from genre_utils.data import corpora  # takes a second to load
+    from genre_utils.data.composer import collection  # takes a second to load
 
     settings = {"artists_per_genre": artists, "tracks_per_artist": 1, "seconds": 30.0, "seed": 0}
-    return sorted(corpora.compose([], **settings).glob("*/*.flac"))
+    return sorted(collection.compose_corpus(**settings).glob("*/*.flac"))
 
 
 def medians(sides: dict, rounds: int) -> dict:

@@ -24,12 +24,13 @@ import psutil
 import soundfile
 from tqdm import tqdm
 
-from genre_utils.features import catalogue, spectral, store
+from genre_utils.features import extraction, recipes, store
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
-RECIPE = spectral.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
+RECIPE = recipes.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
 #: All but the one that takes ten times as long as the others together on so short a clip.
-FAMILIES = tuple(name for name in catalogue.FAMILIES if name != "chroma_cqt")
+FAMILIES = tuple(name for name in extraction.ALL if name != "chroma_cqt")
 MB = 1 << 20
 
 
@@ -64,7 +65,7 @@ def measure(count, n_jobs):
         watcher.start()
         started = time.perf_counter()
         study = folder / "study"
-        store.extract(tracks, folder, study, RECIPE, families=FAMILIES, n_jobs=n_jobs)
+        store.extract(tracks, folder, StudyFolder(study), RECIPE, families=FAMILIES, n_jobs=n_jobs)
         seconds = time.perf_counter() - started
         done.set()
         watcher.join()

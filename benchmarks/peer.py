@@ -46,6 +46,7 @@ from genre_utils.evaluation import comparisons, intervals, scoring, study_result
 from genre_utils.features import store
 from genre_utils.models import cost, hyperparameters, training, training_data
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 CLIP_SECONDS, EXCERPT_SECONDS = 30.0, 6.0
 SIZE = 128  # frames and mel bands of a window of the peer
@@ -60,24 +61,24 @@ BEST = "fusion"  # of our networks, in reports/gtzan-mel
 
 def prepare(folder: Path, study: Path) -> pd.DataFrame:
     """Write a study of the tracks whose split is `train`, and return its one fold."""
-    found = corpora.find_tracks("store", folder)
+    found = corpora.find_tracks("spectrograms", folder)
     found = found[found["split"] == "train"].reset_index(drop=True)
     if found.empty:
         raise ValueError(f"{folder}/tracks.csv has no track whose split is 'train'.")
     log_mel = folders.load_arrays(folder, found["track_id"])
-    tracks = auditing.audit_store(found, log_mel, clip_seconds=CLIP_SECONDS)
+    tracks = auditing.audit_spectrograms(found, log_mel, clip_seconds=CLIP_SECONDS)
     used = tracks["status"] == "used"
     store.extract_from_store(
         tracks[used].reset_index(drop=True),
         log_mel[used.to_numpy()],
-        study,
+        StudyFolder(study),
         clip_seconds=CLIP_SECONDS,
         excerpt_seconds=EXCERPT_SECONDS,
     )
     genres = sorted(tracks.loc[used, "genre"].unique())
-    described = corpora.describe(tracks, genres, corpus="store", group_by="artist")
     folds = balanced_split(tracks[used])
-    files.write_json(study / "corpus.json", described | {"protocol": "fixed", "folds": 1})
+    settings = {"corpus": "spectrograms", "group_by": "artist", "protocol": "fixed", "warnings": []}
+    files.write_json(study / "corpus.json", corpora.describe(tracks, folds, genres, **settings))
     files.write_table(study / "tracks.parquet", tracks)
     files.write_table(study / "folds.parquet", folds)
     return folds
@@ -210,9 +211,9 @@ def key_of(run: dict, data: training_data.Data, machine: dict) -> str:
     """Hash of everything that decides the outcome of a training, and its time."""
     hashes = dict(data.hashes)
     if run["network"] == "peer":
-        hashes["code"] = files.source_hash("data/splits", "features/store")
-    counted = files.source_hash("models/cost"), Path(__file__).read_bytes()
-    return files.sha256(run, settings_of(run), hashes, training.PATIENCE, machine, *counted)
+        del hashes["code"]  # of our networks: the peer's is in this file
+    here = Path(__file__).read_bytes()
+    return files.sha256(run, settings_of(run), hashes, training.PATIENCE, machine, here)
 
 
 def settings_of(run: dict) -> dict:
@@ -240,7 +241,7 @@ def measure(run: dict, data: training_data.Data, study: Path) -> dict:
         predictions = predict_peer(model, data, study)
         answers = majority(predictions)
     else:
-        rows = training_data.fold_rows(data, 0)["test"]
+        rows = data.rows(0)["test"]
         predictions = training.predict(model, data, rows, 0)
         answers = scoring.track_probabilities(predictions)
     pieces = len(predictions) / len(answers)
@@ -279,7 +280,7 @@ def scored(runs: list[dict], groups: pd.Series) -> list[dict]:
         }
         for run in runs
     ]
-    return study_results.plain([run | more for run, more in zip(runs, numbers, strict=True)])
+    return files.plain([run | more for run, more in zip(runs, numbers, strict=True)])
 
 
 def answers_of(runs: list[dict], groups: pd.Series) -> pd.DataFrame:
@@ -296,7 +297,7 @@ def compared(runs: list[dict], groups: pd.Series) -> list[dict]:
     pairs = [(ours, theirs), (ours, full), (best, full)]
     pairs += [([a], [b]) for a, b in zip(ours, theirs, strict=True) if len(seeds) > 1]
     correct = answers_of(runs, groups)
-    return study_results.plain([_difference(correct, groups, a, b) for a, b in pairs if a and b])
+    return files.plain([_difference(correct, groups, a, b) for a, b in pairs if a and b])
 
 
 def _difference(correct, groups, a, b):

@@ -28,10 +28,12 @@ import soundfile
 
 from genre_utils.data import fingerprint, splits
 from genre_utils.evaluation import study_results
-from genre_utils.features import catalogue, spectral, store
+from genre_utils.features import recipes, store
+from genre_utils.features.extraction import ALL
 from genre_utils.workspace import files, parallel
+from genre_utils.workspace.study_folder import StudyFolder
 
-RECIPE = spectral.Recipe()
+RECIPE = recipes.Recipe()
 SIZES = {"fma_large": 106_574, "10 million tracks": 10_000_000}
 FILE = 93 * 2**30 / 106_574  # bytes of a clip of fma_large, an MP3 of 30 s
 FOLDS, EPOCHS, LEARNING = 10, 18, 0.75  # a usual study: folds, epochs of one, share trained on
@@ -64,11 +66,11 @@ def cluster(workers: int):
         start("worker", address, f"--nworkers={workers}", "--nthreads", 1)
         with distributed.Client(address) as client:
             client.wait_for_workers(workers, timeout=120)
-            os.environ[parallel.ADDRESS] = address
+            os.environ[files.CLUSTER] = address
             try:
                 yield client
             finally:
-                del os.environ[parallel.ADDRESS]
+                del os.environ[files.CLUSTER]
 
 
 def timed(function, rounds: int) -> float:
@@ -115,7 +117,7 @@ def extraction(client, folder: Path, tracks: pd.DataFrame, rounds: int) -> dict:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             os.environ["GENRE_CACHE_DIR"] = name
             before = time.perf_counter(), time.process_time(), scheduler()
-            store.extract(tracks, folder, Path(name) / "study", RECIPE)
+            store.extract(tracks, folder, StudyFolder(Path(name) / "study"), RECIPE)
             after = time.perf_counter(), time.process_time(), scheduler()
         if number:
             for taken, one, two in zip((wall, here, there), before, after, strict=True):
@@ -131,15 +133,7 @@ def moved(folder: Path, tracks: pd.DataFrame) -> dict:
     """Bytes of a clip: its file, the job and its result as they are sent, and the cache."""
     track, place = tracks.iloc[0], folder / "clip.npz"
     change = {"seed": 0, "effects": (), "p": 0.5}
-    job = (
-        track["track_id"],
-        folder / track["path"],
-        track["md5"],
-        RECIPE,
-        tuple(catalogue.FAMILIES),
-        0,
-    )
-    job = (*job, change, place)
+    job = track["track_id"], folder / track["path"], track["md5"], RECIPE, ALL, 0, change, place
     return {
         "file": job[1].stat().st_size,
         "job": len(pickle.dumps(job)),
@@ -179,7 +173,7 @@ def two_folds(study: Path, rounds: int) -> dict:
         _, run = cross_validation.cross_validate(study, "cnn", epochs=3, seed=seed)
         taken.append(time.perf_counter() - start)
         for fold in run["folds"]:
-            rows = len(training_data.fold_rows(data, fold["fold"])["train"])
+            rows = len(data.rows(fold["fold"])["train"])
             excerpt.append(fold["seconds"] / rows / fold["epochs"])
     return {
         "seconds_of_two_folds": statistics.median(taken[1:]),

@@ -39,7 +39,7 @@ def main():
     parser = measuring.parser(__doc__)
     parser.add_argument("folders", nargs="*", type=Path, help="default: all in reports/")
     options = parser.parse_args()
-    folders = options.folders or sorted(files.study_folder(".").iterdir())
+    folders = options.folders or sorted(files.reports_folder().iterdir())
     folders = [folder for folder in folders if stages(folder)]
     if not folders:
         measuring.left_out("no study here has recorded its times (stages/): run `make study` first")

@@ -103,7 +103,7 @@ def search() -> str:
     """What searched settings are worth."""
     pairs = {frozenset((pair["a"], pair["b"])): pair for pair in REAL.results["pairwise"]}
     found = []
-    for name in paper.MODELS:
+    for name in paper.PAPER.index:
         pair = pairs[frozenset((name, f"{name}_tuned"))]
         sign = 1 if pair["b"] == name else -1
         low, high = sorted(sign * limit for limit in pair["ci95"])

@@ -57,7 +57,7 @@ def one_worker(monkeypatch):
     keep_threads(monkeypatch)
     options = {"n_workers": 1, "threads_per_worker": 1, "dashboard_address": ":0"}
     with distributed.LocalCluster(processes=False, **options) as cluster:
-        monkeypatch.setenv(parallel.ADDRESS, cluster.scheduler_address)
+        monkeypatch.setenv(files.CLUSTER, cluster.scheduler_address)
         yield cluster
 
 

@@ -2,7 +2,7 @@
 
     python tests/fuzz_audio.py --count 10000 --seed 0
 
-Every file must be used or set aside with a reason, within bounded time and memory, what is used
+Every file must be used or excluded with a reason, within bounded time and memory, what is used
 must give finite features, and ``recognize`` must answer or say why not. Prints tables of both.
 """
 
@@ -25,7 +25,7 @@ import numpy as np
 import soundfile
 
 from genre_utils.data import auditing, corpora
-from genre_utils.features import audio, catalogue, spectral
+from genre_utils.features import audio, extraction, recipes
 from genre_utils.recognition import exported_model
 from genre_utils.workspace import files, parallel
 
@@ -194,10 +194,10 @@ CHANGES += [truncate, splice, cut_out, insert, append, tag, noise, nothing]
 
 def features_of(path):
     """Whether all features of a file are finite, and the largest memory of this process."""
-    recipe = spectral.Recipe(clip_seconds=SECONDS, excerpt_seconds=SECONDS / 2)
+    recipe = recipes.Recipe(clip_seconds=SECONDS, excerpt_seconds=SECONDS / 2)
     y, _ = audio.load_clip(path, seconds=SECONDS)
-    cheap = [name for name in catalogue.FAMILIES if name not in ("chroma_cqt", "harmonic_share")]
-    found = spectral.frame_features(y, recipe, cheap)
+    cheap = [name for name in extraction.ALL if name not in ("chroma_cqt", "harmonic_share")]
+    found = extraction.frame_features(y, recipe, cheap)
     finite = all(np.isfinite(values).all() for values in [y, *found.values()])
     return finite and len(y) > 0, _gibibytes()
 
@@ -214,7 +214,7 @@ def audit(folder, *, n_jobs):
     report = auditing.audit_report(found, tracks)
     assert json.loads(json.dumps(report, allow_nan=False))["totals"]["files"] == len(found)
     assert np.isfinite(tracks["duration_s"]).all()
-    assert (tracks["reason"].str.len() > 0).eq(tracks["status"] == "set aside").all()
+    assert (tracks["reason"].str.len() > 0).eq(tracks["status"] == "excluded").all()
     assert tracks.loc[tracks["status"] == "used", "duration_s"].ge(SECONDS / 2).all()
     files.write_table(folder / "tracks.parquet", tracks)
     sound = tracks[tracks["reason"].str.match("$|near-duplicate|duplicate")]

@@ -25,9 +25,9 @@ import study
 import extraction
 import scaling
 from genre_utils.evaluation import scoring
-from genre_utils.experiments import measurements
-from genre_utils.features import catalogue, spectral
-from genre_utils.workspace import files
+from genre_utils.features import recipes
+from genre_utils.workspace import evidence, files
+from genre_utils.workspace.study_folder import StudyFolder
 from small_study import tiny_network, uncompiled, write_small_study
 
 STORED = files.ROOT / "benchmarks" / "extraction.json"
@@ -36,11 +36,11 @@ PEER = files.ROOT / "benchmarks" / "peer.json"
 
 def test_the_stored_extraction_benchmark_is_of_this_code_and_holds_what_is_claimed():
     stored = files.read_json(STORED)
-    assert stored["code"] == files.source_hash(
-        "features/catalogue", "features/musical", "features/spectral", "features/summarising"
-    ), "features.py has changed: run python benchmarks/run.py extraction on a quiet machine"
+    assert stored["code"] == evidence.code("features of a clip"), (
+        "what it measured has changed: run python benchmarks/run.py extraction on a quiet machine"
+    )
     times = stored["milliseconds"]
-    assert set(catalogue.FAMILIES) <= set(times)
+    assert set(extraction.REFERENCES) <= set(times)
     shared, stft = times["shared pass"], times["librosa.stft"]
     alone = sum(times[name] for name in extraction.LIBROSA)
     assert stored["librosa_functions_over_shared_pass"] == round(alone / shared, 1)
@@ -53,7 +53,7 @@ def test_the_stored_extraction_benchmark_is_of_this_code_and_holds_what_is_claim
 
 def test_handing_results_on_changes_no_value_and_computes_one_spectrum(monkeypatch):
     y = np.random.default_rng(0).normal(0, 0.1, 22050 * 4).astype(np.float32)
-    recipe, calls, stft = spectral.Recipe(), [], extraction.librosa.stft
+    recipe, calls, stft = recipes.Recipe(), [], extraction.librosa.stft
     alone = extraction.OneAtATime(y, recipe)
     expected = {name: alone[name] for name in extraction.LIBROSA}
 
@@ -404,7 +404,8 @@ def test_machines_that_agree_are_said_to_and_one_answer_that_differs_is_found(tw
 
 def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
     here, there = two_reports
-    files.write_json(there / "runs" / "svm.json", measurements.run_of(there, "svm") | {"seed": 7})
+    run = StudyFolder(there).run("svm") | {"seed": 7}
+    files.write_json(there / "runs" / "svm.json", run)
     with pytest.raises(ValueError, match="svm differs in seed"):
         machines.compared(here, there)
     (there / "runs" / "svm.json").unlink()
@@ -424,8 +425,8 @@ def blind(x, settings):
 
 def test_an_idea_that_hurts_and_one_that_changes_nothing_earn_no_place(tmp_path, monkeypatch):
     ideas = importlib.import_module("ideas")  # and TensorFlow, which others here do not need
-    quick = dataclasses.replace(ideas.models.DEFAULTS["cnn"], learning_rate=0.05)
-    monkeypatch.setitem(ideas.models.DEFAULTS, "cnn", quick)
+    quick = dataclasses.replace(ideas.hyperparameters.DEFAULTS["cnn"], learning_rate=0.05)
+    monkeypatch.setitem(ideas.hyperparameters.DEFAULTS, "cnn", quick)
     tried = [ideas.Idea("sees nothing", blind), ideas.Idea("changes nothing")]
     study = write_small_study(tmp_path, artists=12, tracks=1)
     with tiny_network("cnn"):
@@ -452,7 +453,8 @@ def test_the_ideas_that_are_networks_read_what_the_study_has():
     for idea in ideas.IDEAS:
         if idea.build:
             named = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", "")
-            network = own_model.untrained(data, named)
+            with own_model.among_the_others(named):
+                network = training.untrained(data, named.name, settings)
             assert network.output_shape == (None, 4)
             more = network.count_params() - plain.count_params()
             assert more > 0 or idea.build is ideas.shifted, idea.title
@@ -460,7 +462,6 @@ def test_the_ideas_that_are_networks_read_what_the_study_has():
 
 def test_a_fixed_split_is_not_looked_at_for_ideas(tmp_path):
     study = write_small_study(tmp_path)
-    corpus = files.read_json(study / "corpus.json")
-    files.write_json(study / "corpus.json", corpus | {"protocol": "fixed"})
+    study.write(corpus=study.corpus | {"protocol": "fixed"})
     with pytest.raises(ValueError, match="a fixed split is for one look"):
         importlib.import_module("ideas").measure(study)
