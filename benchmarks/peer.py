@@ -59,7 +59,7 @@ BEST = "fusion"  # of our networks, in reports/gtzan-mel
 # ---------------------------------------------------------------------------- data
 
 
-def prepare(folder: Path, study: Path) -> pd.DataFrame:
+def prepare(folder: Path, study: StudyFolder) -> pd.DataFrame:
     """Write a study of the tracks whose split is `train`, and return its one fold."""
     found = corpora.find_tracks("spectrograms", folder)
     found = found[found["split"] == "train"].reset_index(drop=True)
@@ -71,16 +71,15 @@ def prepare(folder: Path, study: Path) -> pd.DataFrame:
     store.extract_from_store(
         tracks[used].reset_index(drop=True),
         log_mel[used.to_numpy()],
-        StudyFolder(study),
+        study,
         clip_seconds=CLIP_SECONDS,
         excerpt_seconds=EXCERPT_SECONDS,
     )
     genres = sorted(tracks.loc[used, "genre"].unique())
     folds = balanced_split(tracks[used])
     settings = {"corpus": "spectrograms", "group_by": "artist", "protocol": "fixed", "warnings": []}
-    files.write_json(study / "corpus.json", corpora.describe(tracks, folds, genres, **settings))
-    files.write_table(study / "tracks.parquet", tracks)
-    files.write_table(study / "folds.parquet", folds)
+    corpus = corpora.describe(tracks, folds, genres, **settings)
+    study.write(corpus=corpus, tracks=tracks, folds=folds)
     return folds
 
 
@@ -127,7 +126,9 @@ def build_peer(genres: int) -> keras.Model:
     return keras.Model(inputs, outputs, name="peer")
 
 
-def train_peer(data: training_data.Data, study: Path, *, epochs: int, seed: int, stopping: bool):
+def train_peer(
+    data: training_data.Data, study: StudyFolder, *, epochs: int, seed: int, stopping: bool
+):
     """Train the peer on the windows of the training part; return it and its history."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed * 1000)
@@ -146,7 +147,7 @@ def train_peer(data: training_data.Data, study: Path, *, epochs: int, seed: int,
     return model, fitted.history
 
 
-def predict_peer(model: keras.Model, data: training_data.Data, study: Path) -> pd.DataFrame:
+def predict_peer(model: keras.Model, data: training_data.Data, study: StudyFolder) -> pd.DataFrame:
     """Predict the windows of the test part, as `training.predict` does excerpts."""
     ids, cut, labels = part_windows(data, study, "test")
     count = len(cut) // len(ids)
@@ -157,12 +158,12 @@ def predict_peer(model: keras.Model, data: training_data.Data, study: Path) -> p
     return table
 
 
-def part_windows(data: training_data.Data, study: Path, part: str):
+def part_windows(data: training_data.Data, study: StudyFolder, part: str):
     """Track ids of a part, and the windows of these tracks with their labels."""
-    ids = pd.read_parquet(study / "features.parquet")["track_id"].to_numpy()
+    ids = study.excerpts["track_id"].to_numpy()
     rows = np.flatnonzero(data.folds.set_index("track_id")["part"][ids] == part)
-    genre = pd.read_parquet(study / "tracks.parquet").set_index("track_id")["genre"]
-    cut = windows(np.load(study / "features.npy", mmap_mode="r")[rows])
+    genre = study.genre_of
+    cut = windows(study.log_mel[rows])
     y = np.repeat(genre[ids[rows]].map(data.genres.index), cut.shape[1])
     return ids[rows], np.concatenate(cut), np.eye(len(data.genres), dtype=np.float32)[y]
 
@@ -223,7 +224,7 @@ def settings_of(run: dict) -> dict:
     return hyperparameters.DEFAULTS[run["network"]].as_json()
 
 
-def measure(run: dict, data: training_data.Data, study: Path) -> dict:
+def measure(run: dict, data: training_data.Data, study: StudyFolder) -> dict:
     """Train once; return what it took, and which tracks were not recognised."""
     wall, cpu = time.perf_counter(), time.process_time()
     settings = {"epochs": run["max_epochs"], "seed": run["seed"]}
@@ -332,12 +333,12 @@ def benchmark(folder: Path, plan: list[dict], threads: int, path: Path | None) -
     stored = files.read_json(path)["runs"] if path and path.exists() else []
     stored = {run["key"]: run for run in stored}
     with tempfile.TemporaryDirectory() as name:
-        study = Path(name)
+        study = StudyFolder(name)
         started = time.perf_counter()
         folds = prepare(folder, study)
         prepared = {"prepare_seconds": round(time.perf_counter() - started, 1)}
         data = training_data.load_data(study, folds)
-        split = described_split(folds, pd.read_parquet(study / "tracks.parquet"))
+        split = described_split(folds, study.tracks)
         groups = pd.Series(split["test"])
         keys = [key_of(run, data, machine) for run in plan]
         runs = [stored[key] for key in keys if key in stored]
