@@ -58,7 +58,8 @@ def groups_of(tracks: pd.DataFrame, group_by: str) -> pd.Series:
 
     if group_by == "track":
         return pd.Series(tracks["track_id"].to_numpy(), dtype=str)
-    tied, first = DisjointSet(tracks["artist"].unique()), {}  # the first artist with each name
+    tied = DisjointSet(tracks["artist"].unique())
+    first: dict[str, str] = {}  # artist with each name
     for artist in tied:
         for name in _credited_artists(artist):
             tied.merge(artist, first.setdefault(name, artist))

@@ -26,7 +26,7 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadshe
 
 def find(names: Sequence[str]) -> list[str]:
     """Files to recognise, in order: folders are replaced by the music in them, at any depth."""
-    found = []
+    found: list[str] = []
     for name in names:
         is_folder = name != STDIN and Path(name).is_dir()  # what does not exist is reported later
         found += map(str, decoding.music_in(name)) if is_folder else [name]

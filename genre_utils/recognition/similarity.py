@@ -174,8 +174,8 @@ def _neighbours(model, name, query, others, count):
         one = seen[1 + row]
         bpm = round(one["tempo"], 1) if np.isfinite(one["tempo"]) else None
         audio_file, nearer = recogniser.printable(paths[row]), round(float(farther[row]), 4)
-        neighbour = (recogniser.printable(name), rank, audio_file, round(distance, 4), one["genre"])
-        neighbour += (bpm, nearer, reason(seen[0], one, farther[row]))
+        neighbour = [recogniser.printable(name), rank, audio_file, round(distance, 4), one["genre"]]
+        neighbour += [bpm, nearer, reason(seen[0], one, farther[row])]
         found.append(dict(zip(COLUMNS, neighbour, strict=True)))
     return found
 

@@ -94,8 +94,10 @@ def in_own_process(function, job: list) -> None:
     """Call a module's function on what JSON holds in a Python process that ends with this one."""
     call = json.dumps([os.getpid(), function.__module__, function.__name__, job])
     command = [sys.executable, "-c", CALL, call]
-    alike = {"cwd": files.ROOT, "env": files.child_environment()}  # it imports this very package
-    done = subprocess.run(command, capture_output=True, text=True, check=False, **alike)
+    environment = files.child_environment()  # it imports this very package
+    done = subprocess.run(
+        command, cwd=files.ROOT, env=environment, capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise RuntimeError(f"{job[0]}: {done.stderr.strip()[-2000:] or done.returncode}")
 

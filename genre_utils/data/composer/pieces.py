@@ -97,7 +97,7 @@ def compose_jazz(stage, key, tempo, seconds):
     return lay_out(stage, "jazz", form, key, tempo, seconds, {"bridge": 5})
 
 
-GENRES = {
+GENRES: dict = {
     "rock": partial(compose_song, "rock", (
         "intro4 verse4 chorus4", "verse4 chorus4 solo4", "intro2 verse8 chorus8",
         "chorus4 verse4 chorus4", "solo4 verse4 chorus4", "verse8 chorus8")),

@@ -96,8 +96,8 @@ def play_drums(stage, section, part):
             play_fill(stage, section, part, start + section.metre - 2)
         if jazz and rng.random() < habits.density:
             beat = start + stage.pick((0.5, 1.5, 2.5, 3.5)) % section.metre
-            drum = patterns.DRUMS[stage.pick(("snare", "kick"))]
-            stage.write(part, section, beat, 0.2, drum, 0.5)
+            soft = patterns.DRUMS[stage.pick(("snare", "kick"))]
+            stage.write(part, section, beat, 0.2, soft, 0.5)
     if habits.fills > 0.3 and section.energy > 0.6 and not jazz:
         stage.write(part, section, section.start, 0.5, patterns.DRUMS["crash"], 1.0)
 
@@ -398,7 +398,7 @@ def play_fugue(voice, stage, section, part):
             stage.notes[part.role] += stage.notes.pop("subject")
 
 
-PLAYERS = {
+PLAYERS: dict = {
     "kit": play_drums,
     "walking": walk_bass,
     "riff": play_riff,

@@ -279,8 +279,8 @@ def tempo_map(beats, tempo, rubato, rng):
 
 def untangled(notes):
     """Sort sounding notes; one that is struck again ends first, so that no note is left hanging."""
-    sounding: dict[int, Note] = {}
-    kept: list[Note] = []
+    sounding: dict = {}
+    kept: list = []
     for note in sorted(notes, key=lambda n: (n.start, n.pitch, -n.velocity)):
         before = sounding.get(note.pitch)
         if before is not None and note.start - before.start < 0.03:
