@@ -13,6 +13,11 @@ import yaml
 
 from genre_utils.workspace import files, parallel
 
+JUDGED = (
+    "Judged as --profile {profile} would use them: clips of {CLIP_SECONDS:g} s, excerpts of "
+    "{EXCERPT_SECONDS:g} s, {FOLDS} folds by {GROUP_BY}."
+)
+
 
 def main(arguments=None) -> int:
     """Run a command; return its exit code (0 fine, 1 failed, 2 wrong usage)."""
@@ -54,9 +59,7 @@ def _parser():
 
 def _add_study(parser):
     add = parser.add_argument
-    add("--profile", default="demo", help="name or YAML file (default: demo)")
-    what = "replace a parameter of the profile; the value is read as YAML"
-    add("--set", action="append", default=[], metavar="KEY=VALUE", type=_assignment, help=what)
+    _add_profile(parser, "what to run")
     what = "run this notebook and all after it again"
     add("--from", dest="start", default="", metavar="NN", help=what)
     add("--force", action="store_true", help="run every notebook and train every fold again")
@@ -65,8 +68,16 @@ def _add_study(parser):
     parser.set_defaults(command=_study, stopped=goes_on)
 
 
+def _add_profile(parser, why):
+    add = parser.add_argument
+    add("--profile", default="demo", help=f"{why}: a name or a YAML file (default: demo)")
+    what = "replace a parameter of the profile"
+    add("--set", action="append", default=[], metavar="KEY=VALUE", type=_assignment, help=what)
+
+
 def _add_audit(parser):
     parser.add_argument("folder", help="folder of GENRE/clip files")
+    _add_profile(parser, "judge the files as the study of this profile would use them")
     what = "lines to read (default), or one JSON object with every file"
     parser.add_argument("--format", choices=["text", "json"], default="text", help=what)
     _add_dask(parser)
@@ -163,25 +174,30 @@ def _stop(number, _):
 
 
 def _audit(options):
-    from genre_utils.data import auditing, corpora, folders
+    from genre_utils.data import auditing, corpora
+    from genre_utils.data.track_lists import CorpusError
+    from genre_utils.report import profiles
 
     try:
+        judged = profiles.preparation(options.profile, {"GENRES": [], **dict(options.set)})
+        seconds = {"min_seconds": judged["EXCERPT_SECONDS"], "clip_seconds": judged["CLIP_SECONDS"]}
+        study = {key.lower(): judged[key] for key in ("GENRES", "GROUP_BY", "FOLDS", "SEED")}
         folder = corpora.locate("folder", Path(options.folder).expanduser().resolve())
         found = corpora.find_tracks("folder", folder)
-        tracks = auditing.audit(found, folder, min_seconds=6.0)
-    except (folders.CorpusError, OSError) as error:
+        tracks = auditing.audit(found, folder, **seconds)
+        report = auditing.audit_report(found, tracks, **study)
+    except (CorpusError, profiles.StudyError, OSError) as error:
         print(error, file=sys.stderr)
         return 1
-    report = auditing.audit_report(found, tracks)
     if options.format == "json":
         name = str(folder).encode(errors="backslashreplace").decode()
         print(json.dumps({"folder": name, **report}, indent=1, allow_nan=False))
     else:
-        print("\n".join(_audit_lines(report)))
+        print("\n".join(_audit_lines(report, JUDGED.format(profile=options.profile, **judged))))
     return 0 if report["totals"]["used"] else 1
 
 
-def _audit_lines(report):
+def _audit_lines(report, judged):
     """Lines of an audit; names and reasons in ASCII, so that no terminal stumbles over them."""
     for file in report["files"]:
         if file["status"] != "used":
@@ -194,8 +210,13 @@ def _audit_lines(report):
         f"Artists: of {totals['artist_from_list']} files from tracks.csv, of "
         f"{totals['artist_from_tags']} from their tags, of {totals['artist_unknown']} unknown."
     )
+    if report["list"]:
+        yield f"tracks.csv: {report['list']}"
+        yield from (f"no file  {row!a}" for row in report["rows_without_file"])
+        yield from (f"not listed  {path!a}" for path in report["files_not_listed"])
     for warning in report["warnings"]:
         yield f"Warning: {ascii(warning)[1:-1]}"
+    yield judged
     yield (
         f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
         f"excluded, of these {totals['near_duplicates']} as near-duplicates."

@@ -1,3 +1,4 @@
+from .artists import groups_of as groups_of
 from .auditing import audit as audit
 from .auditing import audit_report as audit_report
 from .checks import check as check
@@ -5,10 +6,9 @@ from .checks import choose_genres as choose_genres
 from .corpora import describe as describe
 from .corpora import find_tracks as find_tracks
 from .corpora import locate as locate
-from .folders import CorpusError as CorpusError
 from .folders import load_arrays as load_arrays
 from .gtzan import fault_report as fault_report
 from .splits import LeakageError as LeakageError
-from .splits import groups_of as groups_of
 from .splits import refuse_leakage as refuse_leakage
 from .splits import split as split
+from .track_lists import CorpusError as CorpusError

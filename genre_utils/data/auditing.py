@@ -1,6 +1,7 @@
 """Which files of a corpus can be used: decoded to the end, heard, and compared with all others."""
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from genre_utils.data import checks, fingerprint, folders
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.artists import is_unknown
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import decoding, tags
 from genre_utils.workspace import evidence, files, parallel
 
@@ -23,8 +25,9 @@ def audit(
 ) -> pd.DataFrame:
     """Decode every file of a corpus and exclude what cannot be used, with the reason.
 
-    Unknown artists are taken from the tags of the files. Of several copies of a recording, whatever
-    their encoding, level or start, the first is used, or none if their genres disagree.
+    Judged are the whole file and the clip of it that will be used. Unknown artists are taken from
+    the tags of the files. Of several copies of a recording, whatever their encoding, level or
+    start, the first is used, or none if their genres disagree.
 
     Parameters
     ----------
@@ -33,24 +36,28 @@ def audit(
     folder : Path
         Folder that the paths are relative to, or that holds ready spectrograms.
     min_seconds, clip_seconds : float
-        Shortest usable duration, and the one that a ready spectrogram spans, in seconds.
+        Shortest usable duration, and that of the clip that is used of each recording, or that a
+        ready spectrogram spans, in seconds.
     n_jobs : int
         Processes that decode at the same time; -1 for one per core.
 
     Returns
     -------
     pd.DataFrame
-        `tracks` with duration_s, md5, status (``used`` or ``excluded``) and reason.
+        `tracks`, ``attrs`` and all, with duration_s, md5, status (``used`` or ``excluded``) and
+        reason.
     """
     if (tracks["path"] == "").all():
         log_mel = folders.load_arrays(folder, tracks["track_id"])
         return audit_spectrograms(tracks, log_mel, clip_seconds=clip_seconds)
-    listed = tracks[["path", "fault"]].itertuples(index=False)
-    jobs = [(folder / path, min_seconds, fault) for path, fault in listed]
+    listed = tracks[["path", "fault", "artist"]].itertuples(index=False)
+    seconds = min_seconds, clip_seconds
+    jobs = [(folder / path, seconds, fault, is_unknown(artist)) for path, fault, artist in listed]
     examined = _examined(jobs, folder, n_jobs)
     fingerprints = [row.pop("fingerprint") for row in examined]
     table = tracks.reset_index(drop=True).join(pd.DataFrame(examined))
-    tagged = table["artist"].str.startswith("unknown:") & (table["tagged"] != "")
+    table.attrs = tracks.attrs
+    tagged = is_unknown(table["artist"]) & (table["tagged"] != "")
     table.loc[tagged, "artist"] = table.loc[tagged, "tagged"]
     return _without_copies(table, fingerprints, fingerprint.HOP, fingerprint.MIN_SHARE)
 
@@ -73,7 +80,7 @@ def _examined(jobs, folder, n_jobs):
     return rows
 
 
-def _examine_file(path, min_seconds, fault):
+def _examine_file(path, seconds, fault, unknown):
     if fault:  # published: no need to decode it
         return _row(decoding.Examination(0.0, "", fault))
     heard: list[np.ndarray] = []
@@ -83,14 +90,16 @@ def _examine_file(path, min_seconds, fault):
         rates[0] = sr
         if sum(map(len, heard)) < fingerprint.LONGEST * sr:
             with np.errstate(invalid="ignore", over="ignore"):  # what is not finite is excluded
-                heard.append(block.mean(axis=1))
+                heard.append(decoding.mono(block))
 
-    result = decoding.examine(path, min_seconds=min_seconds, hear=hear)
+    least, clip = seconds
+    result = decoding.examine(path, min_seconds=least, clip_seconds=clip, hear=hear)
     if not result.audio_md5 and result.reason.startswith("cannot be read"):
         return _row(result)
     md5 = files.file_md5(decoding.on_disk(path))
     made = None if result.reason else _fingerprint(heard, rates[0], md5)
-    return _row(result, md5=md5, tagged=tags.tagged_artist(path), fingerprint=made)
+    tagged = tags.tagged_artist(path) if unknown else ""
+    return _row(result, md5=md5, tagged=tagged, fingerprint=made)
 
 
 def _row(examination, *, md5="", tagged="", fingerprint=None):
@@ -111,26 +120,37 @@ def _fingerprint(heard, sr, md5):
     return made
 
 
-def audit_report(found: pd.DataFrame, tracks: pd.DataFrame) -> dict:
+def audit_report(
+    found: pd.DataFrame,
+    tracks: pd.DataFrame,
+    *,
+    genres: Sequence[str] = (),
+    group_by: str = "artist",
+    folds: int = 3,
+    seed: int = 0,
+) -> dict:
     """Give what an audit found as plain data: every file, the totals, and warnings of a study.
 
     Parameters
     ----------
     found, tracks : pd.DataFrame
         From `find_tracks`, and what `audit` made of it.
+    genres, group_by, folds, seed : sequence of str, str, int, int
+        Of the study (see `choose_genres` and `check`).
 
     Returns
     -------
     dict
-        ``files`` (of an unknown artist, ``artist`` is None), ``totals`` and ``warnings``.
+        ``files`` (of an unknown artist, ``artist`` is None), ``totals``, ``warnings`` and, of a
+        ``tracks.csv``, ``list``, ``rows_without_file`` and ``files_not_listed``.
     """
-    listed = ~found["artist"].str.startswith("unknown:").to_numpy()
-    known = ~tracks["artist"].str.startswith("unknown:")
+    listed = ~is_unknown(found["artist"]).to_numpy()
+    known = ~is_unknown(tracks["artist"])
     used = tracks["status"] == "used"
     columns = ["path", "status", "reason", "duration_s", "genre", "md5"]
     rows = tracks[columns].assign(artist=tracks["artist"].astype(object).where(known, None))
     artists = rows[used].groupby("genre")["artist"]
-    genres = artists.agg(tracks="size", artists="nunique", unknown=lambda a: a.isna().sum())
+    counted = artists.agg(tracks="size", artists="nunique", unknown=lambda a: a.isna().sum())
     totals = {
         "files": len(tracks),
         "used": int(used.sum()),
@@ -139,19 +159,23 @@ def audit_report(found: pd.DataFrame, tracks: pd.DataFrame) -> dict:
         "artist_from_list": int(listed.sum()),
         "artist_from_tags": int((known & ~listed).sum()),
         "artist_unknown": int((~known).sum()),
-        "genres": genres.to_dict("index"),
+        "genres": counted.to_dict("index"),
     }
-    warnings = _study_warnings(tracks[used])
-    return {"files": rows.to_dict("records"), "totals": totals, "warnings": warnings}
+    warnings = _study_warnings(tracks[used], genres, group_by=group_by, folds=folds, seed=seed)
+    return {
+        "files": rows.to_dict("records"), "totals": totals, "warnings": warnings,
+        **{key: tracks.attrs.get(key) for key in ("list", "rows_without_file", "files_not_listed")},
+    }  # fmt: skip
 
 
-def _study_warnings(used):
+def _study_warnings(used, genres, **settings):
     if used.empty:
-        return ["No file can be used."]
+        return [*used.attrs.get("warnings", []), "No file can be used."]
     try:
-        return checks.check(used, checks.choose_genres(used, []), group_by="artist", folds=3)
+        chosen = checks.choose_genres(used, genres)
+        return checks.check(used[used["genre"].isin(chosen)], chosen, **settings)
     except CorpusError as error:
-        return [f"A study would refuse this: {error}"]
+        return [*used.attrs.get("warnings", []), f"A study would refuse this: {error}"]
 
 
 def audit_spectrograms(
@@ -201,7 +225,7 @@ def _without_copies(table, fingerprints, step, least):
             table.loc[row, "reason"] = original + disagree
     table["status"] = np.where(table["reason"] == "", "used", "excluded")
     columns = ["track_id", "path", "genre", "artist", "duration_s", "md5", "status", "reason"]
-    return table[[*columns, "split"]]
+    return table[[*columns, "split", *table.columns.intersection(["group"])]]
 
 
 def _copied(row, group, table, fingerprints, step, least):

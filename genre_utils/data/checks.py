@@ -1,25 +1,35 @@
 """What a corpus needs to be studied, and what the report must warn of."""
 
+import re
+import unicodedata
+from collections.abc import Sequence
+
 import pandas as pd
 
-from genre_utils.data import splits
-from genre_utils.data.folders import CorpusError
+from genre_utils.data import artists, splits, track_lists
+from genre_utils.data.track_lists import CorpusError
 
 
-def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:
+def spelling(genre: str) -> str:
+    """What is left of a genre's name without case, accents, blanks, hyphens and underscores."""
+    letters = unicodedata.normalize("NFKD", genre.casefold())
+    return re.sub("[\u0300-\u036f\\s_-]", "", letters) or genre
+
+
+def choose_genres(tracks: pd.DataFrame, genres: Sequence[str]) -> list[str]:
     """Choose the genres to study.
 
     Parameters
     ----------
     tracks : pd.DataFrame
         With a column genre.
-    genres : list of str
-        Genres in the order wanted; all that there are when it is empty.
+    genres : sequence of str
+        Genres in the order wanted, in any spelling; all that there are when it is empty.
 
     Returns
     -------
     list of str
-        The genres, in order.
+        The genres, in order, as the tracks spell them.
 
     Raises
     ------
@@ -27,12 +37,13 @@ def choose_genres(tracks: pd.DataFrame, genres: list[str]) -> list[str]:
         If a genre is unknown, named twice, or the only one.
     """
     present = sorted(tracks["genre"].unique())
-    chosen = list(genres) or present
+    called = {spelling(genre): genre for genre in present}
+    chosen = [called.get(spelling(genre), genre) for genre in genres] or present
     unknown = [genre for genre in chosen if genre not in present]
     if unknown:
         raise CorpusError(
-            f"unknown genre(s) {', '.join(map(repr, unknown))} in GENRES; this corpus has "
-            f"{', '.join(present)}."
+            f"unknown genre(s) {', '.join(map(repr, unknown))} in GENRES; this corpus has usable "
+            f"files of {', '.join(present)}."
         )
     if len(set(chosen)) < len(chosen):
         raise CorpusError(f"GENRES names a genre twice: {', '.join(chosen)}.")
@@ -81,10 +92,10 @@ def check(
     if len(few):
         shown = ", ".join(f"{genre} has {count}" for genre, count in few.items())
         by_artist = group_by == "artist"
-        other = " or group by track (GROUP_BY: track), which is optimistic" if by_artist else ""
+        other = ", or group by track (GROUP_BY: track), which is optimistic" if by_artist else ""
         raise CorpusError(
             f"under {needed} {group_by}s in a genre: {shown}. Each genre needs one to train "
-            f"on, one to validate and one to test: add music{other}."
+            f"on, one to validate and one to test: add music, leave the genre out (GENRES){other}."
         )
     if pairs["group"].duplicated().any():  # who plays several genres can take away all of one
         splits.make_folds(tracks, folds=folds, group_by=group_by, seed=seed)
@@ -92,7 +103,15 @@ def check(
 
 
 def _warnings(tracks, per_genre, group_by, folds):
-    warnings = []
+    warnings = list(tracks.attrs.get("warnings", []))
+    unknown = artists.is_unknown(tracks["artist"])
+    left_out = tracks.attrs.get("files_not_listed")
+    if left_out and len(unlisted := tracks.loc[unknown & tracks["path"].isin(left_out), "path"]):
+        warnings.append(
+            f"{len(unlisted)} files are not in tracks.csv and name no artist: "
+            f"{track_lists.some(unlisted)}. Each counts as an artist of its own, so that one "
+            "artist may stand on both sides of a split."
+        )
     if group_by == "track":
         warnings.append(
             "Split by track, not by artist: songs of one artist stand on both sides of the split, "
@@ -102,7 +121,8 @@ def _warnings(tracks, per_genre, group_by, folds):
     if len(short):
         shown = ", ".join(f"{genre} ({count})" for genre, count in short.items())
         warnings.append(f"Fewer {group_by}s than the {folds} folds: {shown}.")
-    if group_by == "artist" and tracks["artist"].str.startswith("unknown:").all():
+    warnings += artists.tie_warnings(tracks) if group_by == "artist" else []
+    if group_by == "artist" and unknown.all():
         warnings.append(
             "No artist is known, so each track is its own group and the split is one by track: "
             "these accuracies are optimistic. List the artists in tracks.csv."

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from genre_utils.data import composer, downloads, fma, folders, gtzan, splits
-from genre_utils.data.folders import CorpusError
+from genre_utils.data import checks, composer, downloads, fma, folders, gtzan, splits, track_lists
+from genre_utils.data.track_lists import CorpusError
+from genre_utils.features import tags
 from genre_utils.workspace import files
 
 CORPORA = ("synthetic", "folder", "gtzan", "gtzan-mini", "fma", "spectrograms", "store")
@@ -72,7 +73,9 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
     -------
     pd.DataFrame
         Columns track_id, path (within `folder`; empty for spectrograms), genre, artist
-        (``unknown:TRACK_ID`` where it is not known), split, fault (published; both mostly empty).
+        (``unknown:TRACK_ID`` where it is not known), split, fault (published; both mostly empty)
+        and, if a list has it, group. ``attrs`` tell what is wrong with files and list, see
+        `track_lists.with_list`.
 
     Raises
     ------
@@ -80,7 +83,7 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
         If there is no music, or its list cannot be read.
     """
     if corpus in ("spectrograms", "store"):
-        tracks = folders.read_track_list(folder / "tracks.csv", "track_id", "genre").assign(path="")
+        tracks = track_lists.read(folder / "tracks.csv", "track_id", "genre").assign(path="")
     elif corpus == "gtzan":
         tracks = gtzan.find(folder)
     elif corpus == "fma":
@@ -91,13 +94,30 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
         known = folders.listed_beside(tracks, root, folder)
         tracks = tracks if known is None else known
     columns = ["track_id", "path", "genre", "artist", "split", "fault"]
-    tracks = tracks.reindex(columns=columns, fill_value="")
+    columns += tracks.columns.intersection(["group"]).to_list()
+    told, tracks = tracks.attrs, tracks.reindex(columns=columns, fill_value="")
     for column in columns[3:]:
-        tracks[column] = tracks[column].fillna("").astype(str).str.strip()
-    tracks["artist"] = tracks["artist"].mask(
-        tracks["artist"] == "", "unknown:" + tracks["track_id"]
-    )
+        tracks[column] = tracks[column].fillna("").astype(str).str.strip().str.normalize("NFC")
+    nobody = tracks["artist"].map(tags.is_nobody)
+    tracks["artist"] = tracks["artist"].mask(nobody, "unknown:" + tracks["track_id"])
+    merged = _merge_spellings(tracks)
+    tracks.attrs = told | {"warnings": [*told.get("warnings", []), *merged]}
     return tracks
+
+
+def _merge_spellings(tracks):
+    """Give a genre that is spelled in several ways that of most files, in place; say which."""
+    said = []
+    for _, rows in tracks.groupby(tracks["genre"].map(checks.spelling)):
+        counts = rows["genre"].value_counts()
+        if len(counts) > 1:
+            ways = ", ".join(f"'{genre}' ({count} files)" for genre, count in counts.items())
+            tracks.loc[rows.index, "genre"] = counts.index[0]
+            said.append(
+                f"Taken as one genre, '{counts.index[0]}': {ways}. If they are not the same, give "
+                "them names that differ in more than case, blanks and accents."
+            )
+    return said
 
 
 def describe(

@@ -12,7 +12,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.workspace import files, parallel
 
 PIECE = 1 << 16  # bytes taken from the net at a time; a cut loses what it has of the last one
@@ -146,8 +146,9 @@ def unpack(archive: Path, target: Path, *, max_bytes: int) -> Path:
             _unpack_into(partial, archive, max_bytes)
         partial.replace(target)
     except _DAMAGE as error:
-        why = str(error) or type(error).__name__
-        raise CorpusError(f"{archive} is not an archive that can be unpacked: {why}") from error
+        why = (str(error) or type(error).__name__).splitlines()[0].rstrip(":")
+        said = f"{archive} is not an archive that can be unpacked: {why}"
+        raise CorpusError(f"{said}; name a folder or an archive.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
     return target

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 
 from genre_utils.data import downloads
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.workspace import files
 
 SERVER = "https://os.unil.cloud.switch.ch/fma/"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from genre_utils.data import downloads, folders
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import decoding
 from genre_utils.workspace import files
 

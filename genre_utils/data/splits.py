@@ -1,70 +1,19 @@
 """Folds that no artist crosses, and the one function that refuses whatever does."""
 
-import re
-import unicodedata
 import warnings
 
 import numpy as np
 import pandas as pd
 
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.artists import groups_of
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.workspace import files
 
 _INNER_FOLDS = 6  # one of them is the inner validation part
-_JOINTS = re.compile(
-    r"\s*(?:[,;&+/()\[\]]|\band\b|\bwith\b|\bfeat(?:uring)?\b\.?|\bft\b\.?|\bvs\b\.?)\s*"
-)
 
 
 class LeakageError(ValueError):
     """Something that learns, or that chose a setting, has met a track that it is tested on."""
-
-
-def _credited_artists(artist):
-    """Names credited: ``"Peter Tosh and Mick Jagger"`` -> peter tosh, mick jagger."""
-    folded = " ".join(unicodedata.normalize("NFKC", artist).casefold().split())
-    if folded.startswith("unknown:"):
-        return frozenset({folded})
-    names = {re.sub(r"^the ", "", name) for name in _JOINTS.split(folded) if name}
-    return frozenset(names - {""} or {folded})
-
-
-def groups_of(tracks: pd.DataFrame, group_by: str) -> pd.Series:
-    """Find the group of each track: what must never stand on both sides of a split.
-
-    Artists that share a credited name are tied together, so that a collaboration cannot leak.
-    Splitting names at "and" or "," may tie too much, which costs balance and never leaks.
-
-    Parameters
-    ----------
-    tracks : pd.DataFrame
-        With track_id and artist.
-    group_by : {"artist", "track"}
-        Whether the tracks of an artist belong together, or each is a group of its own.
-
-    Returns
-    -------
-    pd.Series of str, shape (tracks,)
-        The track's id, or the alphabetically first artist of its component.
-
-    Examples
-    --------
-    >>> artists = ["Queen", "Queen & David Bowie", "Bowie", "David Bowie"]
-    >>> tracks = pd.DataFrame({"track_id": list("abcd"), "artist": artists})
-    >>> list(groups_of(tracks, "artist"))
-    ['David Bowie', 'David Bowie', 'Bowie', 'David Bowie']
-    """
-    from scipy.cluster.hierarchy import DisjointSet  # slow to import: not in every worker
-
-    if group_by == "track":
-        return pd.Series(tracks["track_id"].to_numpy(), dtype=str)
-    tied = DisjointSet(tracks["artist"].unique())
-    first: dict[str, str] = {}  # artist with each name
-    for artist in tied:
-        for name in _credited_artists(artist):
-            tied.merge(artist, first.setdefault(name, artist))
-    label = {artist: min(together) for together in tied.subsets() for artist in together}
-    return pd.Series(tracks["artist"].map(label).to_numpy(), dtype=str)
 
 
 def split(

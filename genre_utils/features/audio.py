@@ -12,7 +12,7 @@ FLOOR_DB, LEVELS = 40.0, 255  # range and grey levels of the spectrograms of the
 
 
 def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE) -> tuple[np.ndarray, int]:
-    """Load the middle of a recording as mono.
+    """Load the middle of a recording as mono (where that is silent: see `decoding.passage`).
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE) -> tup
     Returns
     -------
     y : np.ndarray, shape (n,), float32
-        Mean of the channels.
+        Mean of the channels, or the loudest of such as cancel one another out.
     sr : int
         Its sample rate in Hz.
 
@@ -38,11 +38,10 @@ def load_clip(path: str | Path, *, seconds: float, sr: int = SAMPLE_RATE) -> tup
     import librosa
 
     with decoding.opened(path, clip_seconds=seconds) as sound:
-        wanted = min(sound.frames, round(seconds * sound.samplerate))
-        sound.seek((sound.frames - wanted) // 2)
-        blocks = [block.mean(axis=1) for block in decoding.blocks(sound, wanted)]
-        native = sound.samplerate
-    y = np.concatenate([np.empty(0, np.float32), *blocks])
+        y, native = decoding.passage(sound, seconds), sound.samplerate
+    if decoding.audible_seconds(y, native) < len(y) / native / 2:  # of long ones, the middle only
+        with decoding.opened(path) as sound:
+            y = decoding.passage(sound, seconds)
     y = librosa.resample(y, orig_sr=native, target_sr=sr)
     return np.ascontiguousarray(y[: round(seconds * sr)], dtype=np.float32), sr
 

@@ -24,6 +24,9 @@ SILENCE = 1e-4  # full scale; a clip whose loudest sample lies under it (-80 dBF
 LOUDEST = 1e4  # full scale; floating-point files may exceed 1, but not by 80 dB
 BLOCK = 1 << 18  # values decoded at a time, so that memory does not grow with the file
 TOLERANCE = 0.1  # seconds by which a file may end before the length that it says
+SPARE = 4096  # bytes by which a header may be off
+STEP = 0.5  # seconds of which it is told whether anything can be heard
+CANCELLED = 0.01  # share of the loudest channel under which a mix has lost the music
 
 # limits that no music meets, whatever a header says
 MAX_SECONDS = 2 * 3600
@@ -45,6 +48,11 @@ LONG = 600  # seconds from which a clip is decoded alone, from about the middle
 _CUT = re.compile("partial file|ended prematurely|[Pp]acket corrupt|corrupt decoded frame")
 
 
+#: What libsndfile's binding raises on files, besides its own error (of ``.raw``: TypeError).
+_FOREIGN: tuple[type[BaseException], ...] = (soundfile.SoundFileError, TypeError, ValueError)
+_FOREIGN += (ArithmeticError, LookupError, AttributeError, AssertionError, MemoryError)
+
+
 class UndecodableError(ValueError):
     """Neither libsndfile nor ffmpeg makes sound of a file; the message says why."""
 
@@ -57,30 +65,51 @@ class Examination(NamedTuple):
     reason: str
 
 
-def examine(path: str | Path, *, min_seconds: float, hear: Callable | None = None) -> Examination:
+def examine(
+    path: str | Path,
+    *,
+    min_seconds: float,
+    clip_seconds: float = 0.0,
+    hear: Callable | None = None,
+) -> Examination:
     """Decode a whole file, block by block, and say why it cannot be used, if it cannot.
 
     Time and memory are bounded whatever it holds. The MD5 is of the decoded samples. `hear` is
-    given each block, (frames, channels) float32, and the sample rate in Hz.
+    given each block, (frames, channels) float32, and the sample rate in Hz. Where `clip_seconds`
+    is given, `min_seconds` of the `passage` of that length must be heard.
     """
     path = on_disk(path)
     try:
         _check_file(path)
         missing = bytes_missing(path)
         with opened(path) as sound:
-            return _examine_sound(sound, min_seconds, missing, hear)
+            found = _examine_sound(sound, min_seconds, missing, hear)
+            if clip_seconds and not found.reason:
+                y = passage(sound, clip_seconds)
+                found = found._replace(reason=_unheard(y, sound.samplerate, min_seconds))
+            return found
     except UndecodableError as error:
         return Examination(0.0, "", str(error))
     except OSError as error:
         return Examination(0.0, "", f"cannot be read ({error.strerror or error})")
 
 
-def music_in(folder: str | Path) -> list[Path]:
+def _unheard(y, sr, min_seconds):
+    heard, seconds = audible_seconds(y, sr), len(y) / sr
+    if heard >= min(min_seconds, seconds):
+        return ""
+    return (
+        f"silent: of the {seconds:.1f} s that would be used, {heard:.1f} s can be heard (over -80 "
+        f"dBFS, without offset), at least {min_seconds:g} s are needed"
+    )
+
+
+def music_in(folder: str | Path, *, deep: bool = True) -> list[Path]:
     """Files below a folder, in order, without hidden ones and such as lie beside music."""
     folder = Path(folder)
     return sorted(
         path
-        for path in files.below(folder)
+        for path in (files.below(folder) if deep else filter(Path.is_file, folder.iterdir()))
         if path.suffix.lower() not in COMPANIONS
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )
@@ -121,8 +150,8 @@ def _examine_sound(sound, min_seconds, missing, hear):
             too_long = frames > min(MAX_SECONDS * sound.samplerate, MAX_VALUES // sound.channels)
             if too_long:
                 break
-    except soundfile.LibsndfileError as error:
-        damage = f" ({error.error_string})"
+    except UndecodableError as error:
+        damage = f" ({str(error).removeprefix('damaged: ')})"
     seconds = frames / sound.samplerate
     short = sound.frames - frames > TOLERANCE * sound.samplerate
     faults = {
@@ -144,15 +173,62 @@ def blocks(sound, frames=np.inf):
     length = max(1, BLOCK // sound.channels)
     # not `sound.blocks`, which fills up with stale samples where a file ends early
     while frames > 0:
-        block = sound.read(int(min(length, frames)), dtype="float32", always_2d=True)
+        try:
+            block = sound.read(int(min(length, frames)), dtype="float32", always_2d=True)
+        except _FOREIGN as error:
+            raise UndecodableError(f"damaged: {_complaint(error)}") from error
         if not len(block):
             return
         frames -= len(block)
         yield block
 
 
+def mono(block: np.ndarray) -> np.ndarray:
+    """Mean of channels, (frames, channels); of such as cancel one another out the loudest alone."""
+    mixed = block.mean(axis=1)
+    with np.errstate(invalid="ignore", over="ignore"):  # of samples that are no numbers
+        swing = np.ptp(block, axis=0)
+        return block[:, swing.argmax()] if np.ptp(mixed) < CANCELLED * swing.max() else mixed
+
+
+def audible_seconds(y: np.ndarray, sr: int) -> float:
+    """Seconds of mono samples, counted by `STEP`, in which anything but an offset is heard."""
+    if not len(y):
+        return 0.0
+    starts = np.arange(0, len(y), round(STEP * sr))
+    swing = np.maximum.reduceat(y, starts) - np.minimum.reduceat(y, starts)
+    return float(np.diff(starts, append=len(y))[swing >= 2 * SILENCE].sum() / sr)
+
+
+def passage(sound: soundfile.SoundFile, seconds: float) -> np.ndarray:
+    """Mono samples of the middle of an open file; where half is silent, of where most is heard."""
+    sr, wanted = sound.samplerate, min(sound.frames, round(seconds * sound.samplerate))
+    y = _read(sound, (sound.frames - wanted) // 2, wanted)
+    if wanted < sound.frames and audible_seconds(y, sr) < wanted / sr / 2:
+        y = _read(sound, _most_heard(sound, wanted), wanted)
+    return y
+
+
+def _read(sound, start, frames):
+    try:
+        sound.seek(start)
+    except _FOREIGN as error:
+        raise UndecodableError(f"damaged: {_complaint(error)}") from error
+    return np.concatenate([np.empty(0, np.float32), *map(mono, blocks(sound, frames))])
+
+
+def _most_heard(sound, wanted):
+    """Frame from which on `wanted` frames hold most sound, the first such in steps of `STEP`."""
+    step, heard = round(STEP * sound.samplerate), []
+    sound.seek(0)
+    while len(y := _read(sound, sound.tell(), step)):
+        heard.append(audible_seconds(y, sound.samplerate))
+    together = np.convolve(heard, np.ones(max(1, wanted // step)), "valid")
+    return min(int(together.argmax()) * step, sound.frames - wanted)
+
+
 def bytes_missing(path: str | Path) -> int:
-    """Bytes that a header announces beyond the end of the file; 0 where the format does not tell.
+    """Bytes of sound that a header announces beyond the end; 0 where the format does not tell.
 
     RIFF, AIFF and AU files announce a size (streamed ones 0 or about the largest number), Ogg files
     that of each page.
@@ -167,15 +243,43 @@ def bytes_missing(path: str | Path) -> int:
             page = end[max(0, end.rfind(magic)) :]
             announced = 27 + page[26] + sum(page[27 : 27 + page[26]]) if len(page) > 26 else 27
             return max(0, announced - len(page))
-    if len(header) < 12:
-        return 0
-    if magic in (b"RIFF", b"FORM"):
-        announced, begin = struct.unpack("<I" if magic == b"RIFF" else ">I", header[4:8])[0], 8
-    elif magic == b".snd":
-        begin, announced = struct.unpack(">II", header[4:])
-    else:
-        return 0
-    return max(0, begin + announced - size) if 0 < announced < 0x7FFF0000 else 0
+        if len(header) < 12:
+            return 0
+        if magic in (b"RIFF", b"RIFX", b"FORM"):
+            begin, announced = _sound_chunk(handle, "<I" if magic == b"RIFF" else ">I")
+        elif magic == b".snd":
+            begin, announced = struct.unpack(">II", header[4:])
+        else:
+            return 0
+    missing = begin + announced - size if 0 < announced < 0x7FFF0000 else 0
+    return missing if missing > SPARE else 0
+
+
+def _sound_chunk(handle, number):
+    """Place and announced size of the samples of a RIFF or AIFF file; 0 if there are none."""
+    for _ in range(1000):  # chunks: no music has more
+        head = handle.read(8)
+        if len(head) < 8:
+            break
+        announced = struct.unpack(number, head[4:])[0]
+        if head[:4] in (b"data", b"SSND", b"BODY"):
+            return handle.tell(), announced
+        handle.seek(announced + announced % 2, os.SEEK_CUR)
+    return 0, 0
+
+
+def sound_file(path: str | Path) -> soundfile.SoundFile:
+    """Open a file by libsndfile; raises `UndecodableError` with its complaint."""
+    try:
+        return soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
+    except _FOREIGN as error:
+        raise UndecodableError(_complaint(error)) from error
+
+
+def _complaint(error):
+    """What libsndfile's binding says of a file that is there."""
+    said = getattr(error, "error_string", "").strip(". ")
+    return "Format not recognised" if not said or "does not exist" in said else said
 
 
 @contextlib.contextmanager
@@ -189,9 +293,9 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
     path = on_disk(path)
     _check_file(path)
     try:
-        sound = soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
-    except soundfile.LibsndfileError as error:
-        refusal = error.error_string.strip(". ")
+        sound = sound_file(path)
+    except UndecodableError as error:
+        refusal = str(error)
     else:
         with sound:
             if sound.frames < UNKNOWN_FRAMES and says_its_length(path, sound.format):
@@ -250,6 +354,11 @@ def _convert(path, decoded, refusal, clip_seconds):
     damaged = "Error submitting packet" in said and "Input #0, mp3" not in said
     if short or damaged or _CUT.search(said):
         raise UndecodableError(f"truncated or damaged: decoding ends after {seconds:.1f} s")
+
+
+def ffmpeg_listing(path: Path) -> str:
+    """What ffmpeg tells of a file and its tags; raises `UndecodableError` if it cannot be run."""
+    return _ffmpeg(path, ["-t", "0", "-f", "null", "-"], "for its tags")
 
 
 def _ffmpeg(path, output, refusal, *, start=0.0):

@@ -1,12 +1,10 @@
 """From a recording to what a model reads: windows of sound, their spectrograms and features."""
 
 import math
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-import soundfile
 import soxr
 
 from genre_utils.features import audio, decoding
@@ -31,6 +29,9 @@ def windows(path: str | Path, *, seconds: float, sr: int) -> Iterator[tuple[floa
             last, rest = rest[:size], rest[size:]
             yield start / sr, last
             start += size
+    if last is None and 0 < len(rest) < LEAST_SECONDS * sr:
+        least = f"at least {LEAST_SECONDS:g} s is needed to hear a genre"
+        raise RecognitionError(f"too short: {len(rest) / sr:.2f} s, {least}")
     if last is None and len(rest):
         yield 0.0, rest
     elif last is not None and len(rest) >= LEAST_SECONDS * sr:
@@ -49,13 +50,13 @@ def _resampled(path, sr):
 
 
 def _mono_blocks(sound):
-    try:
-        for block in decoding.blocks(sound, decoding.MAX_SECONDS * sound.samplerate):
-            if not np.abs(block).max() <= decoding.LOUDEST:  # NaN as well
-                raise RecognitionError("it holds samples that are no sound (infinite or no number)")
-            yield block.mean(axis=1)
-    except soundfile.LibsndfileError as error:
-        raise RecognitionError(f"damaged: {error.error_string}") from error
+    for block in decoding.blocks(sound, decoding.MAX_SECONDS * sound.samplerate):
+        peak = np.abs(block).max()
+        if not np.isfinite(peak):
+            raise RecognitionError("it holds samples that are not finite numbers")
+        if peak > decoding.LOUDEST:
+            raise RecognitionError(f"its loudest sample is {peak:.0e} times full scale: no music")
+        yield decoding.mono(block)
 
 
 def truncation_warnings(path: str | Path, heard: float) -> list[str]:
@@ -65,17 +66,17 @@ def truncation_warnings(path: str | Path, heard: float) -> list[str]:
     """
     path = decoding.on_disk(path)
     try:
-        about = soundfile.info(os.fsencode(path))
-    except soundfile.LibsndfileError:
+        with decoding.sound_file(path) as about:
+            announced = about.frames / about.samplerate
+            known = decoding.says_its_length(path, about.format)
+    except decoding.UndecodableError:
         return []
     if missing := decoding.bytes_missing(path):
         return [f"It ends after {heard:.1f} s: {missing:,} bytes that it announces are missing."]
-    known = about.frames < decoding.UNKNOWN_FRAMES and decoding.says_its_length(path, about.format)
-    if not known or min(about.duration, decoding.MAX_SECONDS) - heard < 2 * LEAST_SECONDS:
+    known = known and about.frames < decoding.UNKNOWN_FRAMES
+    if not known or min(announced, decoding.MAX_SECONDS) - heard < 2 * LEAST_SECONDS:
         return []
-    return [
-        f"It announces {about.duration:.1f} s and ends after {heard:.1f} s: the rest is missing."
-    ]
+    return [f"It announces {announced:.1f} s and ends after {heard:.1f} s: the rest is missing."]
 
 
 def inputs(y: np.ndarray, recipe: dict, arrays: dict) -> dict[str, np.ndarray]:

@@ -98,7 +98,7 @@ def _heard(classifier, windows, watch=None):
     for start, y in windows:
         duration = len(y) / recipe["sr"]
         covered, heard.end = heard.end, start + duration
-        if np.abs(y).max() < decoding.SILENCE:
+        if not decoding.audible_seconds(y, recipe["sr"]):
             heard.silent += 1
             continue
         read = classifier.extract_features(y)

@@ -115,7 +115,7 @@ def _describe(model, path):
     recipe = model.about["recipe"]
     x, p, tempi = [], [], []
     for _, y in listening.windows(path, seconds=recipe["clip_seconds"], sr=recipe["sr"]):
-        if np.abs(y).max() >= decoding.SILENCE:
+        if decoding.audible_seconds(y, recipe["sr"]):
             heard = model.extract_features(y)
             x.append(heard["features"])
             p.append(model.predict(heard))

@@ -58,6 +58,13 @@ def choose_notebooks(parameters: dict) -> list[Path]:
     return [path for path in notebooks if path.stem not in left_out]
 
 
+def preparation(profile: str, overrides: dict) -> dict:
+    """Parameters of the notebook that prepares the music, as a study of a profile has them."""
+    given = read_profile(profile)[1] | overrides
+    first = choose_notebooks(given)[0]
+    return {key: given.get(key, value) for key, value in defaults(first).items()}
+
+
 def defaults(notebook: Path) -> dict:
     """Parameters of a notebook and their default values, from its cell tagged ``parameters``."""
     cells = nbformat.read(notebook, as_version=4).cells

@@ -50,14 +50,14 @@ def not_finite(path, value):
 
 def truncated(path):
     write_sound(path)
-    path.write_bytes(path.read_bytes()[:-1001])
+    path.write_bytes(path.read_bytes()[:-5001])
 
 
 ODD_FILES = {
     "text.wav": (lambda p: p.write_text("Dear diary, " * 99), "not audio that can be decoded"),
     "nothing.wav": (lambda p: p.touch(), "empty file (0 bytes)"),
     "header.wav": (lambda p: soundfile.write(p, [], 22_050), "empty: a header without any sound"),
-    "cut.wav": (truncated, "truncated: 1,001 bytes that its header announces are missing"),
+    "cut.wav": (truncated, "truncated: 5,001 bytes that its header announces are missing"),
     "cut.flac": (truncated, "truncated or damaged: decoding ends after"),
     "silent.wav": (lambda p: soundfile.write(p, np.zeros(22_050), 22_050), "silent: "),
     "nan.wav": (lambda p: not_finite(p, np.nan), "holds samples that are not finite numbers"),
@@ -222,11 +222,11 @@ def test_artists_come_from_tags_where_no_table_names_them(genre_folder):
     assert counted == [1, 1, 10]
 
 
-def crash_on_one(path, min_seconds, fault):
+def crash_on_one(path, *settings):
     """What `auditing._examine_file` does, but for one file, on which the process dies."""
     if path.name == "crash.wav":
         os._exit(1)
-    return auditing._examine_file(path, min_seconds, fault)
+    return auditing._examine_file(path, *settings)
 
 
 def test_a_decoder_that_crashes_takes_no_other_file_along(tmp_path, monkeypatch):
@@ -263,7 +263,7 @@ def test_audit_as_json_names_every_file_and_why(tmp_path, audit_command):
     expected = {"path", "status", "reason", "duration_s", "artist", "genre", "md5"}
     assert set(report["files"][0]) == expected and report["files"][0]["artist"] is None
     assert report["totals"]["genres"]["jazz"] == {"tracks": 3, "artists": 0, "unknown": 3}
-    assert report["warnings"] and report["warnings"][0].startswith("No artist is known")
+    assert report["warnings"] and report["warnings"][1].startswith("No artist is known")
 
 
 def test_audit_as_text_tells_copies_artists_and_warnings(tmp_path, audit_command):
@@ -271,11 +271,14 @@ def test_audit_as_text_tells_copies_artists_and_warnings(tmp_path, audit_command
     write_copy(tmp_path / "music" / "rock" / "z.ogg", song(0))
     done = audit_command(tmp_path / "music")
     assert done.returncode == 0, done.stderr
-    excluded, used, artists, warning, total = done.stdout.splitlines()
+    excluded, used, artists, warning, judged, total = done.stdout.splitlines()
     assert excluded.startswith(r"excluded  'rock/z.ogg': near-duplicate of rock/new\nline.wav (")
     assert used == "used  'rock': 1 tracks, 0 known artists, 1 tracks of unknown ones"
     assert artists.endswith("of 0 from their tags, of 2 unknown.")
     assert warning.startswith("Warning: A study would refuse this: only one genre")
+    assert judged.startswith(
+        "Judged as --profile demo would use them: clips of 30 s, excerpts of 6"
+    )
     assert total == "1 of 2 files would be used, 1 excluded, of these 1 as near-duplicates."
 
 

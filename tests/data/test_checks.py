@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from genre_utils.data import checks, splits
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.models import classical
 
 
@@ -21,7 +21,7 @@ def table_of(artists_per_genre, artist="{genre} {n}"):
 @pytest.mark.parametrize(
     ("genres", "said"),
     [
-        (["rock", "ska"], r"unknown genre.*'ska'.*this corpus has jazz, rock"),
+        (["rock", "ska"], r"unknown genre.*'ska'.*this corpus has usable files of jazz, rock"),
         (["rock", "jazz", "rock"], "names a genre twice: rock, jazz, rock"),
         (["rock"], r"only one genre \(rock\)"),
     ],
@@ -42,7 +42,11 @@ def test_genres_keep_their_order_and_none_means_all():
 @pytest.mark.parametrize(
     ("counts", "settings", "said"),
     [
-        ({"rock": 3, "jazz": 2}, {}, "under 3 artists in a genre: jazz has 2.*add music or group"),
+        (
+            {"rock": 3, "jazz": 2},
+            {},
+            "under 3 artists in a genre: jazz has 2.*add music, leave .* or group",
+        ),
         ({"rock": 3, "jazz": 2}, {"group_by": "track"}, "under 3 tracks in a genre: jazz has 2"),
         ({"rock": 3, "jazz": 3}, {"folds": 1}, "FOLDS is 1.*at least 2"),
         ({"rock": 3, "jazz": 3}, {"group_by": "album"}, "'album'; choose 'artist' or 'track'"),

@@ -42,11 +42,14 @@ def test_artists_and_splits_come_from_tracks_csv_where_it_names_them(genre_folde
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"file,artist\na,b\n", "lacks the column(s) path"),
-        (b"path,artist\na,b\na,c\n", "lists path 'a' more than once"),
-        (b"", "cannot be read"),
+        (b"file,artist\na,b\n", "lacks the column path: it has file, artist"),
+        (b"jazz/A0.wav,jazz A\n", "lacks the column path: it has jazz/a0.wav, jazz a"),
+        (b"path,artist\njazz/A0.wav,b\n.\\Jazz/A0.wav,c\n", "'jazz/A0.wav' more than once"),
+        (b"path,artist,Artist\njazz/A0.wav,b,c\n", "has the column artist twice"),
+        (b"", "is empty"),
+        (b"path,artist\n", "lists no tracks"),
         ("path,artist\na,Beyoncé\n".encode("latin-1"), "cannot be read as UTF-8"),
-        (b"path,artist\na,b\na,b,c,d,e\n", "cannot be read"),
+        (b"path,artist\na,Crosby, Stills\n", "line 2, has 3 values for 2 columns"),
     ],
 )
 def test_a_bad_tracks_csv_is_refused(genre_folder, content, said):
@@ -299,7 +302,7 @@ def test_a_store_that_does_not_match_is_refused(store, array, said):
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (None, "tracks.csv is missing; it must list the tracks"),
+        (None, "tracks.csv is missing: it must begin with a line such as track_id,genre,artist"),
         ("track_id,artist\nt0,a\n", "lacks the column.* genre"),
         ("track_id,genre\nt0,a\nt0,a\n", "lists track_id 't0' more than once"),
     ],

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_utils.data import splits
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 
 GENRES = ("jazz", "pop", "rock")
 DIVAS = "Aretha Franklin, Celine Dion, Mariah Carey, Shania Twain & Gloria Estefan"
@@ -91,75 +91,6 @@ def test_folds_that_leave_nothing_to_train_on_are_refused(sizes):
     with pytest.raises(ValueError, match="use more FOLDS"):
         for seed in range(20):
             splits.make_folds(table_of(sizes), folds=2, group_by="artist", seed=seed)
-
-
-# ---------------------------------------------------------------------------- groups
-
-
-def groups(*artists, ids=None):
-    ids = ids or [f"t{n}" for n in range(len(artists))]
-    table = pd.DataFrame({"track_id": ids, "artist": artists}, index=np.arange(len(ids)) * 3)
-    return list(splits.groups_of(table, "artist"))
-
-
-@pytest.mark.parametrize(
-    ("together", "member"),
-    [
-        (DIVAS, "Mariah Carey"),
-        (DIVAS, "Gloria Estefan"),
-        ("Peter Tosh and Mick Jagger", "Mick Jagger"),
-        ("Rage Against the Machine", "Rage Against The Machine"),
-        ("The Rolling Stones", "Rolling  Stones"),
-        ("Santana feat. Rob Thomas", "Rob Thomas"),
-        ("Santana (feat. Rob Thomas)", "santana"),
-        ("Eric Clapton [with Cream]", "Cream"),
-        ("Ella Fitzgerald / Louis Armstrong", "Louis Armstrong"),
-        ("Queen + Paul Rodgers", "Queen"),
-        ("Beyonce\u0301", "Beyonc\u00e9"),
-    ],
-)  # fmt: skip
-def test_collaborations_and_spellings_are_tied(together, member):
-    one, two, other = groups(together, member, "Somebody Else")
-    assert one == two != other
-
-
-def test_ties_go_through_others_and_are_named_by_the_first():
-    assert groups("D", "A & B", "B & C", "C") == ["D", "A & B", "A & B", "A & B"]
-
-
-@pytest.mark.parametrize("artist", ["Andy Sandman", "Featherstone", "Withers", "Sandy", "&", "The"])
-def test_names_that_only_look_joined_stay_whole(artist):
-    assert splits._credited_artists(artist) == {artist.casefold()}
-
-
-def test_unknown_artists_are_never_tied():
-    artists = [
-        f"unknown:{name}" for name in ("rock/Salt and Pepper.wav", "rock/Salt", "Pepper.wav")
-    ]
-    assert groups(*artists, "Salt", "pepper.wav") == [*artists, "Salt", "pepper.wav"]
-
-
-def test_grouped_by_track_each_track_is_alone():
-    table = pd.DataFrame({"track_id": ["x", "y"], "artist": ["A", "A"]}, index=[5, 9])
-    assert list(splits.groups_of(table, "track")) == ["x", "y"]
-
-
-@given(st.lists(st.lists(st.sampled_from("ABCDEFGH"), min_size=1, max_size=3), min_size=1))
-def test_tracks_that_credit_the_same_name_are_in_one_group(credits):
-    found = groups(*[" & ".join(names) for names in credits])
-    for i, names in enumerate(credits):
-        assert all(found[i] == found[j] for j, n in enumerate(credits) if set(names) & set(n))
-    assert len(set(found)) <= len(set().union(*credits))
-
-
-def test_the_real_collaborations_are_tied(gtzan_mel):
-    tracks = pd.read_csv(gtzan_mel / "tracks.csv").rename_axis("row")
-    found = splits.groups_of(tracks, "artist")
-    assert len(set(found[tracks["artist"].str.contains("Mick Jagger|Peter Tosh")])) == 1
-    assert len(set(found[tracks["artist"].str.contains("Rage Against [tT]he Machine")])) == 1
-    unknown = tracks["artist"].str.startswith("unknown:")
-    assert found[unknown].is_unique
-    assert_sound(splits.make_folds(tracks, folds=5, group_by="artist", seed=0), tracks)
 
 
 # ---------------------------------------------------------------------------- leakage

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from genre_utils.data.composer import artists, pieces, rendering
-from genre_utils.data.folders import CorpusError
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.workspace import evidence, files
 
 GENERATOR_VERSION = "1"
