@@ -298,7 +298,9 @@ def opened(path: str | Path, *, clip_seconds: float | None = None):
         refusal = str(error)
     else:
         with sound:
-            if sound.frames < UNKNOWN_FRAMES and says_its_length(path, sound.format):
+            announced = sound.frames > 0 or path.stat().st_size < SPARE
+            known = announced and sound.frames < UNKNOWN_FRAMES
+            if known and says_its_length(path, sound.format):
                 yield _plausible(sound)
                 return
         refusal = "of unknown length"
@@ -352,7 +354,8 @@ def _convert(path, decoded, refusal, clip_seconds):
         raise UndecodableError(TOO_LONG.format(seconds / 60))
     short = _announced_seconds(said) - seconds > max(0.5, 0.01 * seconds)
     damaged = "Error submitting packet" in said and "Input #0, mp3" not in said
-    if short or damaged or _CUT.search(said):
+    cut = _CUT.search(said) and "Ignoring maximum wav data size" not in said  # that ends anywhere
+    if short or damaged or cut:
         raise UndecodableError(f"truncated or damaged: decoding ends after {seconds:.1f} s")
 
 

@@ -326,7 +326,10 @@ def test_the_caller_hears_every_block(tmp_path):
 # ---------------------------------------------------------------------------- tags
 
 
-@pytest.mark.parametrize("extension", ["mp3", "flac", "ogg", "m4a", "wma", "aiff", "opus", "wv"])
+TAGGED = ["mp3", "flac", "ogg", "m4a", "wma", "aiff", "opus", "wv", "wav", "caf", "mka", "avi"]
+
+
+@pytest.mark.parametrize("extension", TAGGED)
 def test_the_artist_is_read_from_every_kind_of_tag(tmp_path, extension):
     options = ["-metadata", "artist=Björk  Ñ", "-write_id3v2", "1"]
     path = converted(tmp_path / f"a.{extension}", *options[: 4 if extension == "aiff" else 2])
@@ -340,6 +343,8 @@ def test_the_artist_is_read_from_every_kind_of_tag(tmp_path, extension):
         ("Various Artists", "The Band", "The Band"),
         ("VA", "various", ""),
         ("V/A", "<unknown>", ""),
+        ("Unbekannter Interpret", "Artiste inconnu", ""),
+        ("N/A", "nan", ""),
         ("Various Cruelties", "", "Various Cruelties"),
         ("Vanessa", "Various", "Vanessa"),
         ("Tab\there", "", "Tab here"),
