@@ -108,7 +108,7 @@ def _warnings(tracks, per_genre, group_by, folds):
     left_out = tracks.attrs.get("files_not_listed")
     if left_out and len(unlisted := tracks.loc[unknown & tracks["path"].isin(left_out), "path"]):
         warnings.append(
-            f"{len(unlisted)} files are not in tracks.csv and name no artist: "
+            f"Files that are not in tracks.csv and name no artist ({len(unlisted)}): "
             f"{track_lists.some(unlisted)}. Each counts as an artist of its own, so that one "
             "artist may stand on both sides of a split."
         )

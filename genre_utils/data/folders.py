@@ -30,7 +30,7 @@ def find_files(root: Path, folder: Path) -> pd.DataFrame:
             row = [path.relative_to(base).as_posix() for base in (root, folder)] + [genre.name]
             rows.append([name.encode(errors="backslashreplace").decode() for name in row])
     loose = [path.name for path in decoding.music_in(root, deep=False)]
-    told = f"{len(loose)} files lie in no genre's folder: {track_lists.some(loose)}."
+    told = f"Files that lie in no genre's folder ({len(loose)}): {track_lists.some(loose)}."
     if not rows:
         raise CorpusError(
             f"no music found: {root} should hold one folder per genre, GENRE/clip.wav (or FLAC, "

@@ -145,16 +145,16 @@ def _matched(written, paths):
 
 def _said(listed, columns, without, other_type):
     """Sentences on what a list does not say, and where it does not match."""
-    rows, said = len(listed), []
+    said = []
     if "artist" not in columns:
         has = ", ".join(filter(None, listed))
         said.append(f"tracks.csv has no column artist, so it says of no track who plays: {has}.")
     if without:
-        names = some(without)
-        said.append(f"{len(without)} of {rows} rows of tracks.csv are no file here: {names}.")
+        share = f"{len(without)} of {len(listed)}"
+        said.append(f"Rows of tracks.csv that are no file here ({share}): {some(without)}.")
     if other_type:
         names = some(listed.loc[other_type, "path"])
-        said.append(f"{len(other_type)} rows of tracks.csv name another type of file: {names}.")
+        said.append(f"Rows of tracks.csv with another type of file ({len(other_type)}): {names}.")
     return said
 
 

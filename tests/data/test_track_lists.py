@@ -106,7 +106,7 @@ def test_another_type_of_file_is_matched_and_told(base):
     tracks = written(base, listing(lambda path: path.replace("rock", "Rock").replace("wav", "mp3")))
     assert crossing(tracks) == set()
     assert told(tracks) == [
-        "24 rows of tracks.csv name another type of file: 'pop/Canción 0.mp3', "
+        "Rows of tracks.csv with another type of file (24): 'pop/Canción 0.mp3', "
         "'pop/Canción 1.mp3', 'pop/Canción 2.mp3' and 21 more."
     ]
 
@@ -117,8 +117,10 @@ def test_rows_that_are_no_file_and_files_that_are_in_no_row_are_told(base):
     assert len(tracks.attrs["rows_without_file"]) == len(tracks.attrs["files_not_listed"]) == 18
     assert tracks.attrs["list"] == "24 rows with path, artist"
     rows, left_out = told(tracks)
-    assert rows.startswith("18 of 24 rows of tracks.csv are no file here: 'gone/pop/Canción 0.wav'")
-    assert left_out.startswith("18 files are not in tracks.csv and name no artist: 'pop/Canción 0")
+    assert rows.startswith("Rows of tracks.csv that are no file here (18 of 24): 'gone/pop/Canci")
+    assert left_out.startswith(
+        "Files that are not in tracks.csv and name no artist (18): 'pop/Canción"
+    )
     report = auditing.audit_report(tracks, tracks.assign(status="used", reason="", duration_s=9.0,
                                                          md5="x"))  # fmt: skip
     assert report["files_not_listed"] == [path for path in TRUTH if "1" not in path]
@@ -179,7 +181,7 @@ def test_files_in_no_genre_are_mentioned(base, tmp_path):
     for name in ("a song.mp3", "cover.jpg", ".hidden.wav"):
         (folder / name).touch()
     found = corpora.find_tracks("folder", folder)
-    assert told(found) == ["1 files lie in no genre's folder: 'a song.mp3'."]
+    assert told(found) == ["Files that lie in no genre's folder (1): 'a song.mp3'."]
 
 
 def test_one_genre_in_several_spellings_is_one(base, tmp_path):
