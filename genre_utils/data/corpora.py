@@ -98,7 +98,9 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
     told, tracks = tracks.attrs, tracks.reindex(columns=columns, fill_value="")
     for column in columns[3:]:
         tracks[column] = tracks[column].fillna("").astype(str).str.strip().str.normalize("NFC")
-    nobody = tracks["artist"].map(tags.is_nobody)
+    nobody = tracks["artist"] == ""
+    if corpus != "fma":  # whose table is complete: an artist there is really called NA
+        nobody = tracks["artist"].map(tags.is_nobody)
     tracks["artist"] = tracks["artist"].mask(nobody, "unknown:" + tracks["track_id"])
     merged = _merge_spellings(tracks)
     tracks.attrs = told | {"warnings": [*told.get("warnings", []), *merged]}
