@@ -50,7 +50,8 @@ def _execute(path, executed, parameters):
     command += ["--kernel", "python3", "--log-level", "ERROR", "--stderr-file", "-"]
     # the last one saves a fifth of the time of a small study
     command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]
-    options = {"encoding": "utf-8", "env": files.child_environment(), "stdout": subprocess.PIPE}
+    environment = files.child_environment(PYTHONIOENCODING="utf-8:backslashreplace")
+    options = {"encoding": "utf-8", "env": environment, "stdout": subprocess.PIPE}
     options["preexec_fn"] = _die_with_parent if sys.platform == "linux" else None
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,
