@@ -1,6 +1,9 @@
 PROFILE ?= demo
 PYTHON ?= python3
 BIN := .venv/bin
+# kernels start in notebooks/, where relative paths of the environment would mean other folders
+HERE := import os, sys; from genre_utils.workspace import files; files.quiet_libraries(); \
+  os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], files.child_environment())
 
 .PHONY: study test lab page bench numbers clean
 
@@ -12,7 +15,7 @@ test: .venv/page  ## lint, types, unit tests, notebooks as tests, command line, 
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
-	$(BIN)/jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb
+	$(BIN)/python -c '$(HERE)' jupyter lab --ip=127.0.0.1 --notebook-dir=. notebooks/01_data_preparation.ipynb
 
 bench: .venv/ready  ## run all benchmarks on two cores, an hour; or some: make bench NAMES="extraction --quick"
 	$(BIN)/python benchmarks/run.py --cores 2 $(NAMES)

@@ -2,14 +2,13 @@
 
 import argparse
 import errno
+import io
 import json
 import os
 import signal
 import sys
 import tempfile
-from pathlib import Path
-
-import yaml
+from functools import partial
 
 from genre_utils.workspace import files, parallel
 
@@ -21,9 +20,14 @@ JUDGED = (
 
 def main(arguments=None) -> int:
     """Run a command; return its exit code (0 fine, 1 failed, 2 wrong usage)."""
-    files.quiet_libraries()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # whatever its encoding, no name stops it
+            stream.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
+        files.quiet_libraries()
+        if options.command is not _study:  # whose notebooks run in processes of their own
+            files.silence_decoders()
         if getattr(options, "dask", None):
             _use_cluster(options.dask)
         status = options.command(options)
@@ -32,8 +36,8 @@ def main(arguments=None) -> int:
     except KeyboardInterrupt as stop:
         print(f"\nStopped.{options.stopped}", file=sys.stderr)
         return 128 + (stop.args[0] if stop.args else signal.SIGINT)
-    except parallel.ClusterError as error:
-        print(error, file=sys.stderr)
+    except (parallel.ClusterError, files.PlaceError) as error:
+        _tell(error)
         return 1
     except OSError as error:
         if error.filename or error.errno not in (errno.EPIPE, errno.ENOSPC):
@@ -43,6 +47,11 @@ def main(arguments=None) -> int:
             why = "no space is left on the disk of the output, or of the cache"
             print(f"Nothing more can be written: {why}.", file=sys.stderr)
         return 1
+
+
+def _tell(message):
+    """Say something on stderr, in one line."""
+    print(files.readable(str(message)), file=sys.stderr, flush=True)
 
 
 def _parser():
@@ -71,7 +80,7 @@ def _add_study(parser):
 def _add_profile(parser, why):
     add = parser.add_argument
     add("--profile", default="demo", help=f"{why}: a name or a YAML file (default: demo)")
-    what = "replace a parameter of the profile"
+    what = "replace a parameter of the profile; of lists, put commas between the elements"
     add("--set", action="append", default=[], metavar="KEY=VALUE", type=_assignment, help=what)
 
 
@@ -106,16 +115,17 @@ def _add_recognize(parser):
 def _add_similar(parser):
     parser.add_argument("audio", metavar="FILE", help="recording to find others like")
     what = "music to look in; its descriptions are kept in the cache folder"
-    parser.add_argument("--library", required=True, metavar="FOLDER", help=what)
+    parser.add_argument("--library", required=True, metavar="FOLDER", type=files.typed, help=what)
     what = "how many to list (default: 10)"
-    parser.add_argument("--count", type=_positive, default=10, metavar="N", help=what)
+    parser.add_argument("--count", type=_number, default=10, metavar="N", help=what)
     _add_format(parser)
     parser.set_defaults(command=_similar, stopped=" What was described so far is in the cache.")
 
 
 def _add_page(parser):
     _add_model(parser)
-    parser.add_argument("--port", type=int, default=7860, help="port to listen on (default: 7860)")
+    what = "port to listen on (default: 7860)"
+    parser.add_argument("--port", type=partial(_number, most=65_535), default=7860, help=what)
     what = "address to listen on (default: 127.0.0.1, which this machine alone reaches)"
     parser.add_argument("--host", default="127.0.0.1", help=what)
     parser.set_defaults(command=_page)
@@ -123,7 +133,7 @@ def _add_page(parser):
 
 def _add_model(parser):
     what = "exported model, models/NAME.npz of a study (default: the one of this package)"
-    parser.add_argument("--model", metavar="PATH", type=lambda p: Path(p).expanduser(), help=what)
+    parser.add_argument("--model", metavar="PATH", type=files.typed, help=what)
 
 
 def _add_format(parser):
@@ -142,16 +152,14 @@ def _use_cluster(address):
 def _assignment(text):
     key, equals, value = text.partition("=")
     if not equals or not key.isupper():
-        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as EPOCHS=10")
-    try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise argparse.ArgumentTypeError(f"{value!r} is not a YAML value") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no KEY=VALUE in capitals, such as EPOCHS=10")
+    return key, value
 
 
-def _positive(text):
-    if not text.isdecimal() or int(text) == 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 up")
+def _number(text, most=None):
+    if not text.isdecimal() or not 1 <= int(text) <= (most or int(text)):
+        limit = f"to {most}" if most else "up"
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 {limit}")
     return int(text)
 
 
@@ -163,7 +171,7 @@ def _study(options):
         again = {"start": options.start, "force": options.force}
         study = runner.run(options.profile, dict(options.set), **again)
     except profiles.StudyError as error:
-        print(f"\n{error}", file=sys.stderr)
+        print(*map(files.readable, f"\n{error}".split("\n")), sep="\n", file=sys.stderr)
         return 1
     print(f"\n{runner.headline(study)}\n\nReport: {study.page('index')}")
     return 0
@@ -182,12 +190,12 @@ def _audit(options):
         judged = profiles.preparation(options.profile, {"GENRES": [], **dict(options.set)})
         seconds = {"min_seconds": judged["EXCERPT_SECONDS"], "clip_seconds": judged["CLIP_SECONDS"]}
         study = {key.lower(): judged[key] for key in ("GENRES", "GROUP_BY", "FOLDS", "SEED")}
-        folder = corpora.locate("folder", Path(options.folder).expanduser().resolve())
+        folder = corpora.locate("folder", files.music_folder(options.folder).resolve())
         found = corpora.find_tracks("folder", folder)
         tracks = auditing.audit(found, folder, **seconds)
         report = auditing.audit_report(found, tracks, **study)
     except (CorpusError, profiles.StudyError, OSError) as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         return 1
     if options.format == "json":
         name = str(folder).encode(errors="backslashreplace").decode()
@@ -198,13 +206,14 @@ def _audit(options):
 
 
 def _audit_lines(report, judged):
-    """Lines of an audit; names and reasons in ASCII, so that no terminal stumbles over them."""
+    """Lines of an audit; names and reasons such that no terminal stumbles over them."""
+    shown = files.readable
     for file in report["files"]:
         if file["status"] != "used":
-            yield f"excluded  {file['path']!a}: {ascii(file['reason'])[1:-1]}"
+            yield f"excluded  '{shown(file['path'])}': {shown(file['reason'])}"
     for genre, count in report["totals"]["genres"].items():
         artists = f"{count['artists']} known artists, {count['unknown']} tracks of unknown ones"
-        yield f"used  {genre!a}: {count['tracks']} tracks, {artists}"
+        yield f"used  '{shown(genre)}': {count['tracks']} tracks, {artists}"
     totals = report["totals"]
     yield (
         f"Artists: of {totals['artist_from_list']} files from tracks.csv, of "
@@ -212,10 +221,10 @@ def _audit_lines(report, judged):
     )
     if report["list"]:
         yield f"tracks.csv: {report['list']}"
-        yield from (f"no file  {row!a}" for row in report["rows_without_file"])
-        yield from (f"not listed  {path!a}" for path in report["files_not_listed"])
+        yield from (f"no file  '{shown(row)}'" for row in report["rows_without_file"])
+        yield from (f"not listed  '{shown(path)}'" for path in report["files_not_listed"])
     for warning in report["warnings"]:
-        yield f"Warning: {ascii(warning)[1:-1]}"
+        yield f"Warning: {shown(warning)}"
     yield judged
     yield (
         f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
@@ -248,11 +257,10 @@ def _recognize(options):
                 print(batch.json_line(prediction))
             sys.stdout.flush()
             failed += "error" in prediction
-            result = ascii(prediction.get("error") or prediction["predicted_label"])[1:-1]
-            about = f"[{number}/{len(names)}] {prediction['audio_file']!a}: {result}"
-            print(about, file=sys.stderr, flush=True)
+            result = prediction.get("error") or prediction["predicted_label"]
+            _tell(f"[{number}/{len(names)}] '{prediction['audio_file']}': {result}")
     except exported_model.ModelError as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         return 2
     if failed:
         print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
@@ -263,18 +271,18 @@ def _similar(options):
     _one_thread_each()
     from genre_utils.recognition import batch, similarity
 
-    if not Path(options.library).is_dir():
-        print(f"{options.library!a} is no folder of music.", file=sys.stderr)
+    if not options.library.is_dir():
+        _tell(f"'{options.library}' is no folder of music.")
         return 2
-    what = options.audio, options.library, options.count
+    what = options.audio, str(options.library), options.count
     try:
         found, failed = similarity.search(*what, threads=batch.usable_cores())
         similarity.write(sys.stdout, found, options.format)
     except similarity.SimilarityError as error:
-        print(error, file=sys.stderr)
+        _tell(error)
         return 1
     for path, why in failed.items():
-        print(f"left out  {path!a}: {ascii(why)[1:-1]}", file=sys.stderr)
+        _tell(f"left out  '{path}': {why}")
     return 1 if failed else 0
 
 
@@ -300,7 +308,7 @@ def _page(options):
         try:
             page.serve(model, host=options.host, port=options.port)
         except (exported_model.ModelError, page.PageError) as error:
-            print(error, file=sys.stderr)
+            _tell(error)
             return 2 if isinstance(error, exported_model.ModelError) else 1
     return 0
 

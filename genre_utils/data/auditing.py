@@ -115,8 +115,7 @@ def _fingerprint(heard, sr, md5):
         except (OSError, ValueError, EOFError):
             pass  # not whole, and from before there were checksums: computed below
     made = fingerprint.of_audio(np.concatenate(heard), sr)
-    with files.atomic_write(path) as temporary:
-        np.save(temporary, made)
+    files.keep(path, lambda temporary: np.save(temporary, made))
     return made
 
 

@@ -48,7 +48,7 @@ def locate(
         return gtzan.locate(corpus_dir, download=download)
     if corpus == "fma":
         return fma.locate(corpus_dir, subset, download=download)
-    path = files.data_folder() / Path(corpus_dir).expanduser()
+    path = files.data_folder() / files.typed(corpus_dir)
     if not corpus_dir or not path.exists():
         raise CorpusError(
             f"CORPUS_DIR {str(corpus_dir)!r} was not found: there is no {path}. Put the music "

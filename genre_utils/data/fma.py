@@ -33,7 +33,7 @@ def locate(corpus_dir, subset: str, *, download: bool = False, mirrors=(SERVER,)
     """Folder that holds the metadata and the clips of a subset, unpacked (see `corpora.locate`)."""
     if subset not in SUBSETS:
         raise CorpusError(f"unknown FMA_SUBSET {subset!r}; choose one of {', '.join(SUBSETS)}.")
-    place = files.data_folder() / Path(corpus_dir or "fma").expanduser()
+    place = files.data_folder() / files.typed(corpus_dir or "fma")
     if place.name.removesuffix(".zip") == f"fma_{subset}":  # the clips themselves
         place = place.parent
     names = [f"{stem}.zip" for stem in ("fma_metadata", f"fma_{subset}")]

@@ -59,7 +59,7 @@ _ARCHIVES = ("genres.tar.gz", "*.tar.gz", "*.tgz", "*.tar", "*.zip")
 
 def locate(corpus_dir: str | Path, *, download: bool = False, mirrors=_AUDIO) -> Path:
     """Folder that holds GTZAN, at whatever depth or in an archive (see `corpora.locate`)."""
-    place = files.data_folder() / Path(corpus_dir or "gtzan").expanduser()
+    place = files.data_folder() / files.typed(corpus_dir or "gtzan")
     if place.is_dir() and _root(place) is not None:
         return place
     packed = [place] if place.is_file() else []

@@ -14,7 +14,7 @@ from typing import Any
 
 from genre_utils.features import decoding
 from genre_utils.recognition import listening, recogniser
-from genre_utils.workspace import parallel
+from genre_utils.workspace import files, parallel
 
 STDIN = "-"  # in place of a file: the sound itself comes from standard input
 FAILURES = (listening.RecognitionError, decoding.UndecodableError, OSError)
@@ -120,5 +120,5 @@ def cell(value):
     """Make a cell that no spreadsheet takes for a formula, and that is one line."""
     if not isinstance(value, str):
         return value
-    text = value.encode("unicode_escape").decode() if not value.isprintable() else value
+    text = files.readable(value)
     return f"'{text}" if text.startswith(FORMULA) and text != STDIN else text

@@ -98,7 +98,10 @@ def _timbre_columns(recipe):
 
 def _described(model, path):
     """Digest, tempo, mean features and probabilities of a file, from the cache if there."""
-    md5 = files.file_md5(decoding.on_disk(path))
+    path = decoding.on_disk(path)
+    if path.exists() and not path.is_file():  # a pipe would keep us waiting
+        raise listening.RecognitionError("it is a folder, pipe, socket or device, and no file")
+    md5 = files.file_md5(path)
     key = files.sha256(md5, model.about["sha256"], evidence.code("described recording"))
     place = files.cache_folder() / "similarity" / key[:2] / f"{key}.npz"
     try:
@@ -106,8 +109,7 @@ def _described(model, path):
             return {"md5": md5, **{name: stored[name] for name in ("x", "p", "tempo")}}
     except (OSError, EOFError, KeyError, ValueError, BadZipFile):
         found = _describe(model, path)  # it was not there, or not whole
-    with files.atomic_write(place) as temporary:
-        np.savez(temporary, **found)
+    files.keep(place, lambda temporary: np.savez(temporary, **found))
     return {"md5": md5, **found}
 
 
@@ -138,7 +140,7 @@ def search(name: str, folder: str, count: int = COUNT, *, threads: int = 1):
     model, others, failed = exported_model.MusicStyleClassifier(), {}, {}
     query = _described_or_why(model, name)
     if isinstance(query, str):
-        raise SimilarityError(f"{name!a}: {query}")
+        raise SimilarityError(f"'{name}' cannot be compared: {query}.")
     paths = batch.find([folder])
     heard = batch.in_threads(partial(_described_or_why, model), paths, threads)
     bar = tqdm(heard, total=len(paths), desc="library", unit="file")
@@ -148,7 +150,8 @@ def search(name: str, folder: str, count: int = COUNT, *, threads: int = 1):
         elif one["md5"] != query["md5"]:
             others[path] = one
     if not others:
-        raise SimilarityError("there is no recording in the library but the query itself")
+        held = "recording that can be used, but the query itself" if paths else "music"
+        raise SimilarityError(f"There is no {held}, in '{folder}'.")
     return _neighbours(model, name, query, others, count), failed
 
 

@@ -95,11 +95,6 @@ def mend(study: StudyFolder) -> None:
         files.drop_altered(folder)
 
 
-def forget_folds(study: StudyFolder) -> None:
-    """Remove all trained folds."""
-    shutil.rmtree(study.folds_done(), ignore_errors=True)
-
-
 def _refuse_damage(path):
     try:
         with contextlib.closing(sqlite3.connect(path, timeout=60)) as trials:

@@ -19,8 +19,11 @@ from genre_utils.report import disk, profiles, stages
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 
-#: What TensorFlow writes when it starts, whatever its log level.
-NOISE = re.compile(r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following)")
+#: What TensorFlow writes when it starts, whatever its log level, and a decoder of what it repairs.
+NOISE = re.compile(
+    r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following|\[src/libmpg123|"
+    r"Note: (Illegal Audio|Trying to resync|Hit end|Skipped)|Warning: (Xing|Big change|Real sample))"
+)
 
 
 def run_notebook(path: Path, parameters: dict, study: StudyFolder, key: str, label: str) -> None:
@@ -50,7 +53,8 @@ def _execute(path, executed, parameters):
     command += ["--kernel", "python3", "--log-level", "ERROR", "--stderr-file", "-"]
     # the last one saves a fifth of the time of a small study
     command += ["--no-progress-bar", "--no-request-save-on-cell-execute"]
-    options = {"encoding": "utf-8", "env": files.child_environment(), "stdout": subprocess.PIPE}
+    environment = files.child_environment(PYTHONIOENCODING="utf-8:backslashreplace")
+    options = {"encoding": "utf-8", "env": environment, "stdout": subprocess.PIPE}
     options["preexec_fn"] = _die_with_parent if sys.platform == "linux" else None
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as complaint,

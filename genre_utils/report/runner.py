@@ -1,5 +1,7 @@
 """Run a study: its notebooks one after the other, without those that are done, and its pages."""
 
+import shutil
+
 from genre_utils.plots import formatting
 from genre_utils.report import disk, execution, profiles, stages
 from genre_utils.workspace import evidence, files
@@ -9,12 +11,19 @@ from genre_utils.workspace.study_folder import StudyFolder
 def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) -> StudyFolder:
     """Run the study of a profile, by name or YAML file, and render its reports.
 
-    Everything is run again from the notebook of the number `start` on; by `force`, folds as well.
+    A CORPUS_DIR in `overrides` may be in the current folder, too. Everything is run again from
+    the notebook of the number `start` on; by `force`, folds as well.
     """
     name, given, about = profiles.read_profile(profile)
-    parameters = {"PROFILE": name, "STUDY_DIR": name, **given, **overrides}
+    parameters = profiles.typed({"PROFILE": name, "STUDY_DIR": name, **given, **overrides})
+    words = overrides.get("CORPUS_DIR")  # notebooks would look in the data folder alone
+    if words and (place := files.music_folder(words)) != files.data_folder() / files.typed(words):
+        parameters["CORPUS_DIR"] = str(place)
     notebooks = profiles.choose_notebooks(parameters)
-    study = StudyFolder(parameters["STUDY_DIR"])
+    study, reports = StudyFolder(parameters["STUDY_DIR"]), files.reports_folder()
+    if reports.is_relative_to(study.path.resolve()):
+        why = f"it needs a folder of its own in {reports}, such as {name} (its default)"
+        raise profiles.StudyError(f"STUDY_DIR is {parameters['STUDY_DIR']!r}: {why}.")
     if start and not any(path.name.startswith(start) for path in notebooks):
         known = ", ".join(path.stem for path in notebooks)
         raise profiles.StudyError(f"--from {start}: no such notebook; there are {known}.")
@@ -26,7 +35,7 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             print(f"{what}\n{about}", flush=True)
             disk.mend(study)
             if force:
-                disk.forget_folds(study)
+                shutil.rmtree(study.folds_done(), ignore_errors=True)
             key = _run_notebooks(notebooks, parameters, study, start, force)
             _render(study, parameters["PROFILE"], key)
     except OSError as error:

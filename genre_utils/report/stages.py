@@ -24,7 +24,7 @@ def stage_key(notebook: Path, parameters: dict, previous: str) -> str:
 
 def _listing(place):
     """Names, sizes and times of a corpus's files: tells whether it changed, without reading it."""
-    folder = files.data_folder() / Path(place or "").expanduser()
+    folder = files.data_folder() / files.typed(place or "")
     if not place or not folder.exists():
         return []
     found = sorted(filter(os.path.isfile, files.below(folder) if folder.is_dir() else [folder]))

@@ -1,11 +1,14 @@
 """Where files live, how they are hashed, and how they are written whole or not at all."""
 
+import atexit
 import contextlib
 import glob
 import hashlib
 import json
 import math
 import os
+import shutil
+import sys
 import tempfile
 import time
 import warnings
@@ -16,6 +19,14 @@ CLUSTER = "GENRE_DASK"  # environment variable with the address of a Dask schedu
 KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # folders, see `_is_kept`
 UNFINISHED = ".part-"  # how the name of a file begins that is being written
 FORGOTTEN = 3600.0  # seconds after which nobody writes to such a file any more
+FOLDERS = ("GENRE_DATA_DIR", "GENRE_CACHE_DIR", "GENRE_REPORTS_DIR")
+#: Environment variables with folders that libraries write to, in the user's home if not set.
+HOMES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR")
+_told: dict[Path, object] = {}  # folders of which was said that they cannot be written to
+
+
+class PlaceError(ValueError):
+    """It cannot be told which folder is meant; the message says why and what to do."""
 
 
 def data_folder() -> Path:
@@ -34,7 +45,31 @@ def reports_folder() -> Path:
 
 
 def _folder(variable, default):
-    return Path(os.environ.get(variable) or ROOT / default).expanduser().resolve()
+    place = typed(os.environ.get(variable) or ROOT / default)
+    if str(place).startswith("~"):
+        raise PlaceError(f"{variable} is {str(place)!r}: no such user is known here.")
+    return place.resolve()
+
+
+def typed(path: str | Path) -> Path:
+    """Path that a user has typed; ``~`` stays where there is no such user (`Path` would fail)."""
+    return Path(os.path.expanduser(path))
+
+
+def music_folder(words: str) -> Path:
+    """Folder or archive of music that a user has typed: absolute, in the data folder, or here.
+
+    ``./X`` and ``../X`` are always here, in the current folder. Raises `PlaceError` if there is an
+    X in both; one that is nowhere would belong into the data folder.
+    """
+    places = [folder / typed(words) for folder in (data_folder(), Path.cwd())]
+    if words.replace(os.sep, "/").split("/")[0] in {"", ".", ".."}:
+        return places[1]
+    found = [place for place in places if os.path.exists(place)]
+    if len(found) > 1 and not os.path.samefile(*found):
+        names = f"{os.path.join('.', words)!r} or {str(found[0])!r}"
+        raise PlaceError(f"{words!r} is here and, another one, in the data folder: name {names}.")
+    return [*found, *places][0]
 
 
 def cluster_address() -> str:
@@ -43,9 +78,10 @@ def cluster_address() -> str:
 
 
 def child_environment(**more: str) -> dict[str, str]:
-    """Environment of a Python process that imports this very copy of the package, and `more`."""
+    """Environment, for any current folder, of Python with this copy of the package, and `more`."""
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(path)} | more
+    places = {name: str(_folder(name, "")) for name in FOLDERS if os.environ.get(name)}
+    return os.environ | places | {"PYTHONPATH": os.pathsep.join(path)} | more
 
 
 def set_environment(**variables: str) -> None:
@@ -54,9 +90,27 @@ def set_environment(**variables: str) -> None:
 
 
 def quiet_libraries() -> None:
-    """Silence what no reader could act on, before TensorFlow is loaded."""
+    """Silence what no reader could act on, and find a home where none can be written to."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     warnings.filterwarnings("ignore", message="IProgress not found")
+    wanted = [name for name in HOMES if name not in os.environ]
+    if not wanted or os.access(os.path.expanduser("~"), os.W_OK):
+        return
+    base = cache_folder() / "home"  # or else a temporary folder
+    with contextlib.suppress(OSError):
+        base.mkdir(parents=True, exist_ok=True)
+    if not os.access(base, os.W_OK):
+        base = Path(tempfile.mkdtemp())
+        atexit.register(shutil.rmtree, base, ignore_errors=True)
+    os.environ.update({name: str(base / name.lower()) for name in wanted})
+
+
+def silence_decoders() -> None:
+    """Keep stderr to Python: what decoders written in C print there names no file."""
+    if sys.stderr is sys.__stderr__ and sys.stderr.fileno() == 2:
+        look = {"encoding": sys.stderr.encoding, "errors": "backslashreplace", "buffering": 1}
+        sys.stderr = open(os.dup(2), "w", **look)  # noqa: SIM115  until the program ends
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 def below(folder: str | Path):
@@ -95,6 +149,18 @@ def atomic_write(path: str | Path):
         temporary.unlink(missing_ok=True)
 
 
+def keep(path: Path, write) -> None:
+    """Have a file of the cache written by ``write(temporary path)``, or say once why it is not."""
+    try:
+        with atomic_write(path) as temporary:
+            write(temporary)
+    except OSError as error:
+        folder, why, mine = cache_folder(), error.strerror or error, object()
+        if _told.setdefault(folder, mine) is mine:  # the first thread that comes here
+            told = f"The cache {folder} cannot be written to ({why}), so results are not kept there"
+            print(f"{told}: name another with GENRE_CACHE_DIR.", file=sys.stderr, flush=True)
+
+
 def _is_kept(path):
     """Whether later runs take a file as it is: folds, models, composed music, fingerprints."""
     # folders further up may have any name, and what corpus.json says of music decides what is done
@@ -108,7 +174,7 @@ def _checksum(path):
 def is_as_written(path: Path) -> bool:
     """Whether a file is there, and has its checksum's content if there is a checksum."""
     noted = _checksum(path)
-    return path.is_file() and (not noted.exists() or noted.read_text() == file_md5(path))
+    return os.path.isfile(path) and (not noted.exists() or noted.read_text() == file_md5(path))
 
 
 def altered(folder: Path) -> list[Path]:
@@ -157,6 +223,11 @@ def read_json(path: str | Path):
 
 def _refuse_constant(name):
     raise ValueError(f"{name} is no JSON")
+
+
+def readable(text: str) -> str:
+    r"""Text in which what a terminal does not print is spelled out, as in ``\x1b[31mcafé``."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def plain(value):

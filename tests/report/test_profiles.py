@@ -1,6 +1,12 @@
 """What is to be run, and what each notebook does before the study is opened."""
 
+import json
+import re
+
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from genre_utils.report import profiles
 from genre_utils.workspace import files
@@ -25,8 +31,10 @@ print("TF_CPP_MIN_LOG_LEVEL" in os.environ)
 
 def test_every_profile_names_parameters_that_exist():
     for path in profiles.PROFILES.glob("*.yaml"):
-        name, parameters, about = profiles.read_profile(path.stem)
-        assert profiles.choose_notebooks({"STUDY_DIR": name, **parameters})
+        name, written, about = profiles.read_profile(path.stem)
+        parameters = profiles.typed({"STUDY_DIR": name, **written})
+        assert profiles.choose_notebooks(parameters)
+        assert parameters == {"STUDY_DIR": name, **yaml.safe_load(path.read_text())}
         assert "minutes" in about, "a profile says how long it takes"
         assert profiles.description(path.stem) == about
 
@@ -34,17 +42,96 @@ def test_every_profile_names_parameters_that_exist():
 def test_a_profile_of_ones_own_is_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("# What it is for.\nEPOCHS: 2\n")
-    assert profiles.read_profile(str(path)) == ("mine", {"EPOCHS": 2}, "What it is for.")
+    assert profiles.read_profile(str(path)) == ("mine", {"EPOCHS": "2"}, "What it is for.")
     assert profiles.description("mine") == ""
 
 
 @pytest.mark.parametrize(
-    ("text", "why"), [("EPOCHS: [2", "is not valid YAML"), ("- EPOCHS", "must hold PARAMETER")]
+    ("text", "why"),
+    [
+        (b"EPOCHS: [2", "is not valid YAML"),
+        (b"GENRES: [caf\xe9]", "is not valid YAML"),
+        (b"- EPOCHS", "must hold PARAMETER"),
+    ],
 )
 def test_a_file_that_is_no_profile_is_refused(tmp_path, text, why):
-    (tmp_path / "mine.yaml").write_text(text)
+    (tmp_path / "mine.yaml").write_bytes(text)
     with pytest.raises(profiles.StudyError, match=why):
         profiles.read_profile(str(tmp_path / "mine.yaml"))
+
+
+# ------------------------------------------------------------------ types of parameters
+
+
+def test_every_parameter_is_of_one_type_that_can_be_typed():
+    notebooks = sorted(profiles.NOTEBOOKS.glob("[0-9]*.ipynb"))
+    found = {(k, type(v)) for path in notebooks for k, v in profiles.defaults(path).items()}
+    assert len(found) == len(dict(found)) > 30
+    assert {kind for _, kind in found} == {str, int, float, bool, list}
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "value"),
+    [
+        *(("STUDY_DIR", text, text) for text in ("2024", "007", "yes", "null", "1e1", "R&B")),
+        ("CORPUS_DIR", "1990", "1990"),
+        ("FOLDS", "3", 3),
+        ("CLIP_SECONDS", "1e1", 10.0),
+        ("CLIP_SECONDS", "7", 7.0),
+        ("DOWNLOAD", "Yes", True),
+        ("ABLATION", "off", False),
+        ("GENRES", "rock", ["rock"]),
+        ("GENRES", "rock, R&B,", ["rock", "R&B"]),
+        ("GENRES", '[1980, "Pop, Rock", yes]', ["1980", "Pop, Rock", "yes"]),
+        ("GENRES", "", []),
+        ("PARTS", "train", ["train"]),
+    ],
+)
+def test_a_value_is_of_the_type_of_the_default(tmp_path, key, text, value):
+    (tmp_path / "mine.yaml").write_text(f"{key}: {text}\n")
+    _, written, _ = profiles.read_profile(str(tmp_path / "mine.yaml"))
+    for given_as in ({key: text}, written):
+        found = profiles.typed(given_as)[key]
+        assert found == value and type(found) is type(value)
+    assert profiles.typed({key: value}) == {key: value}
+
+
+WRONG = {"FOLDS": ["", "two", "1.5", "1e1", [], None], "DOWNLOAD": ["", "1", "maybe"]}
+WRONG |= {"CLIP_SECONDS": ["", "long", "nan", "-inf", "1e999"], "STUDY_DIR": [["a"], {"a": "b"}]}
+WRONG |= {"GENRES": ["[rock", "[[rock]]", "[a]: b", {"a": "b"}]}
+
+
+@pytest.mark.parametrize(("key", "value"), [(k, v) for k, values in WRONG.items() for v in values])
+def test_a_value_of_another_type_is_refused_in_a_sentence(key, value):
+    with pytest.raises(profiles.StudyError) as refused:
+        profiles.typed({key: value})
+    said = str(refused.value)
+    assert said.startswith(f"{key} is {value!r}: it needs ") and said.endswith(" (its default).")
+
+
+def test_the_sentence_says_what_is_needed():
+    with pytest.raises(profiles.StudyError) as refused:
+        profiles.typed({"FOLDS": "two"})
+    assert str(refused.value) == (
+        "FOLDS is 'two': it needs a whole number, such as 2 (its default)."
+    )
+
+
+texts = st.text(st.characters(exclude_categories=["C", "Z"]), min_size=1)
+
+
+@given(st.integers(), st.floats(allow_nan=False, allow_infinity=False), texts, st.lists(texts))
+def test_what_is_written_out_is_read_as_it_was(folds, seconds, name, genres):
+    values = {"FOLDS": folds, "CLIP_SECONDS": seconds, "STUDY_DIR": name, "GENRES": genres}
+    dumped = {k: json.dumps(v, ensure_ascii=False) for k, v in values.items()}
+    written = dumped | {"STUDY_DIR": name}
+    assert profiles.typed(written) == values
+
+
+def test_a_study_of_no_models_is_refused():
+    for empty in ("", "[]", ","):
+        with pytest.raises(profiles.StudyError, match=re.escape("MODELS is empty; there are cnn")):
+            profiles.choose_notebooks(profiles.typed({"MODELS": empty}))
 
 
 def test_notebooks_of_networks_that_are_not_asked_for_are_left_out():

@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 from sklearn import metrics
 
-from genre_utils.report import html, runner
+from genre_utils.report import html, profiles, runner
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 from one_cell_study import place_fixture, run, write_notebook  # noqa: F401
@@ -154,6 +154,7 @@ def test_a_missing_folder_is_a_clear_error_that_shows_the_cell(places):
         (["--profile", "nonesuch"], "choose one of demo, "),
         (["--profile", "quick", "--set", "EPOCH=3"], "unknown parameter(s) EPOCH; there are"),
         (["--profile", "quick", "--from", "09"], "no such notebook"),
+        (["--profile", "quick", "--set", "FOLDS=two"], "FOLDS is 'two': it needs a whole number"),
         (
             ["--profile", "quick", "--set", "MODELS=[cn]"],
             "unknown model(s) cn; there are cnn, cnn1d",
@@ -166,5 +167,50 @@ def test_wrong_usage_says_what_would_be_right(places, arguments, message):
 
 
 def test_an_assignment_without_a_value_is_refused(places):
-    done = command("study", "--set", "EPOCHS", env=places)
-    assert done.returncode == 2 and "KEY=VALUE" in done.stderr
+    for given in ("EPOCHS", "epochs=3"):
+        done = command("study", "--set", given, env=places)
+        assert done.returncode == 2 and "no KEY=VALUE in capitals, such as" in done.stderr
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "a/..", "/", "{reports}"])
+def test_a_study_never_lies_in_the_folder_of_all_studies(place, name):
+    write_notebook(place, "pass")
+    (place / "reports" / "a").mkdir(parents=True)
+    name = name.format(reports=place / "reports")
+    with pytest.raises(profiles.StudyError) as refused:
+        runner.run("quick", {"STUDY_DIR": name})
+    assert str(refused.value).startswith(f"STUDY_DIR is {name!r}: it needs a folder of its own")
+    assert os.listdir(place / "reports") == ["a"]
+
+
+@pytest.fixture(name="corpus_dir")
+def corpus_dir_fixture(tmp_path, monkeypatch):
+    """The CORPUS_DIR that notebooks are given, of a profile's text and an override."""
+    for name in ("DATA", "REPORTS", "CACHE"):
+        monkeypatch.setenv(f"GENRE_{name}_DIR", str(tmp_path / name))
+    for folder in ("DATA/there", "DATA/both", "here/both", "here/near"):
+        (tmp_path / folder).mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "here")
+    seen = []
+    monkeypatch.setattr(runner, "_run_notebooks", lambda _, given, *more: seen.append(given))
+    monkeypatch.setattr(runner, "_render", lambda *_: None)
+
+    def given(overrides, profile="SEED: 0"):
+        (tmp_path / "mine.yaml").write_text(profile)
+        runner.run(str(tmp_path / "mine.yaml"), overrides)
+        return seen.pop()["CORPUS_DIR"]
+
+    return given
+
+
+def test_music_that_is_typed_may_be_here_and_that_of_a_profile_is_in_the_data_folder(
+    corpus_dir, tmp_path
+):
+    for kept in ("there", "nowhere", "", str(tmp_path)):
+        assert corpus_dir({"CORPUS_DIR": kept}) == kept  # as before: its studies are still done
+    for near in ("near", "./near", "../here/near"):
+        found = corpus_dir({"CORPUS_DIR": near})
+        assert os.path.isabs(found) and os.path.samefile(found, tmp_path / "here" / "near")
+    with pytest.raises(files.PlaceError, match=r"name './both' or '.*DATA/both'"):
+        corpus_dir({"CORPUS_DIR": "both"})
+    assert corpus_dir({}, profile="CORPUS_DIR: both") == "both"

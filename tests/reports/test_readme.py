@@ -48,5 +48,6 @@ def test_profiles_and_parameters_exist():
     named = set(re.findall(r"^\| `([\w-]+)` \|.*minutes \|$", told, re.M))
     assert named == {path.stem for path in profiles.PROFILES.glob("*.yaml")}
     assert set(re.findall(r"--profile ([\w-]+)", README)) <= named
-    parameters = set(re.findall(r"--set '?([A-Z_]+)=", README)) - {"NAME"}
-    assert profiles.choose_notebooks({name: [] for name in parameters})
+    parameters = dict(re.findall(r"--set '?([A-Z_]+)=([^\s'`]*)", README))
+    assert parameters.pop("NAME") == "VALUE"
+    assert profiles.typed(parameters)["GENRES"] == []

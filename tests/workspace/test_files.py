@@ -2,6 +2,7 @@ import math
 import os
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,91 @@ def test_folders_follow_the_environment_and_else_lie_in_the_repository(
         else:
             monkeypatch.setenv(variable, unset)
         assert folder().is_relative_to(files.ROOT)
+
+
+def test_a_relative_folder_is_the_same_one_for_a_child_elsewhere(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("GENRE_REPORTS_DIR", raising=False)
+    monkeypatch.setenv("GENRE_CACHE_DIR", "")
+    monkeypatch.setenv("GENRE_DATA_DIR", "mydata")
+    environment = files.child_environment()
+    assert environment["GENRE_DATA_DIR"] == str(tmp_path.resolve() / "mydata")
+    assert environment["GENRE_CACHE_DIR"] == "" and "GENRE_REPORTS_DIR" not in environment
+
+
+def test_the_home_of_nobody_is_no_folder(monkeypatch):
+    assert files.typed("~nosuchuser/Music") == Path("~nosuchuser/Music")
+    monkeypatch.setenv("HOME", "/home/me")
+    assert files.typed("~/Music") == Path("/home/me/Music")
+    monkeypatch.setenv("GENRE_CACHE_DIR", "~nosuchuser/cache")
+    with pytest.raises(files.PlaceError, match="GENRE_CACHE_DIR is '~nosuchuser/cache': no such"):
+        files.cache_folder()
+
+
+def test_music_is_absolute_or_in_the_data_folder_or_here(monkeypatch, tmp_path):
+    data, here = tmp_path / "data", tmp_path / "here"
+    for folder in (data / "there", data / "both", here / "both", here / "near"):
+        folder.mkdir(parents=True)
+    monkeypatch.setenv("GENRE_DATA_DIR", str(data))
+    monkeypatch.chdir(here)
+    found = {words: files.music_folder(words) for words in ("there", "near", "none", str(here))}
+    assert found == {
+        "there": data / "there", "near": here / "near", "none": data / "none", str(here): here,
+    }  # fmt: skip
+    for words in ("./both", "../here/both"):
+        assert files.music_folder(words).samefile(here / "both")
+    assert files.music_folder("./there") == here / "there"  # which is not there
+    with pytest.raises(files.PlaceError) as refused:
+        files.music_folder("both")
+    assert f"name './both' or '{data / 'both'}'." in str(refused.value)
+    monkeypatch.chdir(data)
+    assert files.music_folder("both") == data / "both"
+
+
+def test_libraries_write_elsewhere_where_no_home_is(monkeypatch, tmp_path):
+    def homes():
+        for name in files.HOMES[1:]:
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv(files.HOMES[0], "said")
+        files.quiet_libraries()
+        return [os.environ.get(name) for name in files.HOMES]
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert homes() == ["said"] + [None] * 4
+    monkeypatch.setenv("HOME", str(tmp_path / "nonexistent"))
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "cache"))
+    assert homes()[1] == str(tmp_path / "cache" / "home" / "mplconfigdir")
+    assert (tmp_path / "cache" / "home").is_dir()
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "file"))
+    assert os.access(Path(homes()[1]).parent, os.W_OK)
+
+
+def test_a_cache_that_cannot_be_written_is_told_once_and_stops_nothing(
+    monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "cache"))
+    files.keep(files.cache_folder() / "a" / "b.txt", lambda path: path.write_text("kept"))
+    assert (tmp_path / "cache" / "a" / "b.txt").read_text() == "kept"
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("GENRE_CACHE_DIR", str(tmp_path / "file"))
+    for _ in range(2):
+        files.keep(files.cache_folder() / "a" / "b.txt", lambda path: path.write_text("lost"))
+    assert capsys.readouterr().err == (
+        f"The cache {tmp_path / 'file'} cannot be written to (Not a directory), so results are not "
+        "kept there: name another with GENRE_CACHE_DIR.\n"
+    )
+
+
+@given(st.text(st.characters()))
+def test_a_readable_text_is_itself_but_for_what_a_terminal_does_not_print(text):
+    shown = files.readable(text)
+    assert shown.isprintable() and (shown == text) == text.isprintable()
+
+
+def test_a_readable_name_keeps_its_letters():
+    name = "café 絆\x1b[31m\n\u202e" + os.fsdecode(b"\xe9")
+    assert files.readable(name) == r"café 絆\x1b[31m\n\u202e\udce9"
 
 
 def test_a_child_imports_the_package_that_its_parent_has(monkeypatch):
