@@ -108,8 +108,8 @@ def quiet_libraries() -> None:
 def silence_decoders() -> None:
     """Keep stderr to Python: what decoders written in C print there names no file."""
     if sys.stderr is sys.__stderr__ and sys.stderr.fileno() == 2:
-        look = {"encoding": sys.stderr.encoding, "errors": "backslashreplace", "buffering": 1}
-        sys.stderr = open(os.dup(2), "w", **look)  # noqa: SIM115  until the program ends
+        own, look = os.dup(2), (sys.stderr.encoding, "backslashreplace")
+        sys.stderr = open(own, "w", 1, *look)  # noqa: SIM115  until the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
