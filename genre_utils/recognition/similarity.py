@@ -150,8 +150,8 @@ def search(name: str, folder: str, count: int = COUNT, *, threads: int = 1):
         elif one["md5"] != query["md5"]:
             others[path] = one
     if not others:
-        held = "recording that can be used, but the query itself" if paths else "music"
-        raise SimilarityError(f"There is no {held}, in '{folder}'.")
+        held = "usable recording but the query itself" if paths else "music"
+        raise SimilarityError(f"There is no {held} in '{folder}'.")
     return _neighbours(model, name, query, others, count), failed
 
 

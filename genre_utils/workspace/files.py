@@ -107,8 +107,9 @@ def quiet_libraries() -> None:
 
 def silence_decoders() -> None:
     """Keep stderr to Python: what decoders written in C print there names no file."""
-    if sys.stderr is sys.__stderr__ and sys.stderr.fileno() == 2:
-        own, look = os.dup(2), (sys.stderr.encoding, "backslashreplace")
+    stream = sys.__stderr__
+    if stream and sys.stderr is stream and stream.fileno() == 2:
+        own, look = os.dup(2), (stream.encoding, "backslashreplace")
         sys.stderr = open(own, "w", 1, *look)  # noqa: SIM115  until the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 

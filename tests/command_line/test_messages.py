@@ -79,9 +79,9 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(music, said, tmp_path):
     os.mkfifo(tmp_path / "pipe.wav")
     (tmp_path / "lost" / "a.wav").write_text("no sound")
     (tmp_path / "same" / "b.wav").write_bytes((music / "a.wav").read_bytes())
-    a, itself = music / "a.wav", "recording that can be used, but the query itself"
+    a, itself = music / "a.wav", "usable recording but the query itself"
     for audio, library, why in [
-        (a, "empty", f"There is no music, in '{tmp_path / 'empty'}'."),
+        (a, "empty", f"There is no music in '{tmp_path / 'empty'}'."),
         (a, "lost", f"There is no {itself}, in '{tmp_path / 'lost'}'."),
         (a, "same", f"There is no {itself}, in '{tmp_path / 'same'}'."),
         (a, "~nosuchuser/Music", "is no folder of music."),
