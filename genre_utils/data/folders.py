@@ -9,6 +9,8 @@ from genre_utils.data import track_lists
 from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import decoding
 
+TABLES = {".csv", ".tsv", ".xls", ".xlsx", ".ods"}  # how a list of artists may be saved
+
 
 def genre_root(folder: Path) -> Path:
     """Folder whose subfolders are the genres: `folder`, or GTZAN's ``genres*`` within it."""
@@ -29,23 +31,27 @@ def find_files(root: Path, folder: Path) -> pd.DataFrame:
         for path in decoding.music_in(genre):
             row = [path.relative_to(base).as_posix() for base in (root, folder)] + [genre.name]
             rows.append([name.encode(errors="backslashreplace").decode() for name in row])
-    loose = [path.name for path in decoding.music_in(root, deep=False)]
+    is_table = {path.name: path.suffix.lower() in TABLES for path in sorted(root.iterdir())}
+    unread = [name for name, table in is_table.items() if table and name.lower() != "tracks.csv"]
+    loose = [path.name for path in decoding.music_in(root, deep=False) if not is_table[path.name]]
     told = f"Files that lie in no genre's folder ({len(loose)}): {track_lists.some(loose)}."
+    aside = f"Not read: {track_lists.some(unread)}. A list of artists is called tracks.csv."
     if not rows:
         raise CorpusError(
             f"no music found: {root} should hold one folder per genre, GENRE/clip.wav (or FLAC, "
             f"OGG, MP3, M4A: what libsndfile or ffmpeg decodes).{f' {told}' if loose else ''}"
         )
     tracks = pd.DataFrame(rows, columns=["track_id", "path", "genre"])
-    tracks.attrs["warnings"] = [told] if loose else []
+    tracks.attrs["warnings"] = [told] * bool(loose) + [aside] * bool(unread)
     return tracks
 
 
 def listed_beside(tracks: pd.DataFrame, root: Path, folder: Path) -> pd.DataFrame | None:
     """Tracks with what a ``tracks.csv`` beside them says, None if there is none."""
-    for csv in {folder / "tracks.csv": None, root.parent / "tracks.csv": None}:
-        if csv.exists() and csv.is_relative_to(folder):
-            return track_lists.with_list(tracks, csv, folder)
+    for place in (folder, root.parent):
+        named = [path for path in sorted(place.iterdir()) if path.name.lower() == "tracks.csv"]
+        if named and place.is_relative_to(folder):
+            return track_lists.with_list(tracks, named[0], folder)
     return None
 
 

@@ -82,8 +82,8 @@ def test_what_cannot_be_compared_is_said_in_a_sentence(music, said, tmp_path):
     a, itself = music / "a.wav", "usable recording but the query itself"
     for audio, library, why in [
         (a, "empty", f"There is no music in '{tmp_path / 'empty'}'."),
-        (a, "lost", f"There is no {itself}, in '{tmp_path / 'lost'}'."),
-        (a, "same", f"There is no {itself}, in '{tmp_path / 'same'}'."),
+        (a, "lost", f"There is no {itself} in '{tmp_path / 'lost'}'."),
+        (a, "same", f"There is no {itself} in '{tmp_path / 'same'}'."),
         (a, "~nosuchuser/Music", "is no folder of music."),
         (tmp_path / "b.wav", "same", "/b.wav' cannot be compared: No such file or directory."),
         (tmp_path / "same", "same", "/same' cannot be compared: it is a folder, pipe, socket"),

@@ -178,10 +178,19 @@ def test_whatever_the_spelling_each_row_is_the_file_that_it_means(names, data):
 def test_files_in_no_genre_are_mentioned(base, tmp_path):
     folder = shutil.copytree(base, tmp_path / "stick")
     (folder / "tracks.csv").write_text(listing(), encoding="utf-8")
-    for name in ("a song.mp3", "cover.jpg", ".hidden.wav"):
+    for name in ("a song.mp3", "cover.jpg", ".hidden.wav", "artists.xlsx"):
         (folder / name).touch()
     found = corpora.find_tracks("folder", folder)
-    assert told(found) == ["Files that lie in no genre's folder (1): 'a song.mp3'."]
+    assert told(found) == [
+        "Files that lie in no genre's folder (1): 'a song.mp3'.",
+        "Not read: 'artists.xlsx'. A list of artists is called tracks.csv.",
+    ]
+
+
+def test_a_list_may_be_called_in_capitals(base, tmp_path):
+    folder = shutil.copytree(base, tmp_path / "stick", ignore=shutil.ignore_patterns("*.csv"))
+    (folder / "Tracks.CSV").write_text(listing(), encoding="utf-8")
+    assert set(corpora.find_tracks("folder", folder)["artist"]) == set(TRUTH.values())
 
 
 def test_one_genre_in_several_spellings_is_one(base, tmp_path):
