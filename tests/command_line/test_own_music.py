@@ -1,5 +1,6 @@
 """A study of the user's own folder from the command line: odd files, killed, resumed, its pages."""
 
+import json
 import os
 import re
 import shutil
@@ -15,6 +16,7 @@ import pandas as pd
 import pytest
 import soundfile
 import yaml
+from conftest import song
 
 from browser import check_page
 from genre_utils.data.composer import collection
@@ -62,6 +64,14 @@ def own_music(tmp_path_factory):
     soundfile.write(
         jazz / "<script>alert(1)</script>.wav".replace("/", "∕"), noise[:100, 0], 22_050
     )
+    opposite = song(5, 15.0)
+    soundfile.write(jazz / "opposite.wav", np.stack([opposite, -opposite], axis=1), 22_050)
+    soundfile.write(jazz / "offset.wav", np.full(22_050 * 15, 0.3), 22_050)
+    (jazz / "take.raw").write_bytes(bytes(100_000))
+    system = base / "System Volume Information"  # as Windows leaves it on a stick
+    system.mkdir()
+    (system / "WPSettings.dat").write_bytes(b"\x0c\0\0\0")
+    (system / "IndexerVolumeGuid").write_bytes(b"{\0")
     return base
 
 
@@ -110,11 +120,13 @@ def test_odd_files_are_excluded_with_a_reason_and_the_study_goes_on(resumed):
     assert "not audio" in excluded["jazz/notes.wav"]
     assert "empty file" in excluded["jazz/empty.wav"]
     assert "pipe" in excluded["jazz/pipe.wav"]
-    assert len(excluded) == 4 and "too short" in excluded.filter(like="script").iloc[0]
-    assert tracks.loc[f"jazz/{ODD}", "status"] == "used"
+    assert "0.0 s can be heard" in excluded["jazz/offset.wav"]
+    assert len(excluded) == 8 and "too short" in excluded.filter(like="script").iloc[0]
+    assert set(tracks.loc[[f"jazz/{ODD}", "jazz/opposite.wav"], "status"]) == {"used"}
     results = files.read_json(resumed / "results.json")
     assert results["profile"] == "own"
-    assert set(results["models"]) == {"rnn"} and results["corpus"]["set_aside"] == 4
+    assert set(results["models"]) == {"rnn"} and results["corpus"]["set_aside"] == 8
+    assert set(results["corpus"]["genres"]) == {"jazz", GENRE}
 
 
 def test_it_ends_with_its_headline_and_where_the_report_is(resumed):
@@ -169,4 +181,15 @@ def test_audit_lists_what_would_be_used_and_what_not(own_music, places):
     done = command("audit", own_music, env=places)
     assert done.returncode == 0
     assert "jazz/empty.wav': empty file (0 bytes)" in done.stdout
-    assert "files would be used, 4 excluded" in done.stdout
+    assert "files would be used, 8 excluded" in done.stdout
+
+
+def test_audit_and_study_agree(own_music, arguments, resumed, places):
+    done = command("audit", own_music, "--format", "json", *arguments[1:], env=places)
+    report = json.loads(done.stdout)
+    told = pd.DataFrame(report["files"])[["path", "status", "reason"]]
+    tracks = pd.read_parquet(resumed / "tracks.parquet")
+    pd.testing.assert_frame_equal(told, tracks[["path", "status", "reason"]])
+    corpus = files.read_json(resumed / "corpus.json")
+    assert set(report["totals"]["genres"]) == set(corpus["genres"])
+    assert report["warnings"] == corpus["warnings"][: len(report["warnings"])]
