@@ -54,7 +54,8 @@ def load_networks(study: StudyFolder, wanted=()) -> tuple[dict[str, dict], list[
     study : StudyFolder
         The study.
     wanted : sequence of str
-        Names of networks; if empty, the paper's, or else the first three that the study has.
+        Names of networks, a ValueError if the study has no results of one; if empty, the paper's,
+        or else the first three that the study has.
 
     Returns
     -------
@@ -62,11 +63,6 @@ def load_networks(study: StudyFolder, wanted=()) -> tuple[dict[str, dict], list[
         By name and fold; without those whose folds are not all there.
     missing : list of str
         Names of these: a stored report does not hold the networks of single folds.
-
-    Raises
-    ------
-    ValueError
-        If a network is wanted that the study has no results of.
     """
     finished = finished_networks(study)
     unknown = [name for name in wanted if name not in finished]

@@ -80,12 +80,8 @@ def build_own_model(data: training_data.Data, path: str | Path) -> keras.Model:
     Returns
     -------
     keras.Model
-        From excerpts to genre probabilities (batch, genres).
-
-    Raises
-    ------
-    ValueError
-        If the file lacks something, its name is taken, or `build` gives no vector per excerpt.
+        From excerpts to genre probabilities (batch, genres); a ValueError if the file lacks
+        something, its name is taken, or `build` gives no vector per excerpt.
     """
     model = _load(path)
     with among_the_others(model):
