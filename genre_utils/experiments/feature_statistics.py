@@ -60,9 +60,8 @@ def _ablated(data, name, label, families):
 
 def _differences_from_all(predictions, groups):
     predicted, rows = scoring.most_probable(predictions), []
-    right = predicted.assign(right=(predicted["y_true"] == predicted["y_pred"]).astype(float))
-    by = ["model", "features"]
-    right = right.pivot_table("right", "track_id", by, aggfunc="first", sort=False).sort_index()
+    truth = predicted.drop_duplicates("track_id").set_index("track_id")["y_true"]
+    right = measurements.correct(predicted, truth, "track_id", ["model", "features"]).sort_index()
     of = right.index.map(groups)
     for model in right.columns.unique("model"):
         own, table = right[model], measurements.accuracies(right[model], of)
@@ -70,8 +69,7 @@ def _differences_from_all(predictions, groups):
             rows.append({"model": model, "features": name, **table.loc[name]})
             if name != "all":
                 rows[-1] |= measurements.change(own[name], own["all"], of)
-    table = pd.DataFrame(rows)
-    return measurements.judged(table) if "p_value" in table else table
+    return measurements.judged(pd.DataFrame(rows))
 
 
 def compare_splits(study: StudyFolder, *, seed: int = 0) -> dict:

@@ -224,7 +224,7 @@ def between(one: pd.DataFrame, other: pd.DataFrame, folds: pd.DataFrame) -> dict
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Differences with p_holm (Holm over all rows with a p_value) and separable, p_holm < 0.05."""
-    if table.empty:
+    if "p_value" not in table:
         return table
     tested = table["p_value"].dropna()
     p_holm = pd.Series(comparisons.holm(tested), index=tested.index)

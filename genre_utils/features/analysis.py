@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.stats import t
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import mutual_info_classif
@@ -297,8 +296,7 @@ def _agreement(found, truth, artist):
     without = np.array([adjusted_rand_score(truth[keep], found[keep]) for keep in keeps])
     n = len(without)
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    reach = t.ppf(0.975, n - 1) * error
-    return index, max(index - reach, -1.0), min(index + reach, 1.0)
+    return index, *intervals.mean_interval(intervals.Estimate(index, error, n - 1, n)).clip(-1, 1)
 
 
 def _permuted_within_genre(found, genre, artist, seed):
