@@ -191,10 +191,8 @@ def explain(
 
     Parameters
     ----------
-    networks : dict of int to keras.Model
-        One kind of network, by fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of int to keras.Model, models.Data
+        One kind of network, by fold (see `load_networks`), and excerpts and folds.
     row : int
         Place of the excerpt in `data`.
     random_weights : int, optional
@@ -223,10 +221,8 @@ def attributions(
 
     Parameters
     ----------
-    networks : dict of str to dict of int to keras.Model
-        By name and fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of str to dict of int to keras.Model, models.Data
+        Networks by name and fold (see `load_networks`), and excerpts and folds.
     per_genre, seed : int
         Tracks of each genre, at most, whose middle excerpt is explained, and what decides which.
 
@@ -280,10 +276,8 @@ def checks(networks: dict, data: training_data.Data, maps: dict, *, seed: int = 
 
     Parameters
     ----------
-    networks : dict of str to dict of int to keras.Model
-        By name and fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of str to dict of int to keras.Model, models.Data
+        Networks by name and fold (see `load_networks`), and excerpts and folds.
     maps : dict of str to Maps
         From `attributions`, by name.
     seed : int
@@ -346,10 +340,8 @@ def foreign_neighbours(networks: dict, data: training_data.Data) -> pd.DataFrame
 
     Parameters
     ----------
-    networks : dict of int to keras.Model
-        One kind of network, by fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of int to keras.Model, models.Data
+        One kind of network, by fold (see `load_networks`), and excerpts and folds.
 
     Returns
     -------

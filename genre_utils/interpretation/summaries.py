@@ -62,10 +62,8 @@ def shares(maps: dict, data, along: str, *, boundaries=None, seed: int = 0) -> p
 
     Parameters
     ----------
-    maps : dict of str to Maps
-        From `attributions`, by network.
-    data : models.Data
-        Excerpts and genres.
+    maps, data : dict of str to Maps, models.Data
+        From `attributions`, by network, and the excerpts that they are of.
     along : {"bands", "regions", "moments"}
         Mel bands and regions of them by integrated gradients, or moments by hiding them.
     boundaries : np.ndarray, shape (mels + 1,), or None

@@ -79,10 +79,8 @@ def borders(pairs: pd.DataFrame, undecided: dict, doubt: pd.DataFrame | None) ->
 
     Parameters
     ----------
-    pairs : pd.DataFrame
+    pairs, undecided : pd.DataFrame, dict of str to float
         From `genre_relations.borders`.
-    undecided : dict of str to float
-        From there, too.
     doubt : pd.DataFrame or None
         Correlations, from `genre_relations.doubt`; None for one model.
     """
