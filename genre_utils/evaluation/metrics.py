@@ -72,11 +72,10 @@ def metric_ratios(confusions: np.ndarray) -> dict[str, tuple]:
 def metric_intervals(confusions: np.ndarray) -> dict[str, np.ndarray]:
     """95 % limits, (2, ...), of each metric but support, from (..., groups, genres, genres)."""
     whole = metric_ratios(confusions)
-    hits, true, _ = whole["recall"]
-    _, given, _ = whole["precision"]
-    total = true.sum(axis=-1, keepdims=True)
+    twice_right, true_and_given, _ = whole["f1"]
+    total = whole["accuracy"][1]
     of_genre = {name: both for name, (*both, _) in whole.items() if name != "accuracy"}
-    of_genre["accuracy"] = [total - true - given + 2 * hits, total + 0 * true]
+    of_genre["accuracy"] = [total - true_and_given + twice_right, total + 0 * twice_right]
 
     def limits(parts, wholes, weights=(1.0,)):
         return intervals.share_interval(intervals.combined_ratios(parts, wholes, weights))

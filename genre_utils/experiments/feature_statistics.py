@@ -82,17 +82,12 @@ def compare_splits(study: StudyFolder, *, seed: int = 0) -> dict:
     """
     data = classical.Data(study)
     units = {"segment": np.arange(len(data.x)), "track": data.table["track_id"].to_numpy()}
-    plans = {
-        split: _random_split(data.genre, whole, len(data.fold_numbers), seed)
+    jobs = [  # what is split at random is calibrated on random parts, too
+        (split, fold, whole, *part)
         for split, whole in units.items()
-    }
-    plans["artist"] = [data.rows(fold) for fold in data.fold_numbers]
-    units["artist"] = data.group  # what is split at random is calibrated on random parts, too
-    jobs = [
-        (split, fold, units[split], *part)
-        for split, parts in plans.items()
-        for fold, part in enumerate(parts)
+        for fold, part in enumerate(_random_split(data.genre, whole, len(data.fold_numbers), seed))
     ]
+    jobs += [("artist", fold, data.group, *data.rows(fold)) for fold in data.fold_numbers]
     predicted = measurements.fit_predict(data, "svm", jobs)
     for split, table in predicted.items():
         place = study.measurement("leakage", f"svm_{split}").with_suffix(".parquet")

@@ -147,11 +147,7 @@ def compare_with_others(results: dict, name: str) -> pd.DataFrame:
         ("ahead", "behind", "not significantly different").
     """
     pairs = [comparisons.turned(p) if p["b"] == name else p for p in results["pairwise"]]
-    rows = [
-        [pair["b"], pair["difference"], *pair["ci95"], pair["p_value"]]
-        for pair in pairs
-        if pair["a"] == name
-    ]
+    rows = [[p["b"], p["difference"], *p["ci95"], p["p_value"]] for p in pairs if p["a"] == name]
     table = pd.DataFrame(rows, columns=["other", "difference", "low", "high", "p_value"])
     table["p_holm"] = comparisons.holm(table["p_value"])
     direction = np.where(table["difference"] > 0, "ahead", "behind")
