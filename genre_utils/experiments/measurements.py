@@ -181,11 +181,9 @@ def accuracies(right: pd.DataFrame, groups, by=None) -> pd.DataFrame:
     """
     if by is not None:
         right = right.T.groupby(level=by, sort=False).mean().T
-    limits = np.transpose([intervals.accuracy_interval(right[c], groups) for c in right])
-    return pd.DataFrame(
-        {"accuracy": right.mean().to_numpy(float), "low": limits[0], "high": limits[1]},
-        index=right.columns,
-    )
+    low, high = np.transpose([intervals.accuracy_interval(right[c], groups) for c in right])
+    found = {"accuracy": right.mean().to_numpy(float), "low": low, "high": high}
+    return pd.DataFrame(found, index=right.columns)
 
 
 def difference(one, other, groups) -> dict[str, float]:
