@@ -151,12 +151,8 @@ def _half_of_artists(genre, artist, *, seed):
     """Whether each track is by a random half (rounded up) of the artists of its genre."""
     rng, artist = np.random.default_rng(seed), np.asarray(artist)
     home = pd.Series(np.asarray(genre)).groupby(artist).first()
-    kept = [
-        name
-        for _, names in home.groupby(home)
-        for name in rng.permutation(names.index)[: -(-len(names) // 2)]
-    ]
-    return np.isin(artist, kept)
+    shuffled = [rng.permutation(names.index) for _, names in home.groupby(home)]
+    return np.isin(artist, np.concatenate([names[: -(-len(names) // 2)] for names in shuffled]))
 
 
 def _ranking(scores, drawn):
