@@ -292,7 +292,8 @@ def _agreement(found, truth, artist):
     without = np.array([adjusted_rand_score(truth[keep], found[keep]) for keep in keeps])
     n = len(without)
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    return index, *intervals.mean_interval(intervals.Estimate(index, error, n - 1, n)).clip(-1, 1)
+    estimate = intervals.Estimate(*np.array([index, error, n - 1, n]))
+    return index, *intervals.mean_interval(estimate).clip(-1, 1)
 
 
 def _permuted_within_genre(found, genre, artist, seed):
