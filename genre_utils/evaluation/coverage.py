@@ -16,13 +16,11 @@ def coverage(sizes, accuracy: float, icc: float, simulations: int = 1000) -> dic
     right = drawn_right(sizes, accuracy, icc, simulations, 0)
     wholes = np.broadcast_to(np.asarray(sizes, dtype=float), right.shape)
     ours = intervals.combined_ratios(right[..., np.newaxis], wholes[..., np.newaxis])
-    found = {"": intervals.share_interval(ours)}
+    scores = held(intervals.share_interval(ours), accuracy)
     if len(sizes) > 1:
         weights = intervals.bootstrap_weights(len(sizes), 1000)
-        found["bootstrap_"] = intervals.interval(weights @ right.T / (weights @ wholes.T))
-    scores: dict = {}
-    for name, limits in found.items():
-        scores |= {f"{name}{key}": value for key, value in held(limits, accuracy).items()}
+        limits = intervals.interval(weights @ right.T / (weights @ wholes.T))
+        scores |= {f"bootstrap_{name}": value for name, value in held(limits, accuracy).items()}
     return scores
 
 

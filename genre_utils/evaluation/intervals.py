@@ -145,18 +145,15 @@ def interval(values: np.ndarray) -> np.ndarray:
 
 def group_mean(values, groups, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean over tracks of each column, and its 95 % limits, (columns,) each; NaN for one group."""
-    values = np.asarray(values, dtype=float)
-    mean, drawn = values.mean(axis=0), resampled_means(values, groups, seed=seed)
-    low, high = np.full((2, len(mean)), np.nan) if drawn is None else interval(drawn)
-    return mean, low, high
+    drawn = resampled_means(values, groups, seed=seed)
+    return np.asarray(values, dtype=float).mean(axis=0), *interval(drawn)
 
 
-def resampled_means(values, groups, *, seed: int = 0) -> np.ndarray | None:
-    """Means of columns over resamples of groups, (resamples, columns); None for one group."""
-    values = np.asarray(values, dtype=float)
+def resampled_means(values, groups, *, seed: int = 0) -> np.ndarray:
+    """Means of columns over resamples of groups, (resamples, columns); all NaN for one group."""
     sums = group_sums(np.column_stack([values, np.ones(len(values))]), groups)
     if len(sums) < 2:
-        return None
+        return np.full((1, sums.shape[1] - 1), np.nan)
     drawn = bootstrap_weights(len(sums), seed=seed) @ sums
     return drawn[:, :-1] / drawn[:, -1:]
 
@@ -180,6 +177,5 @@ def rank_correlation(x, y, groups) -> tuple[float, float, float]:
         product = (means[:, 2] - means[:, 0] ** 2) * (means[:, 3] - means[:, 1] ** 2)
         return (covariance / np.sqrt(np.maximum(product, 1e-9))).mean(axis=1)
 
-    drawn = resampled_means(columns, groups)
-    low, high = (np.nan, np.nan) if drawn is None else interval(correlations(drawn))
+    low, high = interval(correlations(resampled_means(columns, groups)))
     return float(correlations(columns.mean(axis=0)[np.newaxis])[0]), float(low), float(high)

@@ -32,21 +32,20 @@ def metrics_from_confusion(confusion: np.ndarray, absent: float = 0.0) -> dict[s
     genre without a true track has `absent`: 0 as in scikit-learn, or NaN, which leaves it out of
     the macro mean, for bootstrap replicates, where it is missing by chance.
     """
-    confusion = np.asarray(confusion, dtype=float)
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    true, given = confusion.sum(axis=-1), confusion.sum(axis=-2)
-    total = true.sum(axis=-1)
+    parts = metric_ratios(confusion)
+    right, total, _ = parts.pop("accuracy")
+    true = parts["recall"][1]
 
     def ratio(part, whole):
         quotient = np.divide(part, whole, out=np.zeros_like(whole), where=whole > 0)
         return np.where(true > 0, quotient, absent)
 
-    parts = {"precision": (hits, given), "recall": (hits, true), "f1": (2 * hits, true + given)}
-    by_genre = {name: ratio(part, whole) for name, (part, whole) in parts.items()}
+    by_genre = {name: ratio(part, whole) for name, (part, whole, _) in parts.items()}
+    twice_right, true_and_given, _ = parts["f1"]
     return {
-        "accuracy": hits.sum(axis=-1) / total,
+        "accuracy": (right / total)[..., 0],
         **{name: np.nanmean(values, axis=-1) for name, values in by_genre.items()},
-        "genre_accuracy": 1 - (true + given - 2 * hits) / total[..., np.newaxis],
+        "genre_accuracy": 1 - (true_and_given - twice_right) / total,
         **{f"genre_{name}": values for name, values in by_genre.items()},
         "support": true,
     }
@@ -73,11 +72,10 @@ def metric_ratios(confusions: np.ndarray) -> dict[str, tuple]:
 def metric_intervals(confusions: np.ndarray) -> dict[str, np.ndarray]:
     """95 % limits, (2, ...), of each metric but support, from (..., groups, genres, genres)."""
     whole = metric_ratios(confusions)
-    hits, true, _ = whole["recall"]
-    _, given, _ = whole["precision"]
-    total = true.sum(axis=-1, keepdims=True)
+    twice_right, true_and_given, _ = whole["f1"]
+    total = whole["accuracy"][1]
     of_genre = {name: both for name, (*both, _) in whole.items() if name != "accuracy"}
-    of_genre["accuracy"] = [total - true - given + 2 * hits, total + 0 * true]
+    of_genre["accuracy"] = [total - true_and_given + twice_right, total + 0 * twice_right]
 
     def limits(parts, wholes, weights=(1.0,)):
         return intervals.share_interval(intervals.combined_ratios(parts, wholes, weights))

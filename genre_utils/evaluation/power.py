@@ -90,11 +90,9 @@ def tracks_needed(curves: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for (assumed, difference), curve in curves.groupby(["assumed", "difference"], sort=False):
-        enough = (curve["power"] >= POWER).to_numpy()
-        first = int(enough.argmax()) if enough.any() else len(curve)
-        tracks = curve["tracks"].to_numpy()
-        limits = (tracks[first - 1] if first else 0, tracks[first] if enough.any() else np.nan)
-        rows.append((assumed, difference, *limits))
+        limits = [0, *curve["tracks"], np.nan]
+        below = [*(curve["power"] >= POWER), True].index(True)
+        rows.append((assumed, difference, limits[below], limits[below + 1]))
     return pd.DataFrame(rows, columns=["assumed", "difference", "more_than", "at_most"])
 
 

@@ -20,6 +20,8 @@ _FROM_RUN += ["training_seconds", "training_cpu_seconds", "inference_seconds"]
 def results(study: StudyFolder, profile: str) -> dict:
     """Compute all numbers of a study, for the models that have predictions and a run record.
 
+    Raises MissingStepError if there is none, ValueError if predictions are not what they should be.
+
     Parameters
     ----------
     study : StudyFolder
@@ -32,13 +34,6 @@ def results(study: StudyFolder, profile: str) -> dict:
     dict
         What results.json holds: profile, corpus, protocol, environment, models, pairwise, power,
         leakage.
-
-    Raises
-    ------
-    MissingStepError
-        If no model is finished.
-    ValueError
-        If predictions of a model are not what they should be.
     """
     corpus, models, correct = study.corpus, {}, {}
     for name in study.require_models():
@@ -102,12 +97,7 @@ def leakage(study: StudyFolder) -> dict | None:
     -------
     dict or None
         Accuracies segment, track and artist (None where not run), ci95 of each, and their pairwise
-        comparison. None if none was run.
-
-    Raises
-    ------
-    ValueError
-        If they did not score the same excerpts.
+        comparison. None if none was run; a ValueError if they did not score the same excerpts.
     """
     right = {}
     for split in ("segment", "track", "artist"):

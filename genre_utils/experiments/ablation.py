@@ -107,21 +107,11 @@ def _rare_genres(genres):
 
 
 def measure(study: StudyFolder, variants=plan, *, epochs: int, seed: int = 0) -> None:
-    """Train and test every variant, and store its predictions; resumable at the fold.
+    """Train and test every variant of `plan` or `claims`, and store its predictions; resumable.
 
-    A variant with a second copy of each track trains for half as many epochs: what is measured is
-    variety and not more training. A ValueError refuses a fixed split.
-
-    Parameters
-    ----------
-    study : StudyFolder
-        A study whose notebooks 01 and 02 are done.
-    variants : callable
-        `plan` or `claims`.
-    epochs : int
-        At most, of each fold of a variant without copies.
-    seed : int
-        Of initial weights, order and changes.
+    A fold is trained for `epochs` at most, of a variant with a second copy of each track for half
+    as many: what is measured is variety and not more training. The seed is of initial weights,
+    order and changes. A ValueError refuses a fixed split.
     """
     of = {v.label: v for v in variants(has_audio=measurements.has_audio(study))}
     decides = {label: [asdict(variant), epochs, seed] for label, variant in of.items()}
@@ -232,20 +222,10 @@ def stored(study: StudyFolder) -> dict[str, tuple[Variant, pd.DataFrame]]:
 def compare(study: StudyFolder, variants=plan) -> pd.DataFrame:
     """Difference in accuracy of each stored variant from its baseline, on the same tracks.
 
-    Parameters
-    ----------
-    study : StudyFolder
-        Where `measure` has stored predictions.
-    variants : callable
-        `plan` or `claims`.
-
-    Returns
-    -------
-    pd.DataFrame
-        label, question, title, baseline and accuracy (of whole tracks), difference, low, high
-        (95 % over artists), p_value (sign-flip permutation test over artists), p_holm (Holm over
-        all rows), separable, and verdict: helps, hurts or not significantly different. Empty if
-        nothing is stored.
+    Gives label, question, title, baseline and accuracy (of whole tracks), difference, low, high
+    (95 % over artists), p_value (sign-flip permutation test over artists), p_holm (Holm over all
+    rows), separable, and verdict: helps, hurts or not significantly different. Empty if nothing is
+    stored.
     """
     found, groups, rows = stored(study), study.groups, []
     right = {label: measurements.right(table) for label, (_, table) in found.items()}
@@ -273,12 +253,9 @@ def shown(table: pd.DataFrame) -> pd.DataFrame:
 def balance_by_genre(study: StudyFolder) -> pd.DataFrame:
     """F1 of every genre where some are rare in training: as they come, weighted, and sampled.
 
-    Returns
-    -------
-    pd.DataFrame
-        genre, rare (bool), title, f1, low, high, and difference, difference_low, difference_high
-        from the same network without balancing (paired bootstrap over artists; not corrected for
-        the number of genres). Empty if nothing is stored.
+    Gives genre, rare (bool), title, f1, low, high, and difference, difference_low, difference_high
+    from the same network without balancing (paired bootstrap over artists; not corrected for the
+    number of genres). Empty if nothing is stored.
     """
     genres, found, tables = study.genres, stored(study), []
     if "rare" not in found:

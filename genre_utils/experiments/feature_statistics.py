@@ -60,9 +60,8 @@ def _ablated(data, name, label, families):
 
 def _differences_from_all(predictions, groups):
     predicted, rows = scoring.most_probable(predictions), []
-    right = predicted.assign(right=(predicted["y_true"] == predicted["y_pred"]).astype(float))
-    by = ["model", "features"]
-    right = right.pivot_table("right", "track_id", by, aggfunc="first", sort=False).sort_index()
+    truth = predicted.drop_duplicates("track_id").set_index("track_id")["y_true"]
+    right = measurements.correct(predicted, truth, "track_id", ["model", "features"]).sort_index()
     of = right.index.map(groups)
     for model in right.columns.unique("model"):
         own, table = right[model], measurements.accuracies(right[model], of)
@@ -70,8 +69,7 @@ def _differences_from_all(predictions, groups):
             rows.append({"model": model, "features": name, **table.loc[name]})
             if name != "all":
                 rows[-1] |= measurements.change(own[name], own["all"], of)
-    table = pd.DataFrame(rows)
-    return measurements.judged(table) if "p_value" in table else table
+    return measurements.judged(pd.DataFrame(rows))
 
 
 def compare_splits(study: StudyFolder, *, seed: int = 0) -> dict:
@@ -84,17 +82,12 @@ def compare_splits(study: StudyFolder, *, seed: int = 0) -> dict:
     """
     data = classical.Data(study)
     units = {"segment": np.arange(len(data.x)), "track": data.table["track_id"].to_numpy()}
-    plans = {
-        split: _random_split(data.genre, whole, len(data.fold_numbers), seed)
+    jobs = [  # what is split at random is calibrated on random parts, too
+        (split, fold, whole, *part)
         for split, whole in units.items()
-    }
-    plans["artist"] = [data.rows(fold) for fold in data.fold_numbers]
-    units["artist"] = data.group  # what is split at random is calibrated on random parts, too
-    jobs = [
-        (split, fold, units[split], *part)
-        for split, parts in plans.items()
-        for fold, part in enumerate(parts)
+        for fold, part in enumerate(_random_split(data.genre, whole, len(data.fold_numbers), seed))
     ]
+    jobs += [("artist", fold, data.group, *data.rows(fold)) for fold in data.fold_numbers]
     predicted = measurements.fit_predict(data, "svm", jobs)
     for split, table in predicted.items():
         place = study.measurement("leakage", f"svm_{split}").with_suffix(".parquet")

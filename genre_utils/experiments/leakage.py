@@ -45,17 +45,11 @@ def estimate(study: StudyFolder, names=NAMES) -> float:
 def measure(study: StudyFolder, names=NAMES) -> None:
     """Test models under three splits with equal training sets, and store the rest; resumable.
 
-    All, the SVM as well, learn from the training part alone. Each training set has equally many
-    excerpts of a genre: the most that all splits, folds and seeds have, up to `MOST` in all. A
-    network's inner validation part is drawn as its test part is. A ValueError says what stands in
-    the way (see `obstacle`).
-
-    Parameters
-    ----------
-    study : StudyFolder
-        Whose folds are by artist.
-    names : sequence of str
-        Those of them that the study has trained are measured, with their settings.
+    Measured are those of `names` that the study, whose folds are by artist, has trained, with their
+    settings. All, the SVM as well, learn from the training part alone. Each training set has
+    equally many excerpts of a genre: the most that all splits, folds and seeds have, up to `MOST`
+    in all. A network's inner validation part is drawn as its test part is. A ValueError says what
+    stands in the way (see `obstacle`).
     """
     decides = {f"equal_{n}": made for n, made in measurements.made(study, names).items()}
     for label, key in measurements.left(study, GRID, decides, obstacle).items():
@@ -183,11 +177,8 @@ def _by_seed(study):
 def accuracies(study: StudyFolder) -> pd.DataFrame:
     """Accuracy of each model under each split, with equal training sets.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, level (excerpt or track), split, accuracy (mean over the seeds), low, high (95 %,
-        over artists), by_seed (list of float). Empty if nothing is stored.
+    Gives model, level (excerpt or track), split, accuracy (mean over the seeds), low, high (95 %,
+    over artists), by_seed (list of float). Empty if nothing is stored.
     """
     rows = []
     for model, level, wide, groups in _by_seed(study):
@@ -201,12 +192,9 @@ def accuracies(study: StudyFolder) -> pd.DataFrame:
 def compare(study: StudyFolder) -> pd.DataFrame:
     """What each kind of leakage is worth: paired differences between splits.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, level, a, b (splits: a minus b), difference, low, high (95 % over artists),
-        seeds_low, seeds_high (95 %, Student's t over the seeds), p_value (sign-flip permutation
-        test over artists), p_holm (Holm over all rows) and separable. Empty if nothing is stored.
+    Gives model, level, a, b (splits: a minus b), difference, low, high (95 % over artists),
+    seeds_low, seeds_high (95 %, Student's t over the seeds), p_value (sign-flip permutation test
+    over artists), p_holm (Holm over all rows) and separable. Empty if nothing is stored.
     """
     rows = []
     for model, level, wide, groups in _by_seed(study):

@@ -35,12 +35,8 @@ def estimate(study: StudyFolder) -> float:
 def measure(study: StudyFolder) -> None:
     """Train models on parts of what each fold trains on, and store what they predict; resumable.
 
-    A ValueError says what stands in the way (see `obstacle`).
-
-    Parameters
-    ----------
-    study : StudyFolder
-        Those of `NAMES` that it has trained are measured, with their settings.
+    Measured are those of `NAMES` that the study has trained, with their settings. A ValueError says
+    what stands in the way (see `obstacle`).
     """
     decides = measurements.made(study, NAMES)
     for name, key in measurements.left(study, GRID, decides, obstacle).items():
@@ -84,12 +80,9 @@ def _drawn(values, rng):
 def curve(study: StudyFolder) -> pd.DataFrame:
     """Accuracy of whole tracks against the size of what was learned from.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, by (artists or tracks; the whole is in both), share, tracks and artists that a fold
-        learns from, accuracy (mean over the draws), low, high (95 % over artists).
-        Empty if nothing is stored.
+    Gives model, by (artists or tracks; the whole is in both), share, tracks and artists that a fold
+    learns from, accuracy (mean over the draws), low, high (95 % over artists). Empty if nothing is
+    stored.
     """
     rows = []
     for model, sizes, right, groups in _by_point(study):
@@ -113,12 +106,9 @@ def _by_point(study):
 def compare(study: StudyFolder) -> pd.DataFrame:
     """Tell whether more data is worth it, and more of what.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, question (of `QUESTIONS`), difference, low, high (95 % over artists), p_value, p_holm
-        (Holm over all rows), separable, tracks and other_tracks (what the two learn from). Empty if
-        nothing is stored.
+    Gives model, question (of `QUESTIONS`), difference, low, high (95 % over artists), p_value,
+    p_holm (Holm over all rows), separable, tracks and other_tracks (what the two learn from). Empty
+    if nothing is stored.
     """
     rows = []
     for model, sizes, right, groups in _by_point(study):

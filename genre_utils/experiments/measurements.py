@@ -181,11 +181,9 @@ def accuracies(right: pd.DataFrame, groups, by=None) -> pd.DataFrame:
     """
     if by is not None:
         right = right.T.groupby(level=by, sort=False).mean().T
-    limits = np.transpose([intervals.accuracy_interval(right[c], groups) for c in right])
-    return pd.DataFrame(
-        {"accuracy": right.mean().to_numpy(float), "low": limits[0], "high": limits[1]},
-        index=right.columns,
-    )
+    low, high = np.transpose([intervals.accuracy_interval(right[c], groups) for c in right])
+    found = {"accuracy": right.mean().to_numpy(float), "low": low, "high": high}
+    return pd.DataFrame(found, index=right.columns)
 
 
 def difference(one, other, groups) -> dict[str, float]:
@@ -224,7 +222,7 @@ def between(one: pd.DataFrame, other: pd.DataFrame, folds: pd.DataFrame) -> dict
 
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Differences with p_holm (Holm over all rows with a p_value) and separable, p_holm < 0.05."""
-    if table.empty:
+    if "p_value" not in table:
         return table
     tested = table["p_value"].dropna()
     p_holm = pd.Series(comparisons.holm(tested), index=tested.index)

@@ -61,11 +61,6 @@ def measure(study: StudyFolder) -> None:
     Networks are those of the folds, classical models are fitted again. Where the study has
     recordings, and no changed copies of them, the cnn is trained once more, with such copies. A
     ValueError refuses a fixed split, a FileNotFoundError networks that were trained elsewhere.
-
-    Parameters
-    ----------
-    study : StudyFolder
-        Whose models are trained.
     """
     names = [name for name in study.finished() if name != model_names.ENSEMBLE]
     decides = [measurements.made(study, names), _changes(study)]
@@ -206,13 +201,10 @@ def _right(study):
 def compare(study: StudyFolder) -> pd.DataFrame:
     """Accuracy of each model after each change, and its difference from the recording as it is.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, question, change, value (how strong), accuracy, low, high, difference,
-        difference_low, difference_high (95 % over artists), p_value (sign-flip permutation test
-        over artists), p_holm (Holm over all rows) and separable; what compares is empty for
-        `corruptions.CLEAN`, which comes first. Empty if nothing is stored.
+    Gives model, question, change, value (how strong), accuracy, low, high, difference,
+    difference_low, difference_high (95 % over artists), p_value (sign-flip permutation test over
+    artists), p_holm (Holm over all rows) and separable; what compares is empty for
+    `corruptions.CLEAN`, which comes first. Empty if nothing is stored.
     """
     if (found := _right(study)) is None:
         return pd.DataFrame()
@@ -233,12 +225,9 @@ def compare(study: StudyFolder) -> pd.DataFrame:
 def compare_copies(study: StudyFolder) -> pd.DataFrame:
     """What training on changed copies is worth to the cnn, as recordings are and changed.
 
-    Returns
-    -------
-    pd.DataFrame
-        question, change, difference (with copies less without), low, high (95 % over artists),
-        p_value, p_holm (Holm over all rows), separable. Empty if nothing is stored, or there are
-        no recordings to change.
+    Gives question, change, difference (with copies less without), low, high (95 % over artists),
+    p_value, p_holm (Holm over all rows), separable. Empty if nothing is stored, or there are no
+    recordings to change.
     """
     rows, found = [], _right(study)
     if found is None or not set(found[0]) <= set(found[1].columns.unique("model")):

@@ -65,15 +65,10 @@ def estimate(study: StudyFolder) -> float:
 def measure(study: StudyFolder, other: Path) -> None:
     """Train on all of one corpus and test on all of the other, both ways; resumable at the fold.
 
-    Both are cross-validated by artist in the same representation, too: what that costs is no
-    part of what the step to other music costs. A ValueError says what stands in the way.
-
-    Parameters
-    ----------
-    study : StudyFolder
-        With recordings. Those of `NAMES` that it has trained are measured, with its settings.
-    other : Path
-        A store with the recipe of `audio.store_image`.
+    Measured are those of `NAMES` that the study, which needs recordings, has trained, with its
+    settings; `other` is a store with the recipe of `audio.store_image`. Both corpora are
+    cross-validated by artist in the same representation, too: what that costs is no part of what
+    the step to other music costs. A ValueError says what stands in the way (see `obstacle`).
     """
     there = [path for path in (other / ARRAYS, other / "tracks.csv") if path.exists()]
     content = [files.file_md5(path) for path in there]
@@ -153,14 +148,11 @@ def _measured(study, both, name, labels):
 def compare(study: StudyFolder) -> pd.DataFrame:
     """Accuracy of whole tracks for each pair of corpora, and what learning from the other costs.
 
-    Returns
-    -------
-    pd.DataFrame
-        model, learned, tested (corpora), tracks, guess (one over the genres), accuracy (mean over
-        the seeds), low, high, and, where the corpora differ, difference (from cross-validation
-        within the tested corpus, on the same tracks), difference_low, difference_high (95 %,
-        over artists), p_value (sign-flip permutation test over artists), p_holm (Holm over all
-        rows) and separable. Empty if nothing is stored.
+    Gives model, learned, tested (corpora), tracks, guess (one over the genres), accuracy (mean over
+    the seeds), low, high, and, where the corpora differ, difference (from cross-validation within
+    the tested corpus, on the same tracks), difference_low, difference_high (95 %, over artists),
+    p_value (sign-flip permutation test over artists), p_holm (Holm over all rows) and separable.
+    Empty if nothing is stored.
     """
     refuse = partial(measurements.refuse_foreign, elsewhere=True)
     rows = []

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
-from scipy.stats import t
 from sklearn.cluster import AgglomerativeClustering, KMeans
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import mutual_info_classif
@@ -152,12 +151,8 @@ def _half_of_artists(genre, artist, *, seed):
     """Whether each track is by a random half (rounded up) of the artists of its genre."""
     rng, artist = np.random.default_rng(seed), np.asarray(artist)
     home = pd.Series(np.asarray(genre)).groupby(artist).first()
-    kept = [
-        name
-        for _, names in home.groupby(home)
-        for name in rng.permutation(names.index)[: -(-len(names) // 2)]
-    ]
-    return np.isin(artist, kept)
+    shuffled = [rng.permutation(names.index) for _, names in home.groupby(home)]
+    return np.isin(artist, np.concatenate([names[: -(-len(names) // 2)] for names in shuffled]))
 
 
 def _ranking(scores, drawn):
@@ -297,8 +292,8 @@ def _agreement(found, truth, artist):
     without = np.array([adjusted_rand_score(truth[keep], found[keep]) for keep in keeps])
     n = len(without)
     error = np.sqrt((n - 1) / n * np.sum((without - without.mean()) ** 2))
-    reach = t.ppf(0.975, n - 1) * error
-    return index, max(index - reach, -1.0), min(index + reach, 1.0)
+    estimate = intervals.Estimate(*np.array([index, error, n - 1, n]))
+    return index, *intervals.mean_interval(estimate).clip(-1, 1)
 
 
 def _permuted_within_genre(found, genre, artist, seed):

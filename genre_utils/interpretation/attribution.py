@@ -54,7 +54,8 @@ def load_networks(study: StudyFolder, wanted=()) -> tuple[dict[str, dict], list[
     study : StudyFolder
         The study.
     wanted : sequence of str
-        Names of networks; if empty, the paper's, or else the first three that the study has.
+        Names of networks, a ValueError if the study has no results of one; if empty, the paper's,
+        or else the first three that the study has.
 
     Returns
     -------
@@ -62,11 +63,6 @@ def load_networks(study: StudyFolder, wanted=()) -> tuple[dict[str, dict], list[
         By name and fold; without those whose folds are not all there.
     missing : list of str
         Names of these: a stored report does not hold the networks of single folds.
-
-    Raises
-    ------
-    ValueError
-        If a network is wanted that the study has no results of.
     """
     finished = finished_networks(study)
     unknown = [name for name in wanted if name not in finished]
@@ -195,10 +191,8 @@ def explain(
 
     Parameters
     ----------
-    networks : dict of int to keras.Model
-        One kind of network, by fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of int to keras.Model, models.Data
+        One kind of network, by fold (see `load_networks`), and excerpts and folds.
     row : int
         Place of the excerpt in `data`.
     random_weights : int, optional
@@ -227,10 +221,8 @@ def attributions(
 
     Parameters
     ----------
-    networks : dict of str to dict of int to keras.Model
-        By name and fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of str to dict of int to keras.Model, models.Data
+        Networks by name and fold (see `load_networks`), and excerpts and folds.
     per_genre, seed : int
         Tracks of each genre, at most, whose middle excerpt is explained, and what decides which.
 
@@ -284,10 +276,8 @@ def checks(networks: dict, data: training_data.Data, maps: dict, *, seed: int = 
 
     Parameters
     ----------
-    networks : dict of str to dict of int to keras.Model
-        By name and fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of str to dict of int to keras.Model, models.Data
+        Networks by name and fold (see `load_networks`), and excerpts and folds.
     maps : dict of str to Maps
         From `attributions`, by name.
     seed : int
@@ -350,10 +340,8 @@ def foreign_neighbours(networks: dict, data: training_data.Data) -> pd.DataFrame
 
     Parameters
     ----------
-    networks : dict of int to keras.Model
-        One kind of network, by fold (see `load_networks`).
-    data : models.Data
-        Excerpts and folds.
+    networks, data : dict of int to keras.Model, models.Data
+        One kind of network, by fold (see `load_networks`), and excerpts and folds.
 
     Returns
     -------

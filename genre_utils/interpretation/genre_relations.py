@@ -71,12 +71,7 @@ def load_predictions(study: StudyFolder) -> Predictions:
     Returns
     -------
     Predictions
-        Of whole tracks.
-
-    Raises
-    ------
-    ValueError
-        If the models were not tested on the same tracks.
+        Of whole tracks; a ValueError if the models were not tested on the same ones.
     """
     names = [name for name in study.require_models() if name != "ensemble"]
     tables = [scoring.track_probabilities(study.predictions(name)) for name in names]
@@ -289,7 +284,7 @@ def doubt(predictions: Predictions) -> tuple[dict[str, np.ndarray], pd.DataFrame
     Parameters
     ----------
     predictions : Predictions
-        From `load_predictions`; of at least two models.
+        From `load_predictions`; of at least two models, else a ValueError.
 
     Returns
     -------
@@ -298,11 +293,6 @@ def doubt(predictions: Predictions) -> tuple[dict[str, np.ndarray], pd.DataFrame
         highest mean evidences of the others; "split": share of them that are in the minority.
     correlations : pd.DataFrame
         Of the entropy with border and split (rows): mean rank correlation, low, high (95 %).
-
-    Raises
-    ------
-    ValueError
-        If there is a single model.
     """
     count = len(predictions.models)
     if count < 2:

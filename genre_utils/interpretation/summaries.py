@@ -62,10 +62,8 @@ def shares(maps: dict, data, along: str, *, boundaries=None, seed: int = 0) -> p
 
     Parameters
     ----------
-    maps : dict of str to Maps
-        From `attributions`, by network.
-    data : models.Data
-        Excerpts and genres.
+    maps, data : dict of str to Maps, models.Data
+        From `attributions`, by network, and the excerpts that they are of.
     along : {"bands", "regions", "moments"}
         Mel bands and regions of them by integrated gradients, or moments by hiding them.
     boundaries : np.ndarray, shape (mels + 1,), or None
@@ -117,7 +115,7 @@ def _shares(values, y, groups, genres, seed):
         if (y == k).any():
             share = _share(values[y == k].mean(axis=0))
             drawn = intervals.resampled_means(values[y == k], groups[y == k], seed=seed)
-            low, high = (np.nan, np.nan) if drawn is None else intervals.interval(_share(drawn))
+            low, high = intervals.interval(_share(drawn))
             table = pd.DataFrame({"share": share, "low": low, "high": high})
             tables.append(table.rename_axis("part").reset_index().assign(genre=genre))
     return pd.concat(tables, ignore_index=True)

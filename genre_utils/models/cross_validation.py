@@ -36,10 +36,9 @@ def cross_validate(
         The network, or the tuned one of such a family.
     settings : dict of int to Hyperparameters, optional
         Those of each fold; by default `DEFAULTS` for all.
-    epochs : int
-        At most; the inner validation part decides when to stop.
-    seed : int
-        Decides initial weights, order and augmentation.
+    epochs, seed : int
+        How many at most, as the inner validation part decides when to stop; what decides initial
+        weights, order and augmentation.
 
     Returns
     -------

@@ -27,12 +27,8 @@ def average_members(study: StudyFolder) -> tuple[pd.DataFrame, dict]:
     Returns
     -------
     tuple of pd.DataFrame and dict
-        Predictions and run, as files of the study hold them; times are those of all members.
-
-    Raises
-    ------
-    ValueError
-        If the members did not predict the same excerpts in the same folds.
+        Predictions and run, as files of the study hold them; times are those of all members. A
+        ValueError if the members did not predict the same excerpts in the same folds.
     """
     members = model_names.ENSEMBLE_MEMBERS
     tables = [study.predictions(name).set_index(KEY).sort_index() for name in members]

@@ -80,12 +80,8 @@ def build_own_model(data: training_data.Data, path: str | Path) -> keras.Model:
     Returns
     -------
     keras.Model
-        From excerpts to genre probabilities (batch, genres).
-
-    Raises
-    ------
-    ValueError
-        If the file lacks something, its name is taken, or `build` gives no vector per excerpt.
+        From excerpts to genre probabilities (batch, genres); a ValueError if the file lacks
+        something, its name is taken, or `build` gives no vector per excerpt.
     """
     model = _load(path)
     with among_the_others(model):
@@ -151,11 +147,7 @@ def compare_with_others(results: dict, name: str) -> pd.DataFrame:
         ("ahead", "behind", "not significantly different").
     """
     pairs = [comparisons.turned(p) if p["b"] == name else p for p in results["pairwise"]]
-    rows = [
-        [pair["b"], pair["difference"], *pair["ci95"], pair["p_value"]]
-        for pair in pairs
-        if pair["a"] == name
-    ]
+    rows = [[p["b"], p["difference"], *p["ci95"], p["p_value"]] for p in pairs if p["a"] == name]
     table = pd.DataFrame(rows, columns=["other", "difference", "low", "high", "p_value"])
     table["p_holm"] = comparisons.holm(table["p_value"])
     direction = np.where(table["difference"] > 0, "ahead", "behind")

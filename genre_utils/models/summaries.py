@@ -67,15 +67,13 @@ def excerpt_table(predictions: pd.DataFrame) -> pd.DataFrame:
     return table.map("{:.2f}".format).rename_axis("excerpt")
 
 
-def surest_mistakes(predictions: pd.DataFrame, count: int = 3) -> pd.DataFrame:
-    """Find the tracks about which a model was most certain and wrong.
+def surest_mistakes(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Find the three tracks about which a model was most certain and wrong.
 
     Parameters
     ----------
     predictions : pd.DataFrame
         Such as `cross_validate` gives.
-    count : int
-        How many to find.
 
     Returns
     -------
@@ -85,6 +83,6 @@ def surest_mistakes(predictions: pd.DataFrame, count: int = 3) -> pd.DataFrame:
     tracks = scoring.track_probabilities(predictions)
     wrong = tracks[tracks["y_pred"] != tracks["y_true"]]
     sure = wrong.assign(probability=wrong[scoring.probability_columns(wrong)].max(axis=1).round(2))
-    order = sure.sort_values(["probability", "track_id"], ascending=[False, True]).head(count)
+    order = sure.sort_values(["probability", "track_id"], ascending=[False, True]).head(3)
     order.index = order["track_id"] + ": " + order["y_true"] + ", predicted as " + order["y_pred"]
     return order[["track_id", "y_true", "y_pred", "probability"]]

@@ -66,10 +66,8 @@ def search_settings(
         A study whose notebooks 01 and 02 are done.
     name : str
         The network.
-    trials : int
-        How many each fold has in the end.
-    epochs : int
-        At most, of each network.
+    trials, epochs : int
+        How many trials each fold has in the end, and epochs each network, at most.
     seed : int
         Decides what is tried first, and how it is trained.
     n_jobs : int

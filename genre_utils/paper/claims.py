@@ -190,9 +190,8 @@ def _measuring(seen, *, recordings):
     if seen.results["protocol"] == "fixed":  # trying things out would use up the held-out tracks
         return "folds in place of one held-out part: the profile gtzan-mel-full"
     profile = seen.results["profile"]
-    if (files.ROOT / "notebooks" / "profiles" / f"{profile}-full.yaml").exists():
-        return f"the profile {profile}-full"
-    return f"the profile {profile} with MEASURE=true"
+    full = (files.ROOT / "notebooks" / "profiles" / f"{profile}-full.yaml").exists()
+    return f"the profile {profile}{'-full' if full else ' with MEASURE=true'}"
 
 
 def _judged(value, limits, found, verdict):

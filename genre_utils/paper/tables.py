@@ -20,10 +20,8 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
     ----------
     study : StudyFolder
         What there is.
-    names : iterable of str
-        Models with predictions.
-    chosen : collection of str
-        MODELS of the present run: the families that it trains.
+    names, chosen : collection of str
+        Models with predictions, and MODELS of the present run: the families that it trains.
 
     Returns
     -------

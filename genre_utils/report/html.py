@@ -96,20 +96,17 @@ def _markdown(source: str, headings: list | None = None, **options) -> str:
     return MarkdownWithMath(renderer=renderer).render(source)
 
 
-class _Exporter(HTMLExporter):
-    """nbconvert's exporter, with this module's Markdown and template."""
-
-    @pass_context
-    def markdown2html(self, context, source, trusted=True):
-        """Markdown of a cell, or (not trusted: HTML is shown as text) of an output."""
-        resources = context["resources"]
-        return _markdown(
-            source,
-            resources["headings"],
-            escape=not trusted,
-            embed_images=trusted,
-            path=resources["metadata"].get("path", ""),
-        )
+@pass_context
+def _markdown_of_page(context, source, trusted=True):
+    """Markdown of a cell, or (not trusted: HTML is shown as text) of an output."""
+    resources = context["resources"]
+    return _markdown(
+        source,
+        resources["headings"],
+        escape=not trusted,
+        embed_images=trusted,
+        path=resources["metadata"].get("path", ""),
+    )
 
 
 def _exporter() -> HTMLExporter:
@@ -117,10 +114,11 @@ def _exporter() -> HTMLExporter:
     config.NbConvertBase.display_data_priority = MIME_TYPES
     config.CoalesceStreamsPreprocessor.enabled = True
     place = {"template_name": "template", "extra_template_basedirs": [str(TEMPLATE.parent)]}
-    exporter = _Exporter(config=config, **place)
+    exporter = HTMLExporter(config=config, **place)
     environment = exporter.environment
     environment.autoescape = True
-    environment.filters.update(tables=_aligned_tables, csp_hash=_csp_hash, breakable=_breakable)
+    environment.filters.update(markdown2html=_markdown_of_page, tables=_aligned_tables)
+    environment.filters.update(csp_hash=_csp_hash, breakable=_breakable)
     environment.globals.update(
         study_title=STUDY_TITLE,
         math_font=base64.b64encode(MATH_FONT.read_bytes()).decode(),

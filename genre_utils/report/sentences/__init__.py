@@ -1,4 +1,4 @@
-"""Sentences about results; they compute no statistics."""
+"""Sentences about results, texts in Markdown; they compute no statistics."""
 
 import lazy_loader
 

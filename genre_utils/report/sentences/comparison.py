@@ -10,11 +10,6 @@ def counted(audit: dict) -> str:
     ----------
     audit : dict
         As in results.json.
-
-    Returns
-    -------
-    str
-        A sentence.
     """
     if not audit["evidence"]:
         return audit["why"]

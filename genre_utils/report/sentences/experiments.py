@@ -18,11 +18,6 @@ def missing(why: str, profile: str, seconds: float) -> str:
         What stands in its way, or nothing; name of the study's profile.
     seconds : float
         How long it would take here, estimated.
-
-    Returns
-    -------
-    str
-        A sentence or two.
     """
     if why:
         return f"Not available in this study: {why}."
@@ -40,11 +35,6 @@ def costs(results: dict) -> str:
     ----------
     results : dict
         Content of results.json.
-
-    Returns
-    -------
-    str
-        A sentence or two.
     """
     table = comparisons.costs(results)
     if len(table) < 2:
@@ -70,11 +60,6 @@ def neighbour_precision(table: pd.DataFrame, group_by: str) -> str:
         From `recognition.neighbour_precision`.
     group_by : {"artist", "track"}
         Whose tracks are left out.
-
-    Returns
-    -------
-    str
-        One paragraph.
     """
     rows = table.set_index("vector")
     base, both = rows.loc[retrieval.BASELINE], rows.loc[retrieval.BOTH]

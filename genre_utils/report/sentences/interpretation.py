@@ -14,11 +14,6 @@ def confusion(pairs: pd.DataFrame) -> str:
     ----------
     pairs : pd.DataFrame
         From `genre_relations.confusion`.
-
-    Returns
-    -------
-    str
-        A sentence.
     """
     pairs = pairs.dropna(subset="confused")  # a genre may lack tested tracks
     if pairs.empty:
@@ -48,11 +43,6 @@ def tree(found: Tree | None, genres: list[str]) -> str:
         From `genre_relations.genre_tree`.
     genres : list of str
         All genres.
-
-    Returns
-    -------
-    str
-        Sentences.
     """
     if found is None:
         return "Distances need two genres with two artists each, which this corpus has not."
@@ -73,11 +63,6 @@ def unanimous(share: dict, tracks: int, models: int) -> str:
         From `genre_relations.unanimous_errors`.
     tracks, models : int
         How many there are.
-
-    Returns
-    -------
-    str
-        Sentences.
     """
     if models < 2:
         return "With one model, every error is unanimous: nothing can be learned from that."
@@ -94,17 +79,10 @@ def borders(pairs: pd.DataFrame, undecided: dict, doubt: pd.DataFrame | None) ->
 
     Parameters
     ----------
-    pairs : pd.DataFrame
+    pairs, undecided : pd.DataFrame, dict of str to float
         From `genre_relations.borders`.
-    undecided : dict of str to float
-        From there, too.
     doubt : pd.DataFrame or None
         Correlations, from `genre_relations.doubt`; None for one model.
-
-    Returns
-    -------
-    str
-        Sentences.
     """
     top = pairs.iloc[0]
     text = (

@@ -4,7 +4,7 @@ import pandas as pd
 
 
 def prepared(described: dict, tracks: pd.DataFrame) -> str:
-    """Conclude the preparation of a corpus.
+    """Conclude the preparation of a corpus: what is ready, what was excluded, what to beware of.
 
     Parameters
     ----------
@@ -12,11 +12,6 @@ def prepared(described: dict, tracks: pd.DataFrame) -> str:
         From `data.describe`.
     tracks : pd.DataFrame
         All that were audited: genre, artist, status.
-
-    Returns
-    -------
-    str
-        Markdown: what is ready, what was excluded, and what to beware of.
     """
     used = tracks[tracks["status"] == "used"]
     known = used.loc[~used["artist"].str.startswith("unknown:"), "artist"].nunique()
@@ -37,11 +32,6 @@ def artist_clusters(table: pd.DataFrame) -> str:
     ----------
     table : pd.DataFrame
         From `features.cluster_agreement`.
-
-    Returns
-    -------
-    str
-        One sentence.
     """
     by_artist = table[table["compared with"] == "artist"]
     if by_artist.empty:
@@ -59,11 +49,6 @@ def price_of_leakage(price: dict) -> str:
     ----------
     price : dict
         From `evaluation.leakage`, with all three splits.
-
-    Returns
-    -------
-    str
-        Two sentences.
     """
     pairs = {(pair["a"], pair["b"]): pair for pair in price["pairwise"]}
     whole, recording, artist = (

@@ -12,11 +12,6 @@ def overfitting(gap: pd.Series) -> str:
     ----------
     gap : pd.Series
         From `overfitting_gap`.
-
-    Returns
-    -------
-    str
-        One sentence, as Markdown.
     """
     known = f"At the epoch that is kept, the median fold knows {gap['accuracy']:.0%} of its "
     known += "training excerpts"
@@ -35,11 +30,6 @@ def search(found, change: dict | None) -> str:
         From `search_result`.
     change : dict or None
         Paired difference in the accuracy of whole tracks, tuned less untuned, with its interval.
-
-    Returns
-    -------
-    str
-        One or two sentences.
     """
     if found is None or change is None:
         return "No settings were searched for this study's folds; `TUNE` does so."
@@ -61,11 +51,6 @@ def networks(run: dict, accuracies: pd.DataFrame, genres: int) -> str:
         From `accuracy_table`, of all of them.
     genres : int
         How many there are.
-
-    Returns
-    -------
-    str
-        A paragraph, as Markdown.
     """
     name, ranked = run["model"], accuracies["whole tracks"].sort_values(ascending=False)
     return (
