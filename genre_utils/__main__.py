@@ -194,6 +194,7 @@ def _audit(options):
         found = corpora.find_tracks("folder", folder)
         tracks = auditing.audit(found, folder, **seconds)
         report = auditing.audit_report(found, tracks, **study)
+        report["judged"] = JUDGED.format(profile=options.profile, **judged)
     except (CorpusError, profiles.StudyError, OSError) as error:
         _tell(error)
         return 1
@@ -201,11 +202,11 @@ def _audit(options):
         name = str(folder).encode(errors="backslashreplace").decode()
         print(json.dumps({"folder": name, **report}, indent=1, allow_nan=False))
     else:
-        print("\n".join(_audit_lines(report, JUDGED.format(profile=options.profile, **judged))))
+        print("\n".join(_audit_lines(report)))
     return 0 if report["totals"]["used"] else 1
 
 
-def _audit_lines(report, judged):
+def _audit_lines(report):
     """Lines of an audit; names and reasons such that no terminal stumbles over them."""
     shown = files.readable
     for file in report["files"]:
@@ -225,7 +226,7 @@ def _audit_lines(report, judged):
         yield from (f"not listed  '{shown(path)}'" for path in report["files_not_listed"])
     for warning in report["warnings"]:
         yield f"Warning: {shown(warning)}"
-    yield judged
+    yield from filter(None, [report.get("judged")])
     yield (
         f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
         f"excluded, of these {totals['near_duplicates']} as near-duplicates."

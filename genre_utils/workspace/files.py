@@ -108,7 +108,7 @@ def quiet_libraries() -> None:
 def silence_decoders() -> None:
     """Keep stderr to Python: what decoders written in C print there names no file."""
     stream = sys.__stderr__
-    if stream and sys.stderr is stream and stream.fileno() == 2:
+    if stream and sys.stderr is stream and stream.fileno() == 2 and not sys._xoptions:
         own, look = os.dup(2), (stream.encoding, "backslashreplace")
         sys.stderr = open(own, "w", 1, *look)  # noqa: SIM115  until the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

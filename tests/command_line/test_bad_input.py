@@ -161,7 +161,7 @@ def recognised(names):
 
 def test_what_only_looks_like_a_file_is_listed_with_a_reason(tmp_path):
     jazz = tmp_path / "jazz"
-    write_sound(jazz / "clip.wav" / "good.wav", seconds=0.5)  # a folder named like a clip
+    write_sound(jazz / "clip.wav" / "good.wav", seconds=1.2)  # a folder named like a clip
     (jazz / "link").symlink_to(jazz / "clip.wav")
     (jazz / "loop").symlink_to(jazz)
     special = [*special_files(jazz), "link", "loop"]
@@ -200,7 +200,7 @@ def nested(tmp_path):
     [(1_000, "empty file (0 bytes)"), (2_100, "cannot be read (File name too long)")],
 )
 def test_folders_may_be_nested_as_deep_as_they_like(tmp_path, nested, levels, reason):
-    write_sound(tmp_path / "jazz" / "a.wav", seconds=0.5)
+    write_sound(tmp_path / "jazz" / "a.wav", seconds=1.2)
     nested(tmp_path / "jazz", levels)
     reasons = audited(tmp_path)
     assert reasons.pop("jazz/a.wav") == ""
@@ -212,7 +212,7 @@ def test_folders_may_be_nested_as_deep_as_they_like(tmp_path, nested, levels, re
 def test_a_folder_or_file_that_may_not_be_read_is_named(tmp_path, monkeypatch, capsys):
     """As permissions would have it, which do not bind the user root."""
     for name in ("open/a.wav", "locked/b.wav", "c.wav"):
-        write_sound(tmp_path / "jazz" / name, seconds=0.5)
+        write_sound(tmp_path / "jazz" / name, seconds=1.2)
     scandir, stat = os.scandir, Path.stat
 
     def refusing(function, name):
@@ -244,7 +244,7 @@ def test_no_name_breaks_an_audit_or_an_answer(tmp_path):
     for number, name in enumerate(ODD):
         path = tmp_path / "<b>jazz" / name
         made += not path.exists()
-        write_sound(tmp_path / "<b>jazz" / "new.wav", number, seconds=0.5).rename(path)
+        write_sound(tmp_path / "<b>jazz" / "new.wav", number, seconds=1.2).rename(path)
     reasons = audited(tmp_path)
     assert len(reasons) == made == len(ODD)
     used = [reason for reason in reasons.values() if not reason.startswith("duplicate")]
