@@ -45,9 +45,10 @@ def _credited(artist: str) -> tuple[set[str], set[str]]:
     for part in filter(None, parts):
         pieces = [piece for piece in _MAYBE.split(part) if piece]
         sure |= {part, " ".join(reversed(pieces))} if len(pieces) == 2 else {part}
+        sorted_by = "," in part and len(pieces) == 2 and not all(" " in piece for piece in pieces)
         for piece in pieces if len(pieces) > 1 else ():
-            names = listed or (" " in piece and not _VERSION.search(piece))
-            (sure if names else maybe).add(piece)
+            whole_name = " " in piece and not sorted_by and not _VERSION.search(piece)
+            (sure if listed or whole_name else maybe).add(piece)
     common = {name for name in sure - {whole} if _COMMON.fullmatch(name)}
     known = {_plain(name) for name in sure - common if not tags.is_nobody(name)}
     return known | {_plain(whole)}, {_plain(name) for name in maybe | common}

@@ -99,7 +99,7 @@ def with_list(tracks: pd.DataFrame, path: Path, folder: Path) -> pd.DataFrame:
         raise CorpusError(f"{path} lists {twice.iloc[0]!r} more than once, and not alike.")
     joined = tracks.merge(known[["path", *columns]], on="path", how="left")
     without = [listed.loc[row, "path"] for row in listed.index if row not in found]
-    left_out = [file for file in tracks["path"] if file not in set(known["path"])]
+    left_out = tracks.loc[~tracks["path"].isin(known["path"]), "path"].to_list()
     said = _said(listed, columns, without, other_type)
     said += _contradicted(tracks.merge(known, on="path", suffixes=("", "_listed")))
     joined.attrs = {
@@ -162,7 +162,7 @@ def _contradicted(both):
     """Say which genres of a list are not those of the folders."""
     if "genre_listed" not in both:
         return []
-    differ = both[(both["genre_listed"].map(_folded) != both["genre"].map(_folded))]
+    differ = both[both["genre_listed"].map(_folded) != both["genre"].map(_folded)]
     differ = differ[differ["genre_listed"] != ""]
     if differ.empty:
         return []
