@@ -108,9 +108,8 @@ def legend(figure, axes=None, columns: int = 4, **options) -> None:
     made = figure.legend(*shown, ncols=columns, **options)
     if columns > 1 and made.get_window_extent().width > figure.bbox.width:
         made.remove()
-        figure.set_figheight(
-            figure.get_figheight() + 0.21 * len(made.texts) / columns / (columns - 1)
-        )
+        more_rows = len(made.texts) / columns / (columns - 1)
+        figure.set_figheight(figure.get_figheight() + 0.21 * more_rows)
         legend(figure, axes, columns - 1, **options)
 
 

@@ -30,7 +30,7 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
     size = min(size, (width - 1.3) / columns / len(genres))
     look = {"width": width, "sharex": True, "sharey": True}
     figure, axes = base.panels(len(matrices), columns, size * len(genres) + 0.32, 1.3, **look)
-    (font, usual), lines = ("medium", 0.69) if few else ("small", 0.54), 2 if size > 0.233 else 1
+    (font, usual), lines = ("medium", 0.69) if few else ("small", 0.54), 2 if size > 0.25 else 1
     names, long = base.labels(genres, 16, lines), max(map(len, genres)) > 10
     for place, (name, matrix) in enumerate(matrices.items()):
         axis, matrix = axes.flat[place], np.asarray(matrix)
@@ -40,7 +40,7 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
         options |= {"square": True, "annot_kws": {"size": 9 if size > 0.35 else 7}}
         base.heat_map(axis, share, names, names, **options)
         axis.set_title(base.label(name, round(7 * width / columns), 1), fontsize=font)
-        axis.tick_params(labelsize=min(9, 60 * size / lines) if long else font)
+        axis.tick_params(labelsize=min(9, 57 * size / lines) if long else font)
     figure.supxlabel("predicted")
     figure.supylabel("true")
     title = "Numbers: tracks; colour: share of the row" if counted else "Share of the row (%)"
@@ -148,11 +148,10 @@ def power_curves(pairs: list[dict]):
         curves = pd.DataFrame(pair["curves"])
         several = curves.groupby("assumed", sort=False)
         for (assumed, own), look in zip(several, ("-o", "--s"), strict=False):
-            axis.semilogx(
-                "tracks", "power", look, data=own, ms=4, lw=2, label=f"difference {assumed}"
-            )
+            axis.plot("tracks", "power", look, data=own, ms=4, lw=2, label=f"difference {assumed}")
         axis.axhline(0.8, color="0.4", ls=":", lw=1.5)
-        axis.set(title=base.label(f"{pair['a']} and {pair['b']}", 30, 3), ylim=(0, 1.04))
+        title = base.label(f"{pair['a']} and {pair['b']}", 30, 3)
+        axis.set(title=title, xscale="log", ylim=(0, 1.04))
         sizes = sorted(set(curves["tracks"]))[:: 3 if curves["tracks"].nunique() > 4 else 1]
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.minorticks_off()

@@ -110,7 +110,7 @@ def distributions(values: pd.DataFrame, genre, genres: list[str], units):
         sns.violinplot(x=values[name].to_numpy(), ax=axis, **options)
         axis.set(title=base.plain(name), xlabel=unit, ylabel="")
         axis.locator_params(axis="x", nbins=5)
-    axes[0, 0].set_yticks(range(len(genres)), base.labels(genres))
+    axes[0, 0].set_yticks(range(len(genres)), base.labels(genres, 16))
     return figure
 
 

@@ -106,7 +106,7 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
             look = {"cmap": "PuOr_r", "vmin": -reach, "vmax": reach, "alpha": 0.45, "zorder": 0}
             drawn = axis.imshow(level, aspect="auto", extent=(0, mels, -top, top), **look)
         axis.axhline(0, color="0.3", lw=0.8)
-        axis.set_title(base.label(genre, 19, 3))
+        axis.set_title(base.label(genre, 21))
         axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
     axes[0, 0].set(xlim=(0, mels), ylim=(-top, top))
@@ -115,7 +115,7 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
         axes[0, 0].set_xticks(places, names)
     figure.supxlabel("frequency (Hz)" if places else "mel band", fontsize="small")
     figure.supylabel("share of the evidence per band", fontsize="small")
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of the genres")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of genres")
     base.legend(figure, axes[0, 0], loc="outside upper center")
     return figure
 

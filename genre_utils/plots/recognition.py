@@ -26,7 +26,8 @@ def timelines(answers: dict[str, dict], title: str, *, width: float = base.WIDTH
     palette = "colorblind" if len(genres) <= 10 else "husl"
     colour = dict(zip(genres, sns.color_palette(palette, len(genres)), strict=True))
     columns = min(5 if width >= base.WIDTH else 3, len(genres))
-    extra = 0.7 + 0.25 * -(-len(genres) // columns)
+    title = base.label(title, round(7.4 * width), 3)
+    extra = 0.7 + 0.25 * -(-len(genres) // columns) + 0.2 * title.count("\n")
     figure, rows = base.panels(len(answers), 1, 1.5, extra, width=width, sharex=True)
     for axes, (label, answer) in zip(rows[:, 0], answers.items(), strict=True):
         bottom = np.zeros(len(answer["timeline"]))
@@ -34,13 +35,13 @@ def timelines(answers: dict[str, dict], title: str, *, width: float = base.WIDTH
             top = bottom + [span["probabilities"][genre] for span in answer["timeline"]]
             _fill(axes, answer["timeline"], bottom, top, colour[genre])
             bottom = top
-        axes.set(title=base.label(label, round(7 * width), 3), ylabel="probability", ylim=(0, 1))
+        axes.set(title=base.label(label, round(7 * width)), ylabel="probability", ylim=(0, 1))
         axes.grid(False)
     rows[-1, 0].set(xlabel="time (s)", xlim=(0, max(a["duration_s"] for a in answers.values())))
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour[genre]) for genre in genres]
     look = {"handles": handles, "labels": base.labels(genres, 20, 1)}
     base.legend(figure, None, columns, **look, frameon=None, fontsize=None)
-    figure.suptitle(base.label(title, round(7.4 * width), 3), weight="bold")
+    figure.suptitle(title, weight="bold")
     return figure
 
 
@@ -53,10 +54,7 @@ def _fill(axes, timeline, bottom, top, colour):
 
 
 def heard(images, answer: dict, recipe: dict, *, width: float = base.WIDTH):
-    """What a model read of a recording: `images` are start (s) and spectrogram of each window.
-
-    Below, for each excerpt, the probability of the first genre less that of the second.
-    """
+    """What a model read, `images` (start in s, spectrogram), and how far its first genre led."""
     size = {"figsize": (width, 4.6), "height_ratios": (2, 1)}
     figure, (above, below) = plt.subplots(2, 1, sharex=True, **size)
     above.set_facecolor("black")
