@@ -40,7 +40,7 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
         options |= {"square": True, "annot_kws": {"size": 9 if size > 0.35 else 7}}
         base.heat_map(axis, share, names, names, **options)
         axis.set_title(base.label(name, round(7 * width / columns), 1), fontsize=font)
-        axis.tick_params(labelsize=min(9, 57 * size / lines) if long else font)
+        axis.tick_params(labelsize=min(9, 56 * size / lines) if long else font)
     figure.supxlabel("predicted")
     figure.supylabel("true")
     title = "Numbers: tracks; colour: share of the row" if counted else "Share of the row (%)"
@@ -185,7 +185,7 @@ def reliability(models: dict[str, dict]):
             scaled = found["after"]["bins"]
             axis.plot(scaled["confidence"], scaled["accuracy"], "x:", color="0.25", ms=6, mew=1.5)
             title += f", scaled {found['after']['ece']:.2f}"
-        axis.set(title=base.label(title, 28, 3), xlim=(0, 1.02), ylim=(0, 1.02))
+        axis.set(title=base.label(title, 31, 3), xlim=(0, 1.02), ylim=(0, 1.02))
         axis.xaxis.set_tick_params(labelbottom=True)
     axes[0, 0].plot([], [], "o-", color="0.4", label="as it is, 95 %")
     axes[0, 0].plot([], [], "x:", color="0.25", label="temperature-scaled")

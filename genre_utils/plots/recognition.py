@@ -26,7 +26,7 @@ def timelines(answers: dict[str, dict], title: str, *, width: float = base.WIDTH
     palette = "colorblind" if len(genres) <= 10 else "husl"
     colour = dict(zip(genres, sns.color_palette(palette, len(genres)), strict=True))
     columns = min(5 if width >= base.WIDTH else 3, len(genres))
-    title = base.label(title, round(7.4 * width), 3)
+    title = base.label(title, round(8 * width), 3)
     extra = 0.7 + 0.25 * -(-len(genres) // columns) + 0.2 * title.count("\n")
     figure, rows = base.panels(len(answers), 1, 1.5, extra, width=width, sharex=True)
     for axes, (label, answer) in zip(rows[:, 0], answers.items(), strict=True):
