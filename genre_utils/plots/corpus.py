@@ -53,8 +53,8 @@ def genre_counts(tracks: pd.DataFrame, genres: list[str]):
     """
     used = tracks[tracks["status"] == "used"]
     counts = used.groupby("genre").agg(tracks=("track_id", "size"), artists=("artist", "nunique"))
-    figure, axes = plt.subplots(figsize=(base.WIDTH, 3.2))
     turn = 0 if len(genres) < 7 else 45 if max(map(len, genres)) < 11 else 90
+    figure, axes = plt.subplots(figsize=(base.WIDTH, 4.2 if turn > 45 else 3.2))
     names = base.labels(genres, 15 if turn else round(57 / len(genres)), 1 if turn else 3)
     counts.reindex(genres).set_axis(names).plot.bar(ax=axes, rot=turn, width=0.7)
     for bars in axes.containers:
