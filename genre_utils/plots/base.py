@@ -1,5 +1,7 @@
 """Style of all figures, how they are kept, and what is drawn in several of them."""
 
+import textwrap
+
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
@@ -12,8 +14,7 @@ COLOURS = {
     "rnn": "#de8f05", "rnn_tuned": "#9c6403", "lstm": "#ece133", "gru": "#ca9161",
     "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_parallel": "#7fcfb5",
     "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
-    "logistic": "#8c3c00",
-    "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
+    "logistic": "#8c3c00", "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
 }  # fmt: skip
 WIDTH = 7.2  # inches: what a phone still reads
 
@@ -56,8 +57,27 @@ def keep(figure, study, name: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Text that matplotlib shows as it is, dollar signs included."""
-    return str(text).replace("$", r"\$")
+    """Text that matplotlib shows as it is, a dollar sign or an underscore in front included."""
+    return (" " if str(text).startswith("_") else "") + str(text).replace("$", r"\$")
+
+
+def label(name, width: int = 18, lines: int = 2, tail: int = 0) -> str:
+    """A name in lines of `width` characters; what is too much is left out before its `tail`."""
+    name, tail = str(name), tail or width // 2
+    rows = textwrap.wrap(name.replace("_", "_ "), width, break_on_hyphens=False)
+    rows = [row.replace("_ ", "_") for row in rows] if len(name) > width else [name]
+    if len(rows) > lines:
+        rows[lines - 1 :] = [f"{rows[lines - 1][: width - tail - 1]}…{name[-tail:]}"]
+    return plain("\n".join(rows))
+
+
+def labels(names, width: int = 18, lines: int = 2) -> list[str]:
+    """Labels of names, with shorter tails or wider where two would look alike."""
+    for more in range(99):
+        shown = [label(name, width + more, lines, width // (2, 6)[more % 2]) for name in names]
+        if len(set(shown)) == len(set(names)):
+            break
+    return shown
 
 
 def colour(model: str, other: str = "C7") -> str:
@@ -82,10 +102,16 @@ def panels(count: int, columns: int, height: float, extra: float, **options):
 
 
 def legend(figure, axes=None, columns: int = 4, **options) -> None:
-    """Say below a figure what is drawn on some axes, or on all."""
+    """Say below a figure what is drawn on some axes, or on all, in as many columns as fit."""
     shown = axes.get_legend_handles_labels() if axes else ()
     options = {"loc": "outside lower center", "frameon": False, "fontsize": "small"} | options
-    figure.legend(*shown, ncols=columns, **options)
+    made = figure.legend(*shown, ncols=columns, **options)
+    if columns > 1 and made.get_window_extent().width > figure.bbox.width:
+        made.remove()
+        figure.set_figheight(
+            figure.get_figheight() + 0.21 * len(made.texts) / columns / (columns - 1)
+        )
+        legend(figure, axes, columns - 1, **options)
 
 
 def forest(axes, table, names, centre, *, colours="C0", faces=None, shift=0.0, size=49, **look):
@@ -100,12 +126,15 @@ def forest(axes, table, names, centre, *, colours="C0", faces=None, shift=0.0, s
 
 
 def heat_map(axes, values, rows, columns, *, text=True, colours="Blues", limits=(0, 1), **options):
-    """Cells in the colour of their value, the first row on top, with text in them."""
-    sns.heatmap(
-        values, ax=axes, annot=text, cmap=colours, vmin=limits[0], vmax=limits[1], cbar=False,
-        xticklabels=[plain(name) for name in columns], yticklabels=[plain(name) for name in rows],
-        **{"fmt": ""} | options,
-    )  # fmt: skip
+    """Cells in the colour of their value, the first row on top; names as they are shown."""
+    look = {
+        "fmt": "",
+        "cbar": False,
+        "cmap": colours,
+        "vmin": limits[0],
+        "vmax": limits[1],
+    } | options
+    sns.heatmap(values, ax=axes, annot=text, xticklabels=columns, yticklabels=rows, **look)
     axes.tick_params(axis="x", rotation=90, length=0)
     axes.tick_params(axis="y", rotation=0, length=0)
     return axes.collections[0]
@@ -122,15 +151,14 @@ def image(axes, values, seconds, *, start=0.0, bottom=0.0, colours="magma", limi
     extent = (start, start + seconds, bottom, bottom + values.shape[1])
     few = values.shape[1] < 200  # each row is of even colour, and the file small
     axes.grid(visible=False)
-    return axes.imshow(
-        values.T, origin="lower", aspect="auto", extent=extent, cmap=colours, vmin=limits[0],
-        vmax=limits[1], interpolation="nearest" if few else "auto",
-    )  # fmt: skip
+    look = {"cmap": colours, "vmin": limits[0], "vmax": limits[1], "aspect": "auto"}
+    look["interpolation"] = "nearest" if few else "auto"
+    return axes.imshow(values.T, origin="lower", extent=extent, **look)
 
 
 def tree(axes, linkage, names) -> list[int]:
-    """Draw a tree from the right, and return which leaf is where, from below."""
+    """Draw a tree from the right, names as they are shown; return its leaves from below."""
     options = {"orientation": "left", "color_threshold": 0, "above_threshold_color": "0.35"}
-    drawn = dendrogram(linkage, labels=[plain(name) for name in names], ax=axes, **options)
+    drawn = dendrogram(linkage, labels=list(names), ax=axes, **options)
     axes.grid(axis="y", visible=False)
     return drawn["leaves"]

@@ -23,27 +23,32 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
     genres : list of str
         Their names.
     """
-    columns = min(3 if len(genres) < 6 else 2, len(matrices))
+    columns = min(3 if len(genres) < 6 else 2 if len(genres) < 19 else 1, len(matrices))
     few = len(matrices) < 3
     size = (0.52 if few else 0.4) if len(genres) < 6 else 0.3
     width = max(4.2, 1.4 + size * len(genres)) if len(matrices) == 1 else base.WIDTH
     size = min(size, (width - 1.3) / columns / len(genres))
     look = {"width": width, "sharex": True, "sharey": True}
     figure, axes = base.panels(len(matrices), columns, size * len(genres) + 0.32, 1.3, **look)
+    (font, usual), lines = ("medium", 0.69) if few else ("small", 0.54), 2 if size > 0.233 else 1
+    names, long = base.labels(genres, 16, lines), max(map(len, genres)) > 10
     for place, (name, matrix) in enumerate(matrices.items()):
         axis, matrix = axes.flat[place], np.asarray(matrix)
         counted = matrix.dtype.kind == "i"
         share = matrix / matrix.sum(axis=1, keepdims=True).clip(min=1) if counted else matrix
         options = {"text": matrix if counted else 100 * matrix, "fmt": "d" if counted else ".0f"}
         options |= {"square": True, "annot_kws": {"size": 9 if size > 0.35 else 7}}
-        base.heat_map(axis, share, genres, genres, **options)
-        axis.set_title(base.plain(name), fontsize="medium" if few else "small")
-        axis.tick_params(labelsize="medium" if few else "small")
-        axis.tick_params(axis="x", labelbottom=place >= axes.size - columns)
+        base.heat_map(axis, share, names, names, **options)
+        axis.set_title(base.label(name, round(7 * width / columns), 1), fontsize=font)
+        axis.tick_params(labelsize=min(9, 60 * size / lines) if long else font)
     figure.supxlabel("predicted")
     figure.supylabel("true")
     title = "Numbers: tracks; colour: share of the row" if counted else "Share of the row (%)"
     figure.suptitle(title)
+    beside, below = (side.get_tightbbox() for side in (axes[-1, 0].yaxis, axes[-1, 0].xaxis))
+    width = max(width, columns * (size * len(genres) + 0.1) + 0.3 + beside.width / figure.dpi)
+    figure.set_size_inches(width, figure.get_figheight() + below.height / figure.dpi - usual)
+    figure.draw_without_rendering()  # squares find their place in two drawings
     return figure
 
 
@@ -62,9 +67,8 @@ def accuracy_intervals(results: dict, paper: dict[str, float]):
     table = pd.DataFrame.from_dict(rows, "index", columns=["accuracy", "low", "high"]).astype(float)
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.3 * len(table) + 1.7))
     colours = [base.colour(name) for name in table.index]
-    base.forest(axes, table, table.index, "accuracy", colours=colours)
-    chance = 1 / len(results["corpus"]["genres"])
-    axes.axvline(chance, color="0.6", ls="--", lw=1, label="chance level")
+    base.forest(axes, table, base.labels(table.index, 30, 1), "accuracy", colours=colours)
+    axes.axvline(1 / len(results["corpus"]["genres"]), c="0.6", ls="--", lw=1, label="chance level")
     claims = table.index.intersection(list(paper), sort=False)
     if len(claims):
         places = table.index.get_indexer(claims)
@@ -84,16 +88,16 @@ def per_genre(results: dict):
         What ``results.json`` holds.
     """
     models, genres = results["models"], results["corpus"]["genres"]
-    height = 0.24 * len(models) + 0.5
+    height = 0.24 * len(models) + (0.5 if max(map(len, genres)) < 12 else 0.9)
     figure, axes = base.panels(len(genres), 2, height, 0.9, sharex=True, sharey=True)
     colours = [base.colour(name) for name in models]
     for axis, genre in zip(axes.flat, genres, strict=False):
         numbers = [model["per_genre"][genre] for model in models.values()]
         rows = [(one["recall"], *one["ci95"]["recall"]) for one in numbers]
         table = pd.DataFrame(rows, columns=["recall", "low", "high"], dtype=float)
-        base.forest(axis, table, list(models), "recall", colours=colours, size=36)
-        title = f"{base.plain(genre)} ({numbers[0]['support']} tracks)"
-        axis.set(title=title, xlim=(-0.02, 1.02))
+        base.forest(axis, table, base.labels(models, 20, 1), "recall", colours=colours, size=36)
+        title = f"{genre} ({numbers[0]['support']} tracks)"
+        axis.set(title=base.label(title, 22, 3), xlim=(-0.02, 1.02))
         axis.tick_params(axis="y", labelsize="small")
     figure.suptitle("Recall per genre")
     figure.supxlabel("recall, with 95 % intervals over artists")
@@ -111,10 +115,11 @@ def forest(pairs: list[dict]):
     table = pd.DataFrame(pairs)
     table[["low", "high"]] = table["ci95"].tolist()
     table[["difference", "low", "high"]] *= 100
-    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.34 * len(table) + 1.9))
+    names = [base.label(f"{pair['a']} − {pair['b']}", 27, 3) for pair in pairs]
+    height = 0.34 + 0.18 * max(name.count("\n") for name in names)
+    figure, axes = plt.subplots(figsize=(base.WIDTH, height * len(table) + 1.9))
     colours = np.where(table["separable"], APART, UNCLEAR)
     faces = np.where(table["separable"], APART, "white")
-    names = [base.plain(f"{pair['a']} − {pair['b']}") for pair in pairs]
     base.forest(axes, table, names, "difference", colours=colours, faces=faces)
     title, above = None, table["primary"].sum()
     if 0 < above < len(table):
@@ -143,12 +148,12 @@ def power_curves(pairs: list[dict]):
         curves = pd.DataFrame(pair["curves"])
         several = curves.groupby("assumed", sort=False)
         for (assumed, own), look in zip(several, ("-o", "--s"), strict=False):
-            axis.plot("tracks", "power", look, data=own, ms=4, lw=2, label=f"difference {assumed}")
+            axis.semilogx(
+                "tracks", "power", look, data=own, ms=4, lw=2, label=f"difference {assumed}"
+            )
         axis.axhline(0.8, color="0.4", ls=":", lw=1.5)
-        title = base.plain(f"{pair['a']} and {pair['b']}")
-        axis.set(title=title, xscale="log", ylim=(0, 1.04))
-        sizes = sorted(set(curves["tracks"]))
-        sizes = sizes[::3] if len(sizes) > 4 else sizes
+        axis.set(title=base.label(f"{pair['a']} and {pair['b']}", 30, 3), ylim=(0, 1.04))
+        sizes = sorted(set(curves["tracks"]))[:: 3 if curves["tracks"].nunique() > 4 else 1]
         axis.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axis.minorticks_off()
         axis.xaxis.set_tick_params(labelbottom=True)
@@ -181,7 +186,7 @@ def reliability(models: dict[str, dict]):
             scaled = found["after"]["bins"]
             axis.plot(scaled["confidence"], scaled["accuracy"], "x:", color="0.25", ms=6, mew=1.5)
             title += f", scaled {found['after']['ece']:.2f}"
-        axis.set(title=base.plain(title), xlim=(0, 1.02), ylim=(0, 1.02))
+        axis.set(title=base.label(title, 28, 3), xlim=(0, 1.02), ylim=(0, 1.02))
         axis.xaxis.set_tick_params(labelbottom=True)
     axes[0, 0].plot([], [], "o-", color="0.4", label="as it is, 95 %")
     axes[0, 0].plot([], [], "x:", color="0.25", label="temperature-scaled")

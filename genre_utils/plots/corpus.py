@@ -54,7 +54,9 @@ def genre_counts(tracks: pd.DataFrame, genres: list[str]):
     used = tracks[tracks["status"] == "used"]
     counts = used.groupby("genre").agg(tracks=("track_id", "size"), artists=("artist", "nunique"))
     figure, axes = plt.subplots(figsize=(base.WIDTH, 3.2))
-    counts.reindex(genres).plot.bar(ax=axes, rot=0 if len(genres) < 7 else 45, width=0.7)
+    turn = 0 if len(genres) < 7 else 45 if max(map(len, genres)) < 11 else 90
+    names = base.labels(genres, 15 if turn else round(57 / len(genres)), 1 if turn else 3)
+    counts.reindex(genres).set_axis(names).plot.bar(ax=axes, rot=turn, width=0.7)
     for bars in axes.containers:
         axes.bar_label(bars)
     axes.set(title="Tracks and artists per genre", xlabel="", ylabel="count")
@@ -81,7 +83,7 @@ def fold_map(folds: pd.DataFrame, tracks: pd.DataFrame, genres: list[str]):
     figure, axes = base.panels(2, 2, 0.4 * len(genres) + 1.4, 0, sharey=True)
     for axis, (part, title) in zip(axes[0], shown.items(), strict=True):
         table = counts.loc[part].reindex(genres, fill_value=0)
-        base.heat_map(axis, table, genres, list(table), fmt="d", limits=limits)
+        base.heat_map(axis, table, base.labels(genres), list(table), fmt="d", limits=limits)
         axis.set(title=title, xlabel="fold", ylabel="")
         axis.tick_params(axis="x", rotation=0)
     figure.suptitle("Tracks of each genre in each fold")
@@ -102,7 +104,7 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float):
     figure.get_layout_engine().set(wspace=0.06, h_pad=0.08)  # labels touch nothing, nor the edge
     for axis, (title, image) in zip(axes.flat, images.items(), strict=False):
         drawn = base.image(axis, image, len(image) / frames_per_second)
-        axis.set_title(base.plain(title))
+        axis.set_title(base.label(title, 24, 3))
     plt.setp(axes[-1], xlabel="time (s)")
     figure.supylabel("mel band")
     label = "level (0: 80 dB below the loudest point, 1: the loudest point)"
@@ -131,7 +133,7 @@ def piano_roll(score, title: str):
         else:
             look = {"colors": [colour], "linewidth": 3, "label": base.plain(instrument.name)}
             axes.hlines([n.pitch for n in notes], starts, ends, **look)
-    axes.set(title=base.plain(title), ylabel="MIDI pitch", xlim=(0, 10))
+    axes.set(title=base.label(title, 52), ylabel="MIDI pitch", xlim=(0, 10))
     strip.set(xlabel="time (s)", ylim=(0, 1), yticks=[])
     strip.set_ylabel("drums", rotation=0, ha="right", va="center")
     base.legend(figure, axes)
@@ -156,5 +158,6 @@ def loudness(levels: pd.DataFrame, genres: list[str]):
         rows = levels[levels["normalisation"] == way]
         sns.stripplot(rows, x="LUFS", y="genre", alpha=0.7, jitter=0.2, ax=axis, **options)
         axis.set(title=way, xlabel="", ylabel="")
+    axes[0, 0].set_yticks(range(len(genres)), base.labels(genres))
     figure.supxlabel("integrated loudness (LUFS)")
     return figure

@@ -40,8 +40,7 @@ def leakage(table: pd.DataFrame, title: str, *, genres: int):
     for axis, model in zip(axes[:, 0], models, strict=True):
         rows = table[table["model"] == model].set_index("split").loc[list(MET)].reset_index()
         axis.barh(rows.index, rows["accuracy"], color=colours, height=0.66)
-        look = {"color": "k", "lw": 2, "label": "95 % over artists"}
-        axis.hlines(rows.index, rows["low"], rows["high"], **look)
+        axis.hlines(rows.index, rows["low"], rows["high"], "k", lw=2, label="95 % over artists")
         for y, accuracy in rows["accuracy"].items():
             axis.text(0.02, y, f"{accuracy:.0%}", color="white", weight="bold", va="center")
         if "by_seed" in rows:
@@ -77,7 +76,7 @@ def changes(table: pd.DataFrame):
     )
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.27 * len(accuracy) + 1.9))
     reach = max(0.1, difference.abs().max(axis=None))
-    names = [model.replace(", ", ",\n") for model in models]
+    names = [name.replace(", ", ",\n") for name in base.labels(models, 16, 1)]
     options = {"colours": "RdBu", "limits": (-reach, reach), "annot_kws": {"size": 7.5}}
     text = (100 * accuracy).map("{:.0f}".format)
     drawn = base.heat_map(axes, difference.fillna(0.0), accuracy.index, names, text=text, **options)
@@ -116,7 +115,7 @@ def strengths(table: pd.DataFrame, models, *, genres: int):
             own = rows[rows["model"] == model].set_index("value").loc[order]
             x = np.arange(len(own)) + 0.09 * (number - (len(models) - 1) / 2)
             colour, mark = base.colour(model, PURPLE), MARKS[number % len(MARKS)]
-            axis.plot(x, own["accuracy"], mark, ls="-", lw=1.5, ms=5, color=colour, label=model)
+            axis.plot(x, own["accuracy"], mark, ls="-", ms=5, c=colour, label=base.plain(model))
             axis.vlines(x, own["low"], own["high"], color=colour, lw=1.2, alpha=0.7)
         ticks = [f"{value:g}" if np.isfinite(value) else "as\nit is" for value in order]
         axis.set_xticks(range(len(ticks)), ticks)
@@ -167,9 +166,9 @@ def transfer(table: pd.DataFrame):
             own = (table["tested"] == tested) & ((table["learned"] == tested) == same)
             rows = table[own].set_index("model").reindex(models)
             look = {"shift": -0.14 if same else 0.14, "marker": mark, "label": label}
-            base.forest(axis, rows, models, "accuracy", colours=colour, **look)
+            base.forest(axis, rows, base.labels(models, 20, 1), "accuracy", colours=colour, **look)
         axis.axvline(table["guess"].iloc[0], color="k", ls=":", lw=1.5, label="chance level")
-        axis.set(title=f"tested on {base.plain(tested)}", xlim=(0, 1))
+        axis.set(title=base.label(f"tested on {tested}", 24, 3), xlim=(0, 1))
         axis.set_xlabel("accuracy of tracks, 95 %")
         axis.xaxis.set_major_formatter(PercentFormatter(1))
     base.legend(figure, axes[0, 0], columns=3)
@@ -199,7 +198,7 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
             axis.plot(x, own["accuracy"], mark, ls="-", lw=1.5, color=colour, label=label)
             axis.vlines(x, own["low"], own["high"], color=colour, lw=1.5, alpha=0.7)
         axis.axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
-        axis.set(title=base.plain(model), ylim=(0, 1), xlim=(0, None))
+        axis.set(title=base.label(model, 26), ylim=(0, 1), xlim=(0, None))
         if number + columns >= len(models):  # nothing is drawn below it
             axis.set_xlabel("tracks that a fold learns from")
             axis.tick_params(labelbottom=True)
@@ -230,7 +229,7 @@ def costs(table: pd.DataFrame):
             axis.plot(row[cost], row["accuracy"], mark, **look)
         look = {"textcoords": "offset points", "ha": "right", "fontsize": "small"}
         for name, row in front.iterrows():
-            axis.annotate(base.plain(name), (row[cost], row["accuracy"]), (-5, 5), **look)
+            axis.annotate(base.label(name, 18, 1), (row[cost], row["accuracy"]), (-5, 5), **look)
         axis.set(xscale="log", xlabel=what[cost], ylabel="accuracy of tracks")
         axis.margins(x=0.12)
         axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))

@@ -101,7 +101,7 @@ def distributions(values: pd.DataFrame, genre, genres: list[str], units):
     units : sequence of str
         Unit of each statistic.
     """
-    height = 0.24 * len(genres) + 0.95
+    height = (0.24 if max(map(len, genres)) < 19 else 0.39) * len(genres) + 0.95
     figure, axes = base.panels(values.shape[1], 2, height, 0, sharey=True)
     by = np.asarray(genre)
     options = {"y": by, "order": genres, "hue": by, "hue_order": genres, "legend": False}
@@ -110,6 +110,7 @@ def distributions(values: pd.DataFrame, genre, genres: list[str], units):
         sns.violinplot(x=values[name].to_numpy(), ax=axis, **options)
         axis.set(title=base.plain(name), xlabel=unit, ylabel="")
         axis.locator_params(axis="x", nbins=5)
+    axes[0, 0].set_yticks(range(len(genres)), base.labels(genres))
     return figure
 
 
@@ -131,7 +132,7 @@ def modulations(strength: pd.DataFrame, genres: list[str]):
         rows, scales = [f"{k:g}" for k in table.index], [f"{k:.0f}" for k in table]
         look = {"text": None, "colours": "vlag", "limits": (-reach, reach)}
         drawn = base.heat_map(axis, table, rows, scales, **look)
-        axis.set(title=base.plain(genre), xlabel="", ylabel="")
+        axis.set(title=base.label(genre, 21, 3), xlabel="", ylabel="")
         axis.tick_params(axis="x", rotation=0)
     figure.supxlabel("scale (cycles over all mel bands; negative: falling)", fontsize="small")
     figure.supylabel("rate (Hz)", fontsize="small")
@@ -168,8 +169,7 @@ def ranking(tables: dict[str, pd.DataFrame]):
     tables : dict of str to pd.DataFrame
         By the score's name and unit: from `features.ranking` the rows to show, named in words.
     """
-    height = 0.27 * max(map(len, tables.values())) + 1.1
-    figure, axes = base.panels(len(tables), 1, height, 0)
+    figure, axes = base.panels(len(tables), 1, 0.27 * max(map(len, tables.values())) + 1.1, 0)
     for axis, (score, table) in zip(axes[:, 0], tables.items(), strict=True):
         base.forest(axis, table, table.index, "score")
         axis.set(xlabel=score, xlim=(min(0, table["low"].min()), None))
@@ -197,8 +197,7 @@ def track_maps(
     axes_of : dict of str to (str, str)
         Names of the two axes of a map, for those whose axes mean something.
     """
-    columns = 2 if max(map(len, [*order, rest])) > 18 else 4
-    height = 3.8 + 0.22 * -(-(len(order) + bool(rest)) // columns)
+    height, shown = 3.8 + 0.22 * -(-(len(order) + bool(rest)) // 4), base.labels(order, 24, 1)
     figure, axes = base.panels(len(places), len(places), height, 0)
     names, palette = np.asarray(names), sns.color_palette("colorblind", 10)
     palette = palette[:7] + palette[8:] if rest else palette  # the eighth is the grey of the rest
@@ -207,14 +206,14 @@ def track_maps(
         if other.any():
             axis.scatter(*place[other].T, s=12, color="0.8", label=rest)
         for k, name in enumerate(order):
-            look = {"marker": "osD^v<>hdp8PX"[k % 13], "label": base.plain(name), "s": 42}
+            look = {"marker": "osD^v<>hdp8PX"[k % 13], "label": shown[k], "s": 42}
             look |= {"color": base.dark(palette[k % len(palette)]), "edgecolor": "white", "lw": 0.3}
             axis.scatter(*place[names == name].T, **look)
         across, up = axes_of.get(what, ("", ""))
         axis.set(title=what, xticklabels=[], yticklabels=[], xlabel=across, ylabel=up)
         axis.set_aspect("equal", adjustable="datalim")
-    figure.suptitle(base.plain(title))
-    base.legend(figure, axes[0, 0], columns)
+    figure.suptitle(base.label(title, 60))
+    base.legend(figure, axes[0, 0])
     return figure
 
 
@@ -255,7 +254,8 @@ def artist_tree(tree: np.ndarray, artists: list[str], genres: list[str], genre_o
     palette = sns.color_palette("colorblind", len(genres), desat=0.9)
     colours = {genre: base.dark(one) for genre, one in zip(genres, palette, strict=True)}
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.25 * len(artists) + 1.2))
-    leaves = base.tree(axes, tree, [f"{artist} ({genre_of[artist]})" for artist in artists])
+    homes = [base.label(genre_of[artist], 12, 1) for artist in artists]
+    leaves = base.tree(axes, tree, map("{} ({})".format, base.labels(artists, 20, 1), homes))
     for text, leaf in zip(axes.get_yticklabels(), leaves, strict=True):
         text.set(color=colours[genre_of[artists[leaf]]], fontsize="small")
     axes.grid(visible=False)
@@ -278,11 +278,10 @@ def family_ablation(table: pd.DataFrame, chance: float):
     for axis, model in zip(axes[:, 0], models, strict=True):
         rows = table[table["model"] == model]
         kinds = rows["features"].str.split().str[0].map({"all": "0.2", "without": "C1"})
-        colours = list(kinds.fillna("C0"))
-        base.forest(axis, rows, rows["features"], "accuracy", colours=colours)
+        base.forest(axis, rows, rows["features"], "accuracy", colours=list(kinds.fillna("C0")))
         axis.axvline(rows["accuracy"].iloc[0], color="0.6", ls="--", lw=1)
         axis.axvline(chance, color="0.4", ls=":", lw=1.5)
-        axis.set_title(f"{model}: features left out, and alone")
+        axis.set_title(base.label(f"{model}: features left out, and alone", 44))
     options = {"rotation": 90, "color": "0.4", "va": "bottom", "ha": "right", "fontsize": "small"}
     axes[0, 0].text(chance, sets - 0.5, "chance level ", **options)
     axes[-1, 0].set_xlabel("accuracy of whole tracks, with 95 % intervals")

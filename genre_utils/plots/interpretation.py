@@ -30,9 +30,8 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
     Parameters
     ----------
     rows : dict of str to dict of str to np.ndarray, shape (frames, mels)
-        By what to call the row and the column. A map that is nowhere negative is drawn from white
-        to dark, any other in red (for the genre) and blue (against it) and a little blurred, since
-        its single points are noise; each is scaled by itself.
+        By names of row and column. A map that is nowhere negative is drawn from white to dark, any
+        other red (for the genre) and blue (against it), blurred as points are noise; each scaled.
     seconds : float
         Length of an excerpt.
     boundaries : np.ndarray, shape (mels + 1,), or None
@@ -46,7 +45,7 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
     count = len(rows) * len(columns)
     figure, axes = base.panels(count, len(columns), 1.55, 1.0, sharex=True, sharey=True)
     places, names = _frequency_marks(boundaries)
-    for line, (label, row) in zip(axes, rows.items(), strict=True):
+    for line, label, row in zip(axes, base.labels(rows, 15, 3), rows.values(), strict=True):
         for axis, column in zip(line, columns, strict=True):
             if column in row:
                 values, look = _scaled(row[column], column in sounds)
@@ -54,7 +53,7 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "no convolution", transform=axis.transAxes, ha="center")
-        line[0].set_ylabel(base.plain(label))
+        line[0].set_ylabel(label, fontsize="small" if "\n" in label else None)
         line[0].tick_params(axis="y", labelsize="small")
         if places:
             line[0].set_yticks(places, names)
@@ -64,7 +63,7 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
         axis.set_xlabel("time (s)")
         axis.tick_params(axis="x", labelsize="small")
     figure.supylabel("frequency (Hz)" if places else "mel band")
-    figure.suptitle(base.plain(title))
+    figure.suptitle(base.label(title, 66, 3))
     return figure
 
 
@@ -99,17 +98,15 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
         here = bands[bands["genre"] == genre]
         for name, own in here.groupby("network", sort=False):
             place = own["part"] + 0.5
-            axis.plot(place, own["share"], color=base.colour(name), lw=1.5, label=name)
+            axis.plot(place, own["share"], c=base.colour(name), lw=1.5, label=base.plain(name))
             look = {"color": base.colour(name), "alpha": 0.2, "lw": 0}
             axis.fill_between(place, own["low"], own["high"], **look)
         level = here.drop_duplicates("part")["level"].to_numpy()[np.newaxis]
         if level.size:
-            drawn = axis.imshow(
-                level, cmap="PuOr_r", vmin=-reach, vmax=reach, aspect="auto", alpha=0.45,
-                extent=(0, mels, -top, top), zorder=0,
-            )  # fmt: skip
+            look = {"cmap": "PuOr_r", "vmin": -reach, "vmax": reach, "alpha": 0.45, "zorder": 0}
+            drawn = axis.imshow(level, aspect="auto", extent=(0, mels, -top, top), **look)
         axis.axhline(0, color="0.3", lw=0.8)
-        axis.set_title(base.plain(genre))
+        axis.set_title(base.label(genre, 19, 3))
         axis.yaxis.set_major_formatter(PERCENT)
         axis.grid(axis="x", visible=False)
     axes[0, 0].set(xlim=(0, mels), ylim=(-top, top))
@@ -134,7 +131,8 @@ def region_losses(regions: pd.DataFrame, genres: list[str]):
         In the order of the columns.
     """
     networks, names = regions["network"].unique(), regions["name"].unique()
-    figure, axes = base.panels(len(networks), 3, 0.26 * len(names) + 1.9, 0, sharey=True)
+    columns = max(1, min(3, 34 // len(genres), len(networks)))
+    figure, axes = base.panels(len(networks), columns, 0.26 * len(names) + 1.9, 0, sharey=True)
     reach = regions["lost"].abs().max()
     sure = (regions["lost_low"] > 0) | (regions["lost_high"] < 0)
     regions = regions.assign(text=(100 * regions["lost"]).map("{:.0f}".format).where(sure, ""))
@@ -146,8 +144,8 @@ def region_losses(regions: pd.DataFrame, genres: list[str]):
             for value in ("lost", "text")
         )
         look = {"colours": "RdBu_r", "limits": (-reach, reach), "annot_kws": {"size": "small"}}
-        drawn = base.heat_map(axis, lost, names[::-1], here, text=text, **look)
-        axis.set(title=base.plain(network), xlabel="", ylabel="")
+        drawn = base.heat_map(axis, lost, names[::-1], base.labels(here, 12, 1), text=text, **look)
+        axis.set(title=base.label(network, 48 // columns), xlabel="", ylabel="")
         axis.tick_params(labelsize="small")
     bar = base.colour_bar(figure, drawn, axes, "", aspect=30)
     bar.set_label("share of the evidence (%)", fontsize="small")
@@ -172,7 +170,7 @@ def moment_losses(moments: pd.DataFrame, seconds: float):
         middle = (table["part"] + 0.5 + 0.1 * (k - (networks - 1) / 2)) * seconds / parts
         colour = base.colour(name)
         axes.vlines(middle, table["low"], table["high"], color=colour, lw=3, alpha=0.6)
-        axes.plot(middle, table["share"], "o-", color=colour, lw=1, label=name)
+        axes.plot(middle, table["share"], "o-", color=colour, lw=1, label=base.plain(name))
     axes.axhline(1 / parts, color="0.4", ls="--", lw=1, label="an even share")
     axes.set(xlabel="place in the excerpt (s)", ylabel="share of the evidence", xlim=(0, seconds))
     axes.set_title("What hiding a part of the time takes away, with 95 % intervals")
@@ -197,12 +195,11 @@ def importance(table: pd.DataFrame, sizes: dict[str, int]):
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.38 * len(families) + 1.6))
     for k, model in enumerate(models):
         rows = table[table["model"] == model].set_index("family").reindex(families)
-        label = f"{model} ({rows['accuracy'].max():.2f} with everything)"
+        label = f"{base.plain(model)} ({rows['accuracy'].max():.2f} with everything)"
         look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
         base.forest(axes, rows, names, "drop", colours=base.colour(model), **look)
     axes.axvline(0, color="0.4", ls="--", lw=1)
-    most = f"the {len(families)} most important of {len(every)}"
-    which = most if len(families) < len(every) else "what each is worth"
+    which = f"the 8 most important of {len(every)}" if len(every) > 8 else "what each is worth"
     figure.suptitle(f"Feature groups (columns): {which}")
     axes.set_xlabel("loss of track accuracy, 95 %")
     base.legend(figure, columns=2)
@@ -219,7 +216,7 @@ def genre_tree(found):
     """
     count = len(found.genres)
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.42 * count + 1.5))
-    leaves = base.tree(axes, found.linkage, found.genres)
+    leaves = base.tree(axes, found.linkage, base.labels(found.genres))
     at = {leaf: 10 * k + 5 for k, leaf in enumerate(leaves)}  # as scipy places them
     for k, (one, other, height, _) in enumerate(found.linkage):
         at[count + k] = (at[one] + at[other]) / 2
@@ -271,7 +268,8 @@ def rater_agreement(table: pd.DataFrame, models: list[str]):
     size = 0.42 * len(models) + 1.8
     figure, axes = plt.subplots(figsize=(max(4.4, min(base.WIDTH, size + 1.0)), size))
     text = np.vectorize(lambda value: f"{value:.2f}".replace("0.", "."))(grid)
-    base.heat_map(axes, grid, models, models, text=text, square=True, annot_kws={"size": 9})
+    names = base.labels(models, 15, 1)
+    base.heat_map(axes, grid, names, names, text=text, square=True, annot_kws={"size": 9})
     axes.set_facecolor("0.9")
     axes.grid(visible=False)
     axes.set_title("Agreement of predictions (above), of errors (below)", fontsize="small")

@@ -34,12 +34,13 @@ def timelines(answers: dict[str, dict], title: str, *, width: float = base.WIDTH
             top = bottom + [span["probabilities"][genre] for span in answer["timeline"]]
             _fill(axes, answer["timeline"], bottom, top, colour[genre])
             bottom = top
-        axes.set(title=base.plain(label), ylabel="probability", ylim=(0, 1))
+        axes.set(title=base.label(label, round(7 * width), 3), ylabel="probability", ylim=(0, 1))
         axes.grid(False)
     rows[-1, 0].set(xlabel="time (s)", xlim=(0, max(a["duration_s"] for a in answers.values())))
     handles = [plt.Rectangle((0, 0), 1, 1, color=colour[genre]) for genre in genres]
-    figure.legend(handles, map(base.plain, genres), loc="outside lower center", ncols=columns)
-    figure.suptitle(base.plain(title), weight="bold")
+    look = {"handles": handles, "labels": base.labels(genres, 20, 1)}
+    base.legend(figure, None, columns, **look, frameon=None, fontsize=None)
+    figure.suptitle(base.label(title, round(7.4 * width), 3), weight="bold")
     return figure
 
 
@@ -74,6 +75,7 @@ def heard(images, answer: dict, recipe: dict, *, width: float = base.WIDTH):
         _fill(below, timeline, np.zeros(len(lead)), values, colour)
     below.axhline(0, color="black", linewidth=0.8)
     below.set(ylim=(-1, 1), xlim=(0, answer["duration_s"]), xlabel="time (s)")
-    below.set(title=base.plain(f"Which excerpts spoke for it\n{first} (up), {second} (down)"))
+    title = base.label(f"{first} (up), {second} (down)", round(7.4 * width), 4)
+    below.set(title=f"Which excerpts spoke for it\n{title}")
     below.set_ylabel("difference of\nprobabilities")
     return figure

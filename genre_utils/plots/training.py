@@ -31,7 +31,8 @@ def learning_curves(run: dict):
         axis.set(title=f"{measure} per epoch", xlabel="epoch", ylabel=measure)
         axis.xaxis.get_major_locator().set_params(integer=True)
     base.legend(figure, axes[0, 0], columns=2)
-    figure.suptitle(f"{run['model']}: {len(run['folds'])} folds (thin) and their median (thick)")
+    title = f"{run['model']}: {len(run['folds'])} folds (thin) and their median (thick)"
+    figure.suptitle(base.label(title, 72))
     return figure
 
 
@@ -53,8 +54,7 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
         column = finished[name]
         if column.nunique() > 5 and name in ("learning_rate", "l2", "dropout"):
             place, mark = column, usual[name]
-            if name != "dropout":
-                axis.set_xscale("log")
+            axis.set_xscale("linear" if name == "dropout" else "log")
         else:
             values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
             place = column.map(values.index) + np.linspace(-0.15, 0.15, len(column))
@@ -112,10 +112,10 @@ def architecture(model, table: pd.DataFrame):
         box = {"boxstyle": "round", "fc": colours[row["kind"]], "ec": "0.6"}
         axes.annotate(label, place, ha="center", va="center", fontsize=7, bbox=box)
         for source in sources:
-            start = (beside[source], -depth[source])
             style = {"arrowstyle": "-|>", "color": "0.4", "shrinkA": 11, "shrinkB": 11}
-            axes.annotate("", place, start, arrowprops=style, zorder=0)
-    axes.set(xlim=(-0.6, width - 0.4), ylim=(-deepest - 0.6, 0.6), title=f"Layers of {model.name}")
+            axes.annotate("", place, (beside[source], -depth[source]), arrowprops=style, zorder=0)
+    axes.set(xlim=(-0.6, width - 0.4), ylim=(-deepest - 0.6, 0.6))
+    axes.set_title(base.label(f"Layers of {model.name}", 44))
     axes.set_axis_off()
     return figure
 
