@@ -1,15 +1,18 @@
 """Networks on every fold of a study, resumable at the fold, and once more on all tracks."""
 
+import contextlib
+import tempfile
 import time
 import timeit
+from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
+import joblib
 import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from tqdm import tqdm
 
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.models import cost, hyperparameters, study_data, training, training_data
@@ -25,8 +28,8 @@ def cross_validate(
 ) -> tuple[pd.DataFrame, dict]:
     """Train and test a network on every fold of the study, and store what came out.
 
-    A fold that was trained before with the same data, settings and code is read. The workers of a
-    Dask cluster, where there is one, train those that are left.
+    A fold that was trained before with the same data, settings and code is read. Those that are
+    left train side by side, each on one thread, on the cores of this machine or a Dask cluster.
 
     Parameters
     ----------
@@ -47,22 +50,31 @@ def cross_validate(
     """
     data = training_data.load_data(study)
     settings = settings or dict.fromkeys(data.fold_numbers, hyperparameters.DEFAULTS[name])
-    if files.cluster_address():
-        _train_on_cluster(study, name, data, settings, epochs, seed)
     found = out_of_fold(study, name, data, settings, epochs=epochs, seed=seed)
     return study_data.store(study, *found)
 
 
-def out_of_fold(study: StudyFolder, name: str, data, settings: Settings, *, epochs, seed, label=""):
-    """Predictions and run of a network on every fold of `data`; those done are kept in `study`."""
-    tables, runs = [], []
-    # one after the other in this process, so that their times can be compared
-    bar = tqdm(data.fold_numbers, desc=f"{label or name}, folds", unit="fold")
-    for fold in bar:
-        table, run = _stored_or_trained(study, name, data, fold, settings[fold], epochs, seed)
-        tables.append(table)
-        runs.append(run)
-        bar.set_postfix(epochs=run["epochs"], seconds=round(run["seconds"]))
+def out_of_fold(
+    study: StudyFolder, name: str, data, settings: Settings, *, epochs, seed, label="", train=None
+):
+    """Predictions and run of a network on every fold of `data`; those done are kept in `study`.
+
+    The others train side by side, one thread each. `train` takes the place of `train_there`.
+    """
+    versions, places = _versions(), {}
+    for fold, one in ((fold, settings[fold].as_json()) for fold in data.fold_numbers):
+        places[fold] = _place(study, data.hashes, name, one, epochs, seed, fold, versions)
+    left = [fold for fold, place in places.items() if not place.exists()]
+    if left:
+        with _handed_over(study, data) as source:
+            jobs = [
+                (f"{label or name}, fold {fold}", source, str(places[fold]), fold,
+                 settings[fold].as_json(), name, epochs, seed, versions)
+                for fold in left
+            ]  # fmt: skip
+            _side_by_side(train or train_there, jobs, f"{label or name}, folds", study.path)
+    tables = [pd.read_parquet(place) for place in places.values()]
+    runs = [files.read_json(place.with_suffix(".json")) for place in places.values()]
     per_fold = [settings[fold] for fold in data.fold_numbers]
     record = {
         "model": name,
@@ -83,34 +95,57 @@ def out_of_fold(study: StudyFolder, name: str, data, settings: Settings, *, epoc
     return pd.concat(tables, ignore_index=True), record
 
 
-def _train_on_cluster(study, name, data, settings, epochs, seed):
-    """Have workers train the folds that are not done; they leave them where those done are."""
-    jobs = []
-    for fold in data.fold_numbers:
-        own = settings[fold].as_json()
-        place = _place(study, data.hashes, name, own, epochs, seed, fold, _versions())
-        if not place.exists():
-            job = [str(place), str(study.path), name, fold, own, epochs, seed]
-            jobs.append((f"{name}, fold {fold}", job))
-    bar = {"desc": f"{name}, folds on the cluster", "unit": "fold", "folder": study.path}
-    for _ in parallel.over(_train_there, jobs, len(jobs), **bar):
+def _processes():
+    """How many folds train here at the same time: one per core, and one on a graphics card."""
+    return 1 if tf.config.list_physical_devices("GPU") else parallel.cores()
+
+
+def _side_by_side(train, jobs, desc, folder):
+    bar = {"desc": desc, "unit": "fold", "folder": folder, "each": 2, "n_jobs": _processes()}
+    if files.cluster_address():
+        train, jobs = _apart, [(job[0], train, list(job)) for job in jobs]
+    for _ in parallel.over(train, jobs, len(jobs), stay=True, **bar):
         pass
 
 
-def _train_there(_, job):
-    """On a worker, in a process of its own: Keras draws seeds from what its threads share."""
-    parallel.in_own_process(_train_one, job)
-    if not Path(job[0]).exists():
+def _apart(_, train, job):
+    """On a Dask worker, in a process of its own: Keras draws seeds from what its threads share."""
+    parallel.in_own_process(train, job)
+    if not Path(job[2]).exists():
         raise parallel.ClusterError(
-            f"a Dask worker has trained {job[2]} with other versions than {_versions()}, or on "
-            "another study: start it in an environment like this one."
+            f"a Dask worker has other versions than {job[-1]}: start it in an environment like "
+            "this one."
         )
 
 
-def _train_one(_, study, name, fold, settings, epochs, seed):
-    """Train one fold of a study, unless it is done."""
-    study, own = StudyFolder(study), hyperparameters.Hyperparameters.from_json(settings)
-    _stored_or_trained(study, name, training_data.load_data(study), fold, own, epochs, seed)
+@contextlib.contextmanager
+def _handed_over(study, data):
+    """What a job is given to learn from: the data, or a file of it for other processes."""
+    if _processes() == 1 and not files.cluster_address():
+        yield data
+        return
+    study.folds_done().mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=study.folds_done()) as folder:
+        joblib.dump(data, Path(folder) / "data.joblib")
+        yield str(Path(folder) / "data.joblib")
+
+
+def taken_over(source):
+    """Data that a job was given, or those of the file that it was given."""
+    return _loaded(source) if isinstance(source, str) else source
+
+
+@lru_cache(maxsize=1)
+def _loaded(path):
+    return joblib.load(path, mmap_mode="r")
+
+
+def train_there(_, source, place, fold, settings, name, epochs, seed, versions):
+    """Train one fold, on a process or machine that may be another, and leave it in its place."""
+    if versions == _versions():
+        data = taken_over(source)
+        settings = hyperparameters.Hyperparameters.from_json(settings)
+        _train(data, Path(place), fold, name, settings, epochs, seed)
 
 
 def fold_model(study: StudyFolder, name: str, fold: int) -> keras.Model:
@@ -134,18 +169,16 @@ def _place(study, hashes, name, settings, epochs, seed, fold, versions):
     return study.fold(name, fold, key)
 
 
-def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
-    """Predictions and record of one fold: read if it is done, else trained (`train_fold`)."""
-    place = _place(study, data.hashes, name, settings.as_json(), epochs, seed, fold, _versions())
-    if place.exists():
-        return pd.read_parquet(place), files.read_json(place.with_suffix(".json"))
+def _train(data, place, fold, name, settings, epochs, seed):
+    """Predictions, record and network of one fold (`train_fold`)."""
     wall, cpu = time.perf_counter(), time.process_time()
     model, history = training.train_fold(data, fold, name, settings, epochs=epochs, seed=seed)
     held = history.get("val_loss")  # of the inner validation part, unless that was trained on
     run = {
         "fold": fold,
-        "seconds": time.perf_counter() - wall,
+        "seconds": time.process_time() - cpu,  # of one thread: what else runs here counts little
         "cpu_seconds": time.process_time() - cpu,
+        "wall_seconds": time.perf_counter() - wall,
         "epochs": len(history["loss"]),
         "best_epoch": int(np.argmin(held)) + 1 if held else len(history["loss"]),
         "parameters": model.count_params(),
@@ -159,7 +192,6 @@ def _stored_or_trained(study, name, data, fold, settings, epochs, seed):
         model.save(temporary)
     files.write_json(place.with_suffix(".json"), run)
     files.write_table(place, predictions)  # last: its presence says that the fold is whole
-    return predictions, run
 
 
 def _temperature(model, data, fold, settings):

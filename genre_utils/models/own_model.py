@@ -121,12 +121,18 @@ def cross_validate_own_model(
     model, data = _load(path), training_data.load_data(study)
     build_own_model(data, path)
     data.hashes["own"] = model.sha256
+    data.own = str(Path(path).absolute())
     settings = dict.fromkeys(data.fold_numbers, model.settings)
-    with among_the_others(model):
-        found = cross_validation.out_of_fold(
-            study, model.name, data, settings, epochs=epochs, seed=seed
-        )
+    options = {"epochs": epochs, "seed": seed, "train": train_there}
+    found = cross_validation.out_of_fold(study, model.name, data, settings, **options)
     return study_data.store(study, *found)
+
+
+def train_there(label, source, *job) -> None:
+    """As `cross_validation.train_there`, with the model of the file that the data name."""
+    data = cross_validation.taken_over(source)
+    with among_the_others(_load(data.own)):
+        cross_validation.train_there(label, data, *job)
 
 
 def compare_with_others(results: dict, name: str) -> pd.DataFrame:

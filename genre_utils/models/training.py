@@ -1,5 +1,7 @@
 """Training of one network on one fold (`train_fold`): leak-free, and decided by its seed alone."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pandas as pd
@@ -11,6 +13,10 @@ from genre_utils.models import architectures, batches, rbm, training_data
 from genre_utils.workspace import model_names
 
 tf.get_logger().setLevel("ERROR")  # it warns of retracing, which each fold's new model needs
+with contextlib.suppress(RuntimeError):  # whoever has used TensorFlow before has decided
+    # folds train side by side, and two threads on a fold are slower than one, and not the same
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
 
 PATIENCE = 6  # epochs without a better inner validation loss before training stops
 

@@ -27,6 +27,8 @@ class Data(study_data.StudyData):
         Others than the study's own: fold, track_id, part, group.
     """
 
+    own = ""  # file of a user's own model that learns from this
+
     def __init__(self, study: StudyFolder, folds: pd.DataFrame | None = None):
         self.excerpts, table = store.load_excerpts(study)
         super().__init__(study, table, folds)

@@ -17,6 +17,7 @@ from concurrent.futures import CancelledError
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import psutil
 from tqdm import tqdm
@@ -46,6 +47,7 @@ parallel._leave_with(parent)
 getattr(importlib.import_module(module), name)(*job)
 """
 _one_at_a_time = threading.Lock()
+_staying: dict[int, Any] = {}  # pools that wait for more to do, by the number of their processes
 
 
 class ClusterError(RuntimeError):
@@ -53,16 +55,27 @@ class ClusterError(RuntimeError):
 
 
 def over(
-    function, jobs, total: int, *, desc: str, unit: str, folder: Path, n_jobs: int = -1, each=AHEAD
+    function,
+    jobs,
+    total: int,
+    *,
+    desc: str,
+    unit: str,
+    folder: Path,
+    n_jobs: int = -1,
+    each=AHEAD,
+    stay: bool = False,
 ):
     """Call a module's function on every job, a tuple, and yield the results in order.
 
     Each call computes on one thread, in a process of this machine or, when ``$GENRE_DASK`` names a
     scheduler, of its cluster, whose workers must see `folder`. `each` jobs are handed out per
     worker at a time: fewer of long ones, so that later ones can build on results. The first of a
-    job's arguments names it in errors; it is called again if its worker died.
+    job's arguments names it in errors; it is called again if its worker died. Processes that `stay`
+    wait for a minute for more of such jobs, with all that they have loaded.
     """
-    workers = _cluster(folder, each) if files.cluster_address() else _processes(n_jobs, each)
+    there = files.cluster_address()
+    workers = _cluster(folder, each) if there else _processes(n_jobs, each, stay)
     bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5)
     with bar, workers as (submit, ahead):
         for result in in_order((submit(function, job) for job in jobs), ahead):
@@ -102,21 +115,36 @@ def in_own_process(function, job: list) -> None:
         raise RuntimeError(f"{job[0]}: {done.stderr.strip()[-2000:] or done.returncode}")
 
 
-@contextlib.contextmanager
-def _processes(n_jobs, each):
+def cores(n_jobs: int = -1) -> int:
+    """Processes that work at the same time: so many, or one per core that this one may use."""
     import joblib
+
+    return joblib.effective_n_jobs(n_jobs)
+
+
+@contextlib.contextmanager
+def _processes(n_jobs, each, stay):
     from joblib.externals import loky
 
-    workers = joblib.effective_n_jobs(n_jobs)
+    workers = cores(n_jobs)
     if workers == 1:
         yield lambda function, job: partial(alone, function, job), 1
         return
     # not the pool that joblib keeps for all: `joblib.Parallel` cannot use one that it has not made
-    environment = files.child_environment(**dict.fromkeys(THREADS, "1"))
-    with loky.ProcessPoolExecutor(
-        workers, env=environment, initializer=_leave_with, initargs=(os.getpid(),)
-    ) as executor:
+    executor = _staying.pop(workers, None) if stay else None
+    if executor is None:
+        environment = files.child_environment(**dict.fromkeys(THREADS, "1"))
+        options = {"env": environment, "initializer": _leave_with, "initargs": (os.getpid(),)}
+        executor = loky.ProcessPoolExecutor(workers, timeout=60 if stay else None, **options)
+    try:
         yield lambda *call: executor.submit(alone, *call).result, each * workers
+    except BaseException:
+        executor.shutdown(kill_workers=True)
+        raise
+    if stay:
+        _staying[workers] = executor
+    else:
+        executor.shutdown()
 
 
 def _leave_with(parent):
