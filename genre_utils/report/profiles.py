@@ -85,7 +85,7 @@ def choose_notebooks(parameters: dict) -> list[Path]:
     """Numbered notebooks that parameters, from `typed`, call for, in order."""
     notebooks, known = _known()
     models = set(parameters.get("MODELS", known["MODELS"]))
-    there_are = [*model_names.NETWORKS, *model_names.CLASSICAL]
+    there_are = [*model_names.NETWORKS, *model_names.CLASSICAL, *model_names.PRETRAINED]
     if not models or models - set(there_are):
         wrong = f"unknown model(s) {', '.join(sorted(models - set(there_are)))}"
         what = wrong if models else "MODELS is empty"
