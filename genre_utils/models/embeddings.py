@@ -47,8 +47,8 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     decides = settings, evidence.code("embedding"), version("musicnn")
     keys = [files.sha256(md5, *decides) for md5 in tracks["md5"]]
     if study.has("embeddings"):
-        there = study.embeddings.drop_duplicates("track_id")
-        if [*zip(there["track_id"], there["key"])] == [*zip(tracks["track_id"], keys)]:
+        there = study.embeddings[["track_id", "key"]].drop_duplicates()
+        if there.to_numpy().tolist() == [list(pair) for pair in zip(tracks["track_id"], keys, strict=True)]:
             return study.embeddings
     jobs = (
         (track.track_id, folder / track.path, track.md5, settings, key)

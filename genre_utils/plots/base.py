@@ -14,6 +14,7 @@ COLOURS = {
     "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
     "logistic": "#8c3c00",
     "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
+    "pretrained": "#5d3fa8", "pretrained_fusion": "#9b86d6", "pretrained_tuned": "#3c2473",
 }  # fmt: skip
 WIDTH = 7.2  # inches: what a phone still reads
 

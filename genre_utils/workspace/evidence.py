@@ -36,6 +36,7 @@ DECIDES = {
     "robustness": ("experiments.robustness._measured",),
     "transfer": ("experiments.transfer._prepare", "experiments.transfer._measured"),
     "learning_curve": ("experiments.learning_curve._measured",),
+    "pretraining": ("experiments.pretraining._measured",),
     "exported model": ("recognition.exporting.export_model",),
     "described recording": ("recognition.similarity._describe",
                             "recognition.exported_model.MusicStyleClassifier"),
