@@ -61,4 +61,6 @@ def curve(study: StudyFolder) -> pd.DataFrame:
         sizes = pd.DataFrame(record["sizes"]).groupby("share")["artists"].mean()
         tables.append(table.join(sizes).reset_index().assign(model=record["model"]))
     columns = ["model", "share", "artists", "accuracy", "low", "high"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )

@@ -48,14 +48,17 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     keys = [files.sha256(md5, *decides) for md5 in tracks["md5"]]
     if study.has("embeddings"):
         there = study.embeddings[["track_id", "key"]].drop_duplicates()
-        if there.to_numpy().tolist() == [list(pair) for pair in zip(tracks["track_id"], keys, strict=True)]:
+        if there.to_numpy().tolist() == [
+            list(pair) for pair in zip(tracks["track_id"], keys, strict=True)
+        ]:
             return study.embeddings
     jobs = (
         (track.track_id, folder / track.path, track.md5, settings, key)
         for track, key in zip(tracks.itertuples(), keys, strict=True)
     )
-    bar = {"desc": "musicnn", "unit": "clip", "folder": folder, "n_jobs": n_jobs}
-    found = parallel.over(_cached, jobs, len(keys), **bar)
+    found = parallel.over(
+        _cached, jobs, len(keys), desc="musicnn", unit="clip", folder=folder, n_jobs=n_jobs
+    )
     return _write(study, tracks["track_id"], keys, found)
 
 

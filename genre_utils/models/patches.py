@@ -43,8 +43,10 @@ def cut(y: np.ndarray, how_many: int = 0) -> tuple[np.ndarray, np.ndarray]:
     import librosa
 
     y = np.resize(y, max(len(y), (FRAMES - 1) * HOP))
-    options = {"sr": SAMPLE_RATE, "n_fft": N_FFT, "hop_length": HOP, "n_mels": BANDS}
-    image = np.log10(10_000 * librosa.feature.melspectrogram(y=y, **options).T + 1)
+    image = librosa.feature.melspectrogram(
+        y=y, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS
+    )
+    image = np.log10(10_000 * image.T + 1)
     starts = _starts(len(image), how_many)
     images = np.stack([image[start : start + FRAMES] for start in starts])
     return images.astype(np.float32), starts * HOP / SAMPLE_RATE

@@ -44,7 +44,9 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
         why += [f"trained on other {key}" for key in others]
         # the record of a network has a hash of the genres beside that of its code
         usual = (networks if "genres" in one else classical for one in hashes)
-        if any(one["code"] != code.get(name, kind) for one, kind in zip(hashes, usual, strict=True)):
+        if any(
+            one["code"] != code.get(name, kind) for one, kind in zip(hashes, usual, strict=True)
+        ):
             why.append("trained by other code")
         if why:
             reasons[name] = ", ".join(why)
