@@ -22,10 +22,7 @@ def obstacle(study: StudyFolder) -> str:
 
 
 def measure(study: StudyFolder) -> None:
-    """Train both models on fewer artists, and store what they predict; what is stored stays.
-
-    A ValueError says what stands in the way (see `obstacle`).
-    """
+    """Train both on fewer artists, and store what they predict, unless there is an `obstacle`."""
     decides = measurements.made(study, NAMES)
     for name, key in measurements.left(study, GRID, decides, obstacle).items():
         predictions, sizes = _measured(study, name)
@@ -61,6 +58,4 @@ def curve(study: StudyFolder) -> pd.DataFrame:
         sizes = pd.DataFrame(record["sizes"]).groupby("share")["artists"].mean()
         tables.append(table.join(sizes).reset_index().assign(model=record["model"]))
     columns = ["model", "share", "artists", "accuracy", "low", "high"]
-    return (
-        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
-    )
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame()

@@ -12,8 +12,6 @@ from genre_utils.models import patches
 from genre_utils.workspace import evidence, files, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
-VALUES = patches.POOLED + patches.EMBEDDING  # of a patch
-
 
 def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> pd.DataFrame:
     """Have musicnn listen to every clip of a study, and store what it hears there.
@@ -21,7 +19,7 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     Parameters
     ----------
     study : StudyFolder
-        A study of recordings whose features were extracted.
+        One of recordings, whose features were extracted.
     how_many : int
         How many patches of 3 s of each clip are heard, evenly spread; 0 for all.
     n_jobs : int
@@ -31,14 +29,8 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     -------
     pd.DataFrame
         What each row of ``study.embedded`` is of: track_id, patch, start in seconds, and the key of
-        all that decides it.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If musicnn is not installed.
-    ChangedFileError
-        If a file is not the same any more.
+        all that decides it. ModuleNotFoundError without musicnn,
+        ChangedFileError if a file has changed.
     """
     patches.learned()
     tracks, folder = study.tracks, Path(study.source["folder"])
@@ -46,12 +38,11 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     settings = {key: recipe[key] for key in ("clip_seconds", "loudness")} | {"how_many": how_many}
     decides = settings, evidence.code("embedding"), version("musicnn")
     keys = [files.sha256(md5, *decides) for md5 in tracks["md5"]]
+    made = tracks[["track_id"]].assign(key=keys).to_numpy().tolist()
     if study.has("embeddings"):
-        there = study.embeddings[["track_id", "key"]].drop_duplicates()
-        if there.to_numpy().tolist() == [
-            list(pair) for pair in zip(tracks["track_id"], keys, strict=True)
-        ]:
-            return study.embeddings
+        there = study.embeddings
+        if there[["track_id", "key"]].drop_duplicates().to_numpy().tolist() == made:
+            return there
     jobs = (
         (track.track_id, folder / track.path, track.md5, settings, key)
         for track, key in zip(tracks.itertuples(), keys, strict=True)
@@ -59,7 +50,16 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     found = parallel.over(
         _cached, jobs, len(keys), desc="musicnn", unit="clip", folder=folder, n_jobs=n_jobs
     )
-    return _write(study, tracks["track_id"], keys, found)
+    values, tables = [], []
+    for (track_id, key), (own, starts) in zip(made, found, strict=True):
+        values.append(own)
+        rows = {"track_id": track_id, "patch": np.arange(len(starts)), "start": starts, "key": key}
+        tables.append(pd.DataFrame(rows))
+    study.place("embeddings").unlink(missing_ok=True)  # it would tell of other values
+    with files.atomic_write(study.place("embedded")) as temporary:
+        np.save(temporary, np.concatenate(values, dtype=np.float32))
+    study.write(embeddings=pd.concat(tables, ignore_index=True))
+    return study.embeddings
 
 
 def _cached(track_id, path, md5, settings, key):
@@ -79,31 +79,8 @@ def _heard(track_id, path, md5, clip_seconds, loudness, how_many):
     """Pooled values and embedding of the patches of one clip, and where each starts."""
     from genre_utils.models import musicnn  # TensorFlow, which what is cached does not need
 
-    clip = {"seconds": clip_seconds, "sr": patches.SAMPLE_RATE}
-    y, sr = store.checked_clip(track_id, path, md5, **clip)
+    sr = patches.SAMPLE_RATE
+    y, _ = store.checked_clip(track_id, path, md5, seconds=clip_seconds, sr=sr)
     images, starts = patches.cut(audio.normalise_loudness(y, sr, loudness), how_many)
     heard = musicnn.listen(images)
     return np.concatenate([heard["pooled"], heard["embedding"]], axis=1), starts
-
-
-def _write(study, track_ids, keys, found):
-    """Write values as they come, so that memory does not grow with them, and what they are of."""
-    tables = []
-    study.place("embeddings").unlink(missing_ok=True)  # it would tell of other values
-    with files.atomic_write(study.place("embedded")) as temporary, open(temporary, "wb") as array:
-        _write_header(array, 0)
-        for track_id, key, (values, starts) in zip(track_ids, keys, found, strict=True):
-            array.write(values.astype("<f4").tobytes())
-            numbers = np.arange(len(starts))
-            tables.append(pd.DataFrame({"patch": numbers, "start": starts}))
-            tables[-1] = tables[-1].assign(track_id=track_id, key=key)
-        table = pd.concat(tables, ignore_index=True)[["track_id", "patch", "start", "key"]]
-        array.seek(0)
-        _write_header(array, len(table))  # which has room for any number
-    study.write(embeddings=table)
-    return table
-
-
-def _write_header(array, rows):
-    header = {"descr": "<f4", "fortran_order": False, "shape": (rows, VALUES)}
-    np.lib.format.write_array_header_1_0(array, header)

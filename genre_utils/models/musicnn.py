@@ -19,24 +19,12 @@ TAGS = 50
 CHUNK = 16  # patches at a time, so that long clips need no more memory
 
 
+@cache
 def load(name: str = "MSD_musicnn") -> keras.Model:
-    """Build a network of the package, with the weights that it has learned.
+    """Build MSD_musicnn (from the Million Song Dataset) or MTT_musicnn (MagnaTagATune) as learned.
 
-    Parameters
-    ----------
-    name : {"MSD_musicnn", "MTT_musicnn"}
-        Learned from the Million Song Dataset, or from MagnaTagATune.
-
-    Returns
-    -------
-    keras.Model
-        From patches, (batch, 187, 96) (see `patches.cut`), to pooled (batch, 1506), embedding
-        (batch, 200) and tags (batch, 50), which are probabilities.
-
-    Raises
-    ------
-    ModuleNotFoundError
-        If the package is not installed; the message says how to install it.
+    It leads from patches, (batch, 187, 96), to pooled (batch, 1506), embedding (batch, 200) and
+    tags (batch, 50), which are probabilities. ModuleNotFoundError without the package.
     """
     model = _network(name)
     read_weights(model, name)
@@ -105,14 +93,9 @@ def back_end(pooled, dropout: float = 0.0):
     return layers.Dropout(dropout)(x)
 
 
-@cache
-def _network_that_listens():
-    return load()
-
-
 def listen(images: np.ndarray) -> dict[str, np.ndarray]:
     """Outputs of MSD_musicnn, by name, for patches."""
-    model = _network_that_listens()
+    model = load()
     parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
     found = [model.predict_on_batch(part) for part in parts]
     return {key: np.concatenate([one[key] for one in found]) for key in found[0]}

@@ -15,30 +15,24 @@ MISSING = (
 )
 
 
+def installed() -> bool:
+    """Whether musicnn is there."""
+    return importlib.util.find_spec("musicnn") is not None  # which imports nothing
+
+
 def learned(name: str = "") -> Path:
     """Folder of the package musicnn, or of a network in it; ModuleNotFoundError if it is absent."""
-    spec = importlib.util.find_spec("musicnn")  # which imports nothing
+    spec = importlib.util.find_spec("musicnn")
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(MISSING, name="musicnn")
     return Path(spec.origin).parent / name
 
 
 def cut(y: np.ndarray, how_many: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a clip into the spectrograms that the network looks at.
+    """Cut a clip at 16 kHz into spectrograms, (patches, 187, 96); gives also where each starts (s).
 
-    Parameters
-    ----------
-    y : np.ndarray, shape (n,), float32
-        Samples at 16 kHz; less than a patch is repeated until it is one.
-    how_many : int
-        At most so many, evenly spread; 0 for all that lie side by side.
-
-    Returns
-    -------
-    images : np.ndarray, shape (patches, 187, 96), float32
-        log10(10,000 power + 1) of 96 mel bands.
-    starts : np.ndarray, shape (patches,)
-        Where each begins, in seconds.
+    They are log10(10,000 power + 1), float32; all that lie side by side, or at most `how_many`,
+    evenly spread. A clip that is shorter than a patch is repeated until it is one.
     """
     import librosa
 

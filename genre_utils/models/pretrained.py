@@ -37,21 +37,14 @@ class Data(classical.Data):
     def __init__(self, study: StudyFolder, folds: pd.DataFrame | None = None):
         super().__init__(study, folds)
         self.patches = study.embeddings
-        self.hears = _hears(self.table, self.patches, _excerpt_seconds(study))
-        self.embedding = self.hears @ np.asarray(study.embedded[:, patches.POOLED :])
-        self.hashes["embeddings"] = files.sha256(
-            *(list(self.patches[c]) for c in ("track_id", "key"))
+        rate, seconds = (
+            study.features["frames_per_second"],
+            study.features["recipe"]["excerpt_seconds"],
         )
+        self.hears = _hears(self.table, self.patches, recipes.excerpt_frames(seconds, rate) / rate)
+        self.embedding = self.hears @ np.asarray(study.embedded[:, patches.POOLED :])
+        self.hashes["embeddings"] = files.sha256(self.patches.to_csv(index=False))
         self.hashes["code"] = evidence.code("pretrained")
-
-    def pooled(self, rows: np.ndarray) -> np.ndarray:
-        """What the last layers of musicnn start from, (rows, 1506), of some patches."""
-        return self.study.embedded[rows, : patches.POOLED]
-
-
-def _excerpt_seconds(study):
-    rate = study.features["frames_per_second"]
-    return recipes.excerpt_frames(study.features["recipe"]["excerpt_seconds"], rate) / rate
 
 
 def _hears(table, heard, seconds):
@@ -81,15 +74,12 @@ def choose_pretrained(study: StudyFolder, wanted) -> list[str]:
     list of str
         None without musicnn: how to install it is printed.
     """
+    if study.features["recipe"] is None:
+        return []
     names = [name for name in model_names.PRETRAINED if name in wanted]
-    if not names or study.features["recipe"] is None:
-        return []
-    try:
-        patches.learned()
-    except ModuleNotFoundError as error:
-        print(error)
-        return []
-    return names
+    if names and not patches.installed():
+        print(patches.MISSING)
+    return names if patches.installed() else []
 
 
 def predict_folds(data: Data, name: str, seed: int = 0) -> tuple[pd.DataFrame, list[dict]]:
@@ -113,17 +103,16 @@ def predict_folds(data: Data, name: str, seed: int = 0) -> tuple[pd.DataFrame, l
 def _regression(data, name, train, test):
     """Logistic regression by the settings that suit inner folds best: probabilities, and which."""
     blocks = [data.embedding, *([data.x.to_numpy()] if name == "pretrained_fusion" else [])]
-    y, candidates = data.genre, CANDIDATES[name]
-    inner = [
-        (train[rest], train[held])
-        for rest, held in classical.inner_parts(y[train], data.group[train])
-    ]
-    losses = []
+    y, candidates, losses = data.genre, CANDIDATES[name], []
+    inner = classical.inner_parts(y[train], data.group[train])
+    held = np.concatenate([train[part] for _, part in inner])
+    true = pd.Index(data.genres).get_indexer(y[held])
     for settings in candidates:
-        found = [_fit_predict(blocks, y, *rows, data.genres, **settings) for rows in inner]
-        p, held = np.concatenate(found), np.concatenate([rows[1] for rows in inner])
-        true = np.array([data.genres.index(genre) for genre in y[held]])
-        losses.append(log_loss(true, p, labels=range(len(data.genres))))
+        found = [
+            _fit_predict(blocks, y, train[rest], train[part], data.genres, **settings)
+            for rest, part in inner
+        ]
+        losses.append(log_loss(true, np.concatenate(found), labels=range(len(data.genres))))
     chosen = candidates[int(np.argmin(losses))]
     p = _fit_predict(blocks, y, train, test, data.genres, **chosen)
     return p, {"chosen": chosen, "inner_loss": losses}
@@ -142,20 +131,18 @@ def _fit_predict(blocks, y, train, test, genres, C, weight=1.0):
 
 def _tuned(data, train, test, seed):
     """Train the last layers of musicnn on, from what they know: probabilities, and the history."""
-    part = {
-        name: set(data.table["track_id"].iloc[rows])
-        for name, rows in (("train", train), ("test", test))
-    }
-    rows = {name: np.flatnonzero(data.patches["track_id"].isin(ids)) for name, ids in part.items()}
-    labels = data.patches["track_id"].map(data.study.genre_of).map(data.genres.index)
-    labels = np.eye(len(data.genres), dtype=np.float32)[labels]
-    model = last_layers(len(data.genres), len(rows["train"]), seed)
+    of, pooled = data.patches["track_id"], data.study.embedded[:, : patches.POOLED]
+    learned, tested = (
+        np.flatnonzero(of.isin(data.table["track_id"].iloc[rows])) for rows in (train, test)
+    )
+    numbers = of.map(data.study.genre_of).map(data.genres.index)
+    labels = np.eye(len(data.genres), dtype=np.float32)[numbers]
+    model = last_layers(len(data.genres), len(learned), seed)
     options = {"batch_size": TUNING["batch_size"], "epochs": TUNING["epochs"], "verbose": 0}
-    history = model.fit(data.pooled(rows["train"]), labels[rows["train"]], **options)
-    p = model.predict(data.pooled(rows["test"]), batch_size=256, verbose=0)
-    p = data.hears[test][:, rows["test"]] @ p.astype(float)
-    history = {key: [float(v) for v in values] for key, values in history.history.items()}
-    return p, {"parameters": model.count_params(), "history": history}
+    losses = model.fit(pooled[learned], labels[learned], **options).history["loss"]
+    p = model.predict(pooled[tested], batch_size=256, verbose=0).astype(float)
+    about = {"parameters": model.count_params(), "epochs": len(losses), "losses": losses}
+    return data.hears[test][:, tested] @ p, about
 
 
 def last_layers(genres: int, rows: int, seed: int):
@@ -207,12 +194,12 @@ def cross_validate_pretrained(
         "model": name,
         "seed": seed,
         "hyperparameters": {"candidates": CANDIDATES[name]} if name in CANDIDATES else TUNING,
+        "parameters": runs[0].get("parameters"),
+        "epochs": runs[0].get("epochs"),
         "training_seconds": sum(run["seconds"] for run in runs),
         "training_cpu_seconds": sum(run["cpu_seconds"] for run in runs),
         "folds": runs,
         "versions": {one: version(one) for one in ("musicnn", "scikit-learn", "keras", "numpy")},
         "hashes": data.hashes,
     }
-    if name not in CANDIDATES:
-        run |= {"parameters": runs[0]["parameters"], "epochs": TUNING["epochs"]}
     return study_data.store(study, predictions, run)

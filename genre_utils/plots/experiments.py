@@ -219,17 +219,16 @@ def accuracy_by_artists(table: pd.DataFrame, *, genres: int):
     genres : int
         How many there are, for the chance level.
     """
-    figure, axes = base.panels(1, 1, 3.0, 0.6)
-    nudge = 0.004 * table["artists"].max()
+    figure, ((axis,),) = base.panels(1, 1, 3.0, 0.6)
+    nudge = 0.004 * table["artists"].max()  # so that intervals do not cover one another
     for number, (model, own) in enumerate(table.groupby("model", sort=False)):
-        x, colour = own["artists"] + (2 * number - 1) * nudge, base.colour(model)
-        look = {"color": colour, "lw": 1.5}
-        axes[0, 0].plot(x, own["accuracy"], MARKS[number], ls="-", label=base.plain(model), **look)
-        axes[0, 0].vlines(x, own["low"], own["high"], alpha=0.7, **look)
-    axes[0, 0].axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
-    axes[0, 0].set(xlabel="artists that a fold learns from", ylabel="accuracy of tracks, 95 %")
-    axes[0, 0].set(ylim=(0, 1), xlim=(0, None))
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
+        x, look = own["artists"] + (2 * number - 1) * nudge, {"color": base.colour(model)}
+        axis.plot(x, own["accuracy"], MARKS[number], ls="-", label=base.plain(model), **look)
+        axis.vlines(x, own["low"], own["high"], alpha=0.7, **look)
+    axis.axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
+    axis.set(xlabel="artists that a fold learns from", ylabel="accuracy of tracks, 95 %")
+    axis.set(ylim=(0, 1), xlim=(0, None))
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
     base.legend(figure, columns=3)
     return figure
 

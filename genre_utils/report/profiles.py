@@ -90,12 +90,9 @@ def choose_notebooks(parameters: dict) -> list[Path]:
         wrong = f"unknown model(s) {', '.join(sorted(models - set(there_are)))}"
         what = wrong if models else "MODELS is empty"
         raise StudyError(f"{what}; there are {', '.join(there_are)}.")
-    hears = sorted(models & set(model_names.PRETRAINED))
-    if hears and not model_names.chosen("05_hybrid", models):
+    if models & {*model_names.PRETRAINED} and not model_names.chosen("05_hybrid", models):
         others = ", ".join(model_names.NETWORKS_OF["05_hybrid"])
-        raise StudyError(
-            f"{hears[0]} is trained by notebook 05, which MODELS leaves out: add one of {others}."
-        )
+        raise StudyError(f"pretrained models need notebook 05: add one of {others} to MODELS.")
     left_out = {name for name in model_names.NETWORKS_OF if not model_names.chosen(name, models)}
     return [path for path in notebooks if path.stem not in left_out]
 

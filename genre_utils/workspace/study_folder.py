@@ -87,16 +87,13 @@ class StudyFolder:
     @property
     def log_mel(self) -> np.ndarray:
         """Log-mel spectrograms, (rows, frames, mels), mapped from the disk and not read."""
-        return self._mapped("log_mel")
+        self.require("log_mel")
+        return np.load(self.place("log_mel"), mmap_mode="r", allow_pickle=False)
 
     @property
     def embedded(self) -> np.ndarray:
         """What a pretrained network hears in patches of the clips, (rows, values), mapped."""
-        return self._mapped("embedded")
-
-    def _mapped(self, name):
-        self.require(name)
-        return np.load(self.place(name), mmap_mode="r", allow_pickle=False)
+        return np.load(self.place("embedded"), mmap_mode="r", allow_pickle=False)
 
     def run(self, name: str) -> dict:
         """How a model was trained: settings, folds, times, versions, hashes."""

@@ -35,7 +35,7 @@ def heard(study):
         pd.DataFrame({"patch": range(3), "start": np.arange(3) * patches.SECONDS}), how="cross"
     )
     rng = np.random.default_rng(1)
-    values = rng.normal(size=(len(table), embeddings.VALUES)).astype(np.float32)
+    values = rng.normal(size=(len(table), patches.POOLED + patches.EMBEDDING)).astype(np.float32)
     norm = pretrained.last_layers(3, 10, seed=0).get_layer("batch_normalization_9")
     mean, variance = norm.get_weights()[2:]  # what musicnn hears is scaled like this
     genre = table["track_id"].map(study.genre_of).map(GENRES.index)

@@ -51,12 +51,10 @@ def pretraining(change: dict | None, synthetic: bool) -> str:
     synthetic : bool
         Whether the music is composed.
     """
-    said = (
-        f"On whole tracks, `pretrained` changes the accuracy of `logistic` by "
-        f"{formatting.points(change)}; paired, 95 % interval over artists. "
-        if change
-        else ""
-    )
+    said = ""
+    if change:
+        said = "On whole tracks, the accuracy of `pretrained` less that of `logistic` is "
+        said += f"{formatting.points(change)}; paired, 95 % interval over artists. "
     if synthetic:
         return (
             f"{said}This music is composed, so that what a network that knows real music makes of "
@@ -65,8 +63,7 @@ def pretraining(change: dict | None, synthetic: bool) -> str:
     return (
         f"{said}musicnn learned from some 200,000 songs of the Million Song Dataset, among which "
         "there **may be songs of artists that are tested here**: it has heard them without the "
-        "genres of this study, but with tags that listeners gave them, such as *jazz*. The folds "
-        "keep artists apart only where this study itself learns."
+        "genres of this study, but with tags that listeners gave them, such as *jazz*."
     )
 
 
