@@ -102,7 +102,9 @@ def test_the_last_layers_begin_as_they_were(heard):
     np.testing.assert_allclose(model.predict_on_batch(whole["pooled"]), expected, atol=1e-5)
 
 
-def test_the_curve_over_artists_ends_where_the_study_is(heard):
+def test_the_curve_over_artists_ends_where_the_study_is(heard, monkeypatch):
+    monkeypatch.setattr(pretraining, "SHARES", (0.5, 1.0))
+    monkeypatch.setattr(pretraining, "DRAWS", 1)
     assert "not both" in pretraining.obstacle(heard)
     heard.write(corpus=heard.corpus | {"protocol": "cv"})
     pretrained.cross_validate_pretrained(heard, "pretrained")
