@@ -29,8 +29,7 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     -------
     pd.DataFrame
         What each row of ``study.embedded`` is of: track_id, patch, start in seconds, and the key of
-        all that decides it. ModuleNotFoundError without musicnn,
-        ChangedFileError if a file has changed.
+        all that decides it. ModuleNotFoundError without musicnn.
     """
     patches.learned()
     tracks, folder = study.tracks, Path(study.source["folder"])

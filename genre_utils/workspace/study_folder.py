@@ -93,6 +93,7 @@ class StudyFolder:
     @property
     def embedded(self) -> np.ndarray:
         """What a pretrained network hears in patches of the clips, (rows, values), mapped."""
+        self.require("embedded")
         return np.load(self.place("embedded"), mmap_mode="r", allow_pickle=False)
 
     def run(self, name: str) -> dict:
