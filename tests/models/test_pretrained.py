@@ -11,6 +11,7 @@ from genre_utils.experiments import pretraining
 from genre_utils.features import store
 from genre_utils.models import classical, embeddings, patches, pretrained
 from genre_utils.paper import tables
+from genre_utils.report import sentences
 from genre_utils.workspace import files, model_names
 from small_study import THREE_GENRES as GENRES
 from small_study import statistics_fixture  # noqa: F401
@@ -163,3 +164,12 @@ def test_spectrograms_have_no_pretrained_models(heard, monkeypatch, capsys):
     heard.write(features=heard.features | {"recipe": None})
     assert pretrained.choose_pretrained(heard, ["pretrained"]) == []
     assert not capsys.readouterr().out
+
+
+def test_what_pretraining_may_have_heard_is_said():
+    change = {"difference": 0.2, "low": 0.1, "high": 0.3}
+    real, composed = (sentences.pretraining(change, synthetic) for synthetic in (False, True))
+    assert "20 points (10 to 30)" in real and "20 points (10 to 30)" in composed
+    assert "may be songs of artists that are tested" in real
+    assert "evidence about nothing" in composed and "evidence" not in real
+    assert "points" not in sentences.pretraining(None, False)
