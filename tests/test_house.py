@@ -71,6 +71,7 @@ def test_the_environment_is_read_in_two_places():
 #: How the names of files and folders of a study begin that `StudyFolder` alone may spell.
 OF_A_STUDY = ("tracks.parquet", "folds.parquet", "corpus.json", "source.json", "features.json")
 OF_A_STUDY += ("features.npy", "features.parquet", "summary.parquet", "results.json", "looks.csv")
+OF_A_STUDY += ("embeddings.parquet", "embeddings.npy")
 OF_A_STUDY += ("folds_done", "predictions", "runs", "tuning", "figures", "stages")
 
 

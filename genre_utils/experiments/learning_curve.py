@@ -49,7 +49,7 @@ def _measured(study, name):
     points = [(ALL, 1.0, 0), *((b, s, draw) for draw in range(DRAWS) for b in BY for s in SHARES)]
     tables, sizes = [], []
     for number, (by, share, draw) in enumerate(points, 1):
-        less = _thinned(study.folds, study.genre_of, by, share, draw) if by != ALL else study.folds
+        less = thinned(study.folds, study.genre_of, by, share, draw) if by != ALL else study.folds
         label = f"[{number}/{len(points)}] {name}, {by} {share:.0%}"
         found = scoring.track_probabilities(measurements.predict(study, name, less, label))
         point = {"by": by, "share": share, "draw": draw}
@@ -60,7 +60,7 @@ def _measured(study, name):
     return pd.concat(tables, ignore_index=True), sizes
 
 
-def _thinned(folds, genre_of, by, share, seed):
+def thinned(folds, genre_of, by, share, seed):
     """Leave out what folds learn from, but for a share of each genre's artists, or their tracks."""
     table = folds.assign(genre=folds["track_id"].map(genre_of))[folds["part"] != "test"]
     unit, within = ("group", "genre") if by == "artists" else ("track_id", "group")

@@ -155,11 +155,7 @@ def _cached(track_id, path, md5, recipe, families, copy, change, place):
             return stored["log_mel"], stored["summary"], list(stored["columns"])
     except (OSError, EOFError, KeyError, ValueError, RuntimeError, BadZipFile, TokenError):
         pass  # not there, or not whole: computed below
-    _refuse_change(track_id, path, md5)
-    try:
-        y, sr = audio.load_clip(path, seconds=recipe.clip_seconds, sr=recipe.sr)
-    except decoding.UndecodableError as error:
-        raise decoding.UndecodableError(f"{track_id}: {error}") from error
+    y, sr = checked_clip(track_id, path, md5, seconds=recipe.clip_seconds, sr=recipe.sr)
     if copy:
         y = augmentation.augment(y, sr, **change)
     y = audio.normalise_loudness(y, sr, recipe.loudness)  # last, so that copies are scaled too
@@ -170,6 +166,15 @@ def _cached(track_id, path, md5, recipe, families, copy, change, place):
     with files.atomic_write(place) as temporary:
         np.savez(temporary, log_mel=image, summary=summary, columns=np.array(columns))
     return image, summary, columns
+
+
+def checked_clip(track_id, path: Path, md5: str, **options) -> tuple[np.ndarray, int]:
+    """Load a track's clip (see `load_clip`) from the file that was checked; errors name it."""
+    _refuse_change(track_id, path, md5)
+    try:
+        return audio.load_clip(path, **options)
+    except decoding.UndecodableError as error:
+        raise decoding.UndecodableError(f"{track_id}: {error}") from error
 
 
 def _refuse_change(track_id, path, md5):

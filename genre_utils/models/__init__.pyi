@@ -4,12 +4,15 @@ from .cost import cost_table as cost_table
 from .cost import layer_table as layer_table
 from .cross_validation import cross_validate as cross_validate
 from .cross_validation import fit_final as fit_final
+from .embeddings import embed_tracks as embed_tracks
 from .ensemble import average_members as average_members
 from .hyperparameters import AUGMENTATIONS as AUGMENTATIONS
 from .hyperparameters import choose_settings as choose_settings
 from .own_model import build_own_model as build_own_model
 from .own_model import compare_with_others as compare_with_others
 from .own_model import cross_validate_own_model as cross_validate_own_model
+from .pretrained import choose_pretrained as choose_pretrained
+from .pretrained import cross_validate_pretrained as cross_validate_pretrained
 from .summaries import accuracy_table as accuracy_table
 from .summaries import excerpt_table as excerpt_table
 from .summaries import overfitting_gap as overfitting_gap

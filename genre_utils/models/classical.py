@@ -56,14 +56,14 @@ def fit_predict(name: str, x, y, group, train, test, genres) -> np.ndarray:
     """Probabilities of each genre for the rows `test`; the SVM's are calibrated (Platt 1999)."""
     model = estimator(name, len(train))
     if name == "svm":
-        parts = _calibration_parts(y[train], group[train])
+        parts = inner_parts(y[train], group[train])
         model = CalibratedClassifierCV(model, cv=parts, ensemble=False)
     model.fit(x[train], y[train])
     position = [list(model.classes_).index(genre) for genre in genres]
     return model.predict_proba(x[test])[:, position]
 
 
-def _calibration_parts(y, group):
+def inner_parts(y, group):
     """Folds within the training rows: by artist, unless a genre has too few; at worst no folds."""
     rarest = np.unique(y, return_counts=True)[1].min()
     for folds in (CALIBRATION_FOLDS, 2):

@@ -14,6 +14,7 @@ from .corpus import loudness as loudness
 from .corpus import piano_roll as piano_roll
 from .corpus import players as players
 from .corpus import spectrograms as spectrograms
+from .experiments import accuracy_by_artists as accuracy_by_artists
 from .experiments import accuracy_by_training_size as accuracy_by_training_size
 from .experiments import changes as changes
 from .experiments import costs as costs

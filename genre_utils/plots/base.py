@@ -15,6 +15,7 @@ COLOURS = {
     "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_parallel": "#7fcfb5",
     "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
     "logistic": "#8c3c00", "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
+    "pretrained": "#5d3fa8", "pretrained_fusion": "#9b86d6", "pretrained_tuned": "#3c2473",
 }  # fmt: skip
 WIDTH = 7.2  # inches: what a phone still reads
 

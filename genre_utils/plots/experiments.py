@@ -208,6 +208,30 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
     return figure
 
 
+def accuracy_by_artists(table: pd.DataFrame, *, genres: int):
+    """Draw accuracy against the artists that a fold learns from, a line per model.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `pretraining.curve`.
+    genres : int
+        How many there are, for the chance level.
+    """
+    figure, ((axis,),) = base.panels(1, 1, 3.0, 0.6)
+    nudge = 0.004 * table["artists"].max()  # so that intervals do not cover one another
+    for number, (model, own) in enumerate(table.groupby("model", sort=False)):
+        x, look = own["artists"] + (2 * number - 1) * nudge, {"color": base.colour(model)}
+        axis.plot(x, own["accuracy"], MARKS[number], ls="-", label=base.plain(model), **look)
+        axis.vlines(x, own["low"], own["high"], alpha=0.7, **look)
+    axis.axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
+    axis.set(xlabel="artists that a fold learns from", ylabel="accuracy of tracks, 95 %")
+    axis.set(ylim=(0, 1), xlim=(0, None))
+    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    base.legend(figure, columns=3)
+    return figure
+
+
 def costs(table: pd.DataFrame):
     """Draw the accuracy of every model against two costs.
 

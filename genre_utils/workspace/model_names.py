@@ -10,6 +10,8 @@ NETWORKS_OF = {
 }
 NETWORKS = tuple(chain.from_iterable(NETWORKS_OF.values()))
 CLASSICAL = ("svm", "logistic", "knn")  # of notebook 02, which always runs
+#: On what musicnn hears, which learned from other music; of notebook 05, and of recordings alone.
+PRETRAINED = ("pretrained", "pretrained_fusion", "pretrained_tuned")
 PAPER_MODELS = ("cnn", "rnn", "hybrid")  # those of Guo (2024)
 ENSEMBLE = "ensemble"
 #: Chosen by cross-validation on the ``train`` part of GTZAN's ten genres: see the README.
@@ -18,7 +20,7 @@ EXPORTED = ("logistic",)  # classical models that can be exported; every network
 
 _TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 MODEL_ORDER = (*chain.from_iterable((name, name + _TUNED) for name in NETWORKS), *CLASSICAL)
-MODEL_ORDER += (ENSEMBLE,)
+MODEL_ORDER += (*PRETRAINED, ENSEMBLE)
 
 
 def tuned(name: str) -> str:

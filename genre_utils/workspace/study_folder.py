@@ -19,6 +19,8 @@ FILES = {
     "excerpts": ("features.parquet", "02_feature_extraction"),
     "log_mel": ("features.npy", "02_feature_extraction"),
     "summary": ("summary.parquet", "02_feature_extraction"),
+    "embeddings": ("embeddings.parquet", "05_hybrid"),
+    "embedded": ("embeddings.npy", "05_hybrid"),
     "results": ("results.json", "06_comparison"),
 }
 
@@ -62,6 +64,9 @@ class StudyFolder:
     features = _stored("features")  #: how they were computed, and their hash
     excerpts = _stored("excerpts")  #: track, copy and excerpt of each row of the feature store
     summary = _stored("summary")  #: track_id, copy, excerpt, and statistics of features
+    embeddings = _stored(
+        "embeddings"
+    )  #: track_id, patch, start (s) and key of each row of embedded
     results = _stored("results")  #: all numbers of the study, computed from its predictions
 
     @property
@@ -84,6 +89,12 @@ class StudyFolder:
         """Log-mel spectrograms, (rows, frames, mels), mapped from the disk and not read."""
         self.require("log_mel")
         return np.load(self.place("log_mel"), mmap_mode="r", allow_pickle=False)
+
+    @property
+    def embedded(self) -> np.ndarray:
+        """What a pretrained network hears in patches of the clips, (rows, values), mapped."""
+        self.require("embedded")
+        return np.load(self.place("embedded"), mmap_mode="r", allow_pickle=False)
 
     def run(self, name: str) -> dict:
         """How a model was trained: settings, folds, times, versions, hashes."""

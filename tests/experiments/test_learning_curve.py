@@ -42,7 +42,7 @@ def test_a_smaller_share_is_part_of_a_larger_one_and_all_are_tested(corpus, by, 
     genre = tracks.set_index("track_id")["genre"]
     before = set()
     for share in (*learning_curve.SHARES, 1.0):
-        less = learning_curve._thinned(folds, genre, by, share, seed)
+        less = learning_curve.thinned(folds, genre, by, share, seed)
         kept = set(less.index)
         assert before <= kept
         before = kept
@@ -59,7 +59,7 @@ def test_shares_are_kept_on_average_and_no_genre_or_artist_is_lost(corpus, by):
     genre = tracks.set_index("track_id")["genre"]
     whole, unit = learning(folds), {"artists": "group", "tracks": "track_id"}[by]
     for share in learning_curve.SHARES:
-        less = learning(learning_curve._thinned(folds, genre, by, share, 0))
+        less = learning(learning_curve.thinned(folds, genre, by, share, 0))
         counts = [table.groupby("fold")[unit].nunique().sum() for table in (less, whole)]
         found = counts[0] / counts[1]
         assert share - 0.02 < found < share + 0.15  # at least one of each is kept

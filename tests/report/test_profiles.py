@@ -145,3 +145,10 @@ def test_a_notebook_opens_its_study_before_it_loads_tensorflow(run_python):
     said = run_python(program).strip().splitlines()
     assert len(said) == len(notebooks) + 1
     assert not [line for line in said if line.endswith("True")]
+
+
+def test_pretrained_models_need_the_notebook_that_trains_them():
+    with pytest.raises(profiles.StudyError, match="notebook 05: add one of hybrid"):
+        profiles.choose_notebooks({"MODELS": ["svm", "pretrained"]})
+    stems = [p.stem for p in profiles.choose_notebooks({"MODELS": ["mlp", "pretrained"]})]
+    assert "05_hybrid" in stems

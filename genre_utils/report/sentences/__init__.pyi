@@ -12,4 +12,5 @@ from .music import prepared as prepared
 from .music import price_of_leakage as price_of_leakage
 from .training import networks as networks
 from .training import overfitting as overfitting
+from .training import pretraining as pretraining
 from .training import search as search

@@ -40,6 +40,33 @@ def search(found, change: dict | None) -> str:
     )
 
 
+def pretraining(change: dict | None, synthetic: bool) -> str:
+    """Say what pretraining is worth, and what that is evidence of.
+
+    Parameters
+    ----------
+    change : dict or None
+        Paired difference in the accuracy of whole tracks, `pretrained` less `logistic`, with its
+        interval; None if one of them was not trained.
+    synthetic : bool
+        Whether the music is composed.
+    """
+    said = ""
+    if change:
+        said = "On whole tracks, the accuracy of `pretrained` less that of `logistic` is "
+        said += f"{formatting.points(change)}; paired, 95 % interval over artists. "
+    if synthetic:
+        return (
+            f"{said}This music is composed, so that what a network that knows real music makes of "
+            "it is **evidence about nothing**: it shows that the models work."
+        )
+    return (
+        f"{said}musicnn learned from some 200,000 songs of the Million Song Dataset, among which "
+        "there **may be songs of artists that are tested here**: it has heard them without the "
+        "genres of this study, but with tags that listeners gave them, such as *jazz*."
+    )
+
+
 def networks(run: dict, accuracies: pd.DataFrame, genres: int) -> str:
     """Conclude what the networks of a notebook achieve.
 

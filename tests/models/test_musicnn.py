@@ -1,0 +1,136 @@
+"""musicnn rebuilt: its numbers, its tags, and how clips are cut for it."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from genre_utils.features import audio
+from genre_utils.models import embeddings, musicnn, patches
+
+NETWORKS = ("MSD_musicnn", "MTT_musicnn")
+#: Mean over ten patches and first patch, by place of the tag among the 50.
+TAGS = {
+    "jazz.00005": ({9: 0.832, 26: 0.060, 5: 0.055}, {9: 0.954, 23: 0.062}),
+    "metal.00004": ({11: 0.620, 42: 0.126, 24: 0.092}, {11: 0.571, 4: 0.104}),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def learned():
+    try:
+        patches.learned()
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.parametrize("track", TAGS)
+def test_tags_of_real_music_are_those_of_the_original(gtzan_mini, track):
+    path = gtzan_mini / "genres" / track.split(".")[0] / f"{track}.wav"
+    images, starts = patches.cut(audio.load_clip(path, seconds=31.0, sr=patches.SAMPLE_RATE)[0])
+    assert images.shape == (10, 187, 96) and starts[1] == pytest.approx(patches.SECONDS)
+    found = musicnn.listen(images)["tags"]
+    for tags, expected in zip((found.mean(axis=0), found[0]), TAGS[track], strict=True):
+        places = list(expected)
+        assert list(np.argsort(-tags)[: len(places)]) == places
+        np.testing.assert_allclose(tags[places], list(expected.values()), atol=6e-4)
+
+
+def by_hand(values, image):
+    """Pooled values, embedding and tags of one patch, computed from the checkpoint by NumPy."""
+    numbers = {"conv2d": 0, "batch_normalization": 0}
+
+    def of(kind):
+        number = numbers[kind]
+        numbers[kind] += 1
+        return f"{kind}_{number}" if number else kind
+
+    def normalised(x, name=None):
+        name = name or of("batch_normalization")
+        gamma, beta, mean, variance = (
+            values[f"{name}/{part}"] for part in ("gamma", "beta", "moving_mean", "moving_variance")
+        )
+        return (x - mean) / np.sqrt(variance + 1e-3) * gamma + beta
+
+    def convolved(x, before, after):
+        name = of("conv2d")
+        kernel = values[f"{name}/kernel"][:, :, 0]
+        x = np.pad(x, ((before, after), (0, 0)))
+        windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2])
+        out = np.tensordot(windows, kernel, 2) + values[f"{name}/bias"]
+        return normalised(np.maximum(out, 0))
+
+    x = normalised(image)
+    front = [convolved(x, 3, 3).max(axis=1) for _ in range(2)]
+    front += [convolved(x, n // 2 - 1, n // 2).max(axis=1) for n in (128, 64, 32)]
+    front = np.concatenate(front, axis=1)
+    one = convolved(front, 3, 3)[:, 0]
+    two = convolved(one, 3, 3)[:, 0] + one
+    three = convolved(two, 3, 3)[:, 0] + two
+    x = np.concatenate([front, one, two, three], axis=1)
+    pooled = np.stack([x.max(axis=0), x.mean(axis=0)], axis=1).ravel()
+    dense = normalised(pooled) @ values["dense/kernel"] + values["dense/bias"]
+    embedding = normalised(np.maximum(dense, 0))
+    tags = embedding @ values["dense_1/kernel"] + values["dense_1/bias"]
+    return {"pooled": pooled, "embedding": embedding, "tags": 1 / (1 + np.exp(-tags))}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_it_computes_what_the_checkpoint_means(name):
+    import tensorflow as tf
+
+    reader = tf.compat.v1.train.NewCheckpointReader(f"{patches.learned(name)}/")
+    own = [key for key in reader.get_variable_to_shape_map() if "Adam" not in key and "/" in key]
+    values = {key: reader.get_tensor(key).astype(float) for key in own}
+    model = musicnn.load(name)
+    assert model.count_params() == sum(array.size for array in values.values()) == 792_079
+    image = np.random.default_rng(0).uniform(0, 4, (187, 96)).astype(np.float32)
+    found, expected = model.predict_on_batch(image[np.newaxis]), by_hand(values, image)
+    for key, value in expected.items():
+        np.testing.assert_allclose(found[key][0], value, rtol=1e-4, atol=2e-5, err_msg=key)
+
+
+def test_loud_music_overflows_nowhere():
+    loud = np.sign(np.sin(np.arange(48_000) / 7)).astype(np.float32) * 3
+    assert all(
+        np.isfinite(values).all() for values in musicnn.listen(patches.cut(loud)[0]).values()
+    )
+
+
+def test_the_package_is_never_imported(run_python):
+    program = "import sys\nfrom genre_utils.models import musicnn\nmusicnn.load()\n"
+    assert run_python(program + "print('musicnn' in sys.modules)").strip() == "False"
+
+
+@given(st.integers(1, 400_000), st.integers(0, 12))
+def test_patches_are_evenly_spread_inside_the_clip(samples, how_many):
+    frames = 1 + max(samples, 186 * 256) // 256
+    starts = patches._starts(frames, how_many)
+    whole = frames // 187
+    assert len(starts) == (how_many if 0 < how_many < whole else whole) > 0
+    assert starts[0] >= 0 and starts[-1] <= frames - 187
+    assert np.ptp(np.diff(starts)) <= 1 if len(starts) > 2 else True
+
+
+def test_a_short_clip_is_repeated():
+    y = np.random.default_rng(0).normal(size=32_000).astype(np.float32)
+    images, starts = patches.cut(y)
+    assert images.shape == (1, 187, 96) and list(starts) == [0]
+    np.testing.assert_allclose(images, patches.cut(np.resize(y, 186 * 256))[0])
+
+
+def test_an_excerpt_hears_what_it_overlaps():
+    found = patches.shares(3, 6.0, np.array([0.0, 3.0, 5.0, 20.0]))
+    seconds = patches.SECONDS
+    expected = [seconds, seconds, 1.0]
+    np.testing.assert_allclose(found[0], [*np.divide(expected, sum(expected)), 0])
+    np.testing.assert_allclose(found[1], [0, 0, 1, 0])
+    np.testing.assert_allclose(found[2], [0, 0, 0, 1])  # none overlaps: the nearest
+
+
+def test_without_musicnn_one_line_says_how_to_install_it(monkeypatch):
+    monkeypatch.setattr(patches.importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ModuleNotFoundError) as error:
+        embeddings.embed_tracks(None)
+    line = "pip install --no-deps -r requirements-nodeps.txt"
+    assert line in [text.strip() for text in str(error.value).splitlines()]
