@@ -147,6 +147,7 @@ def _network(study, name, drawn):
         if "features" in architectures.reads(name):
             _ = data.features  # read while excerpts still go by the names of their tracks
         data.table = data.table.assign(track_id=_named(data.table))
+        data.excerpts = data.excerpts.apart()
         settings, options = measurements.settings_of(study, name, folds)
         options["seed"] += seed
         options["label"] = f"[{number}/{len(drawn)}] {name}, {SPLITS[split]}"

@@ -15,6 +15,7 @@ import pyarrow.parquet
 from tqdm import tqdm
 
 from genre_utils.features import audio, augmentation, decoding, extraction, recipes, summarising
+from genre_utils.features.excerpts import Excerpts
 from genre_utils.workspace import evidence, files, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
@@ -238,7 +239,7 @@ def _excerpt_table(index, counts):
     return table.assign(excerpt=np.concatenate([np.arange(count) for count in counts]))
 
 
-def load_excerpts(study: StudyFolder) -> tuple[np.ndarray, pd.DataFrame]:
+def load_excerpts(study: StudyFolder) -> tuple[Excerpts, pd.DataFrame]:
     """Cut the store's tracks into the excerpts that models learn from.
 
     Parameters
@@ -248,8 +249,8 @@ def load_excerpts(study: StudyFolder) -> tuple[np.ndarray, pd.DataFrame]:
 
     Returns
     -------
-    excerpts : np.ndarray, shape (excerpts, frames, mels), float32
-        Log-mel spectrograms.
+    excerpts : Excerpts, shape (excerpts, frames, mels), float32
+        Log-mel spectrograms, which are read from the store where they are asked for.
     table : pd.DataFrame
         What each of them is: track_id, copy, excerpt.
     """
@@ -257,11 +258,9 @@ def load_excerpts(study: StudyFolder) -> tuple[np.ndarray, pd.DataFrame]:
     seconds = (described["recipe"] or described)["excerpt_seconds"]
     length = recipes.excerpt_frames(seconds, described["frames_per_second"])
     counts = (index["frames"] // length).to_numpy()
-    excerpts = [
-        track[: count * length].reshape(count, length, track.shape[1])
-        for track, count in zip(study.log_mel, counts, strict=True)
-    ]
-    return np.concatenate(excerpts), _excerpt_table(index, counts)
+    study.require("log_mel")
+    excerpts = Excerpts(study.place("log_mel"), counts, length)
+    return excerpts, _excerpt_table(index, counts)
 
 
 def clip(study: StudyFolder, track_id: str) -> np.ndarray:

@@ -40,15 +40,22 @@ def build(name: str, shapes: dict, n_genres: int, settings, statistics: dict):
     try:
         for key, builder in builders_of(name).items():
             inputs[key] = keras.Input(shapes[key], name=key, dtype="float32")
-            mean, variance = (np.asarray(values).tolist() for values in statistics[key])
-            scaled = {"mean": mean, "variance": variance, "dtype": "float32"}
-            x = layers.Normalization(axis=-1, **scaled)(inputs[key])
-            hidden.append(builder(x, settings))
+            hidden.append(builder(_normalised(inputs[key], *statistics[key]), settings))
         joined = layers.Concatenate()(hidden) if len(hidden) > 1 else hidden[0]
         outputs = layers.Dense(n_genres, activation="softmax", name="genre", dtype="float32")
         return keras.Model(alone(inputs), outputs(joined), name=name)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _normalised(x, mean, variance):
+    """Every column less its mean, over its standard deviation, which no training changes."""
+    # not `Normalization`, whose statistics are no weights: a network is compiled for one fold alone
+    scale = layers.BatchNormalization(center=False, scale=False, trainable=False, epsilon=1e-6,
+                                      dtype="float32", name=f"normalised_{x.name}")  # fmt: skip
+    x = scale(x)
+    scale.set_weights([np.asarray(mean, np.float32), np.asarray(variance, np.float32)])
+    return x
 
 
 def build_cnn(x, settings: hyperparameters.Hyperparameters):

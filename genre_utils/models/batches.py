@@ -5,7 +5,6 @@ All is drawn from seed, epoch and number of the batch, in whatever order Keras a
 
 import keras
 import numpy as np
-import pandas as pd
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
 
@@ -39,9 +38,8 @@ class Batches:
         self.parts, self.y, self.rows = data.parts(name), data.y, rows
         self.labels = np.eye(len(data.genres), dtype=np.float32)
         self.settings, self.seed, self.epoch = settings, seed, -1
-        if "log_mel" in self.parts:
-            self.fill = self.parts["log_mel"][rows].mean(axis=(0, 1), dtype=np.float64)
-        self.first, self.last = _clip_bounds(data.table, rows)
+        if "masks" in settings.augmentation and "log_mel" in self.parts:
+            self.fill = statistics(self.parts["log_mel"], rows)[0]
         self.weights = np.ones(len(data.genres), dtype=np.float32)
         if settings.balance == "weights":
             self.weights = _genre_weights(self.y[rows], len(data.genres))
@@ -66,8 +64,7 @@ class Batches:
         parts = {key: values[rows] for key, values in self.parts.items()}
         labels, changes = self.labels[self.y[rows]], self.settings.augmentation
         if "random excerpts" in changes and "log_mel" in parts:
-            bounds = self.first[rows], self.last[rows]
-            parts["log_mel"] = _random_excerpts(self.parts["log_mel"], *bounds, rng)
+            parts["log_mel"] = self.parts["log_mel"].anywhere(rows, rng)
         if "mixup" in changes:
             parts, labels = self._mixed(parts, labels, int(rng.integers(2**31)))
         if "masks" in changes and "log_mel" in parts:
@@ -88,32 +85,44 @@ class Batches:
 
 def stream(batches: Batches) -> tf.data.Dataset:
     """Batches as a dataset that makes the next ones, in one thread, while the network learns."""
-    free = lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32)  # noqa: E731
-    inputs = architectures.alone({key: free(values) for key, values in batches.parts.items()})
-    signature = inputs, free(batches.labels), tf.TensorSpec((None,), tf.float32)
+    inputs = architectures.alone(_specs(batches.parts))
+    signature = inputs, _free(batches.labels), tf.TensorSpec((None,), tf.float32)
     dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
     dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
     return dataset.prefetch(tf.data.AUTOTUNE)
 
 
-def _clip_bounds(table, rows):
-    """First and last excerpt of the clip of each excerpt; clips must be whole and in one piece."""
-    rows_of = pd.DataFrame({"row": np.arange(len(table)), "learned": 0})
-    rows_of.loc[rows, "learned"] = 1
-    clips = rows_of.groupby([table["track_id"].to_numpy(), table["copy"].to_numpy()])
-    first, last = (clips["row"].transform(end).to_numpy() for end in ("min", "max"))
-    learned = clips["learned"].transform("sum").to_numpy()
-    if np.any((learned > 0) & (learned != last - first + 1)):
-        raise ValueError("the excerpts of a clip must be whole and follow one another.")
-    return first, last
+def in_order(data, name: str, rows, size: int = 256, *, labels=False) -> tf.data.Dataset:
+    """Excerpts as they are, so many at a time, with their labels if asked for: to be predicted."""
+
+    def read():
+        for start in range(0, len(rows), size):
+            own = rows[start : start + size]
+            yield (data.inputs(name, own), data.labels[own]) if labels else data.inputs(name, own)
+
+    inputs = architectures.alone(_specs(data.parts(name)))
+    signature = (inputs, _free(data.labels)) if labels else inputs
+    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
+    count = tf.data.experimental.assert_cardinality(-(-len(rows) // size))
+    return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
 
 
-def _random_excerpts(excerpts, first, last, rng):
-    """Excerpts that start at any frame of their clips, not only where the grid has one."""
-    count, length, mels = excerpts.shape
-    start = rng.integers(first * length, last * length, endpoint=True)
-    frames = excerpts.reshape(count * length, mels)
-    return frames[start[:, np.newaxis] + np.arange(length)]
+def _specs(parts):
+    return {key: _free(values) for key, values in parts.items()}
+
+
+def _free(array):
+    """What a batch of rows of an array is, of any number of them."""
+    return tf.TensorSpec((None, *array.shape[1:]), tf.float32)
+
+
+def statistics(values, rows) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of each column of rows of an array, (rows, ..., columns), some at a time."""
+    total = squares = count = 0
+    for start in range(0, len(rows), 256):
+        some = values[rows[start : start + 256]].reshape(-1, values.shape[-1]).astype(np.float64)
+        total, squares, count = total + some.sum(0), squares + (some**2).sum(0), count + len(some)
+    return total / count, squares / count - (total / count) ** 2
 
 
 def _genre_weights(y, genres):

@@ -20,6 +20,7 @@ from genre_utils.workspace import files, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 Settings = dict[int, hyperparameters.Hyperparameters]  # of each fold
+_ready: dict = {}  # the network that this process has compiled last
 CORPUS = ("name", "synthetic", "tracks", "artists", "sha256")  # what a final model says of it
 
 
@@ -172,7 +173,8 @@ def _place(study, hashes, name, settings, epochs, seed, fold, versions):
 def _train(data, place, fold, name, settings, epochs, seed):
     """Predictions, record and network of one fold (`train_fold`)."""
     wall, cpu = time.perf_counter(), time.process_time()
-    model, history = training.train_fold(data, fold, name, settings, epochs=epochs, seed=seed)
+    options = {"epochs": epochs, "seed": seed, "ready": _ready}
+    model, history = training.train_fold(data, fold, name, settings, **options)
     held = history.get("val_loss")  # of the inner validation part, unless that was trained on
     run = {
         "fold": fold,
@@ -252,8 +254,7 @@ def fit_final(study: StudyFolder, name: str, *, seed: int = 0) -> Path:
     if path.exists() and beside.exists() and sidecar.items() <= files.read_json(beside).items():
         return path
     rows, seed = np.arange(len(data.table)), seed * 1000 + 999
-    planned = settings.fixed_epochs or run["max_epochs"]
-    model = training.compiled(data, rows, name, settings, seed=seed, epochs=planned)
+    model = training.compiled(data, rows, name, settings, seed=seed, ready=_ready)
     training.fit(model, data, rows, name, settings, seed=seed, epochs=run["epochs"])
     with files.atomic_write(path) as temporary:
         model.save(temporary)

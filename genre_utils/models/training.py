@@ -21,7 +21,9 @@ with contextlib.suppress(RuntimeError):  # whoever has used TensorFlow before ha
 PATIENCE = 6  # epochs without a better inner validation loss before training stops
 
 
-def train_fold(data: training_data.Data, fold: int, name: str, settings, *, epochs: int, seed: int):
+def train_fold(
+    data: training_data.Data, fold: int, name: str, settings, *, epochs: int, seed: int, ready=None
+):
     """Train on the training part of a fold, stopped by its inner validation part.
 
     Gives model and history; refuses whatever met a track of the test part, as the settings may.
@@ -31,19 +33,24 @@ def train_fold(data: training_data.Data, fold: int, name: str, settings, *, epoc
     learned = dict.fromkeys(["weights", "normalisation"], ids["train"])
     watched = dict.fromkeys(["early_stopping", "temperature"], ids["validation"])
     splits.refuse_leakage(data.folds, fold, tuned_on=settings.tuned_on, **learned, **watched)
-    return learn(data, rows, name, settings, epochs=epochs, seed=seed * 1000 + int(fold))
+    options = {"epochs": epochs, "seed": seed * 1000 + int(fold), "ready": ready}
+    return learn(data, rows, name, settings, **options)
 
 
-def learn(data: training_data.Data, rows: dict, name: str, settings, *, epochs: int, seed: int):
-    """Train on the rows ``train``, stopped by ``validation``: model and history; checks no leak."""
+def learn(data: training_data.Data, rows: dict, name: str, settings, *, epochs, seed, ready=None):
+    """Train on the rows ``train``, stopped by ``validation``: model and history; checks no leak.
+
+    Settings of fixed epochs learn from both for so many, or `epochs` if those are fewer.
+    """
     train, held, options = rows["train"], rows["validation"], {}
     if settings.fixed_epochs:
-        train, epochs = np.concatenate([train, held]), settings.fixed_epochs
+        train = np.concatenate([train, held])
+        epochs = min(epochs, settings.fixed_epochs)
     else:
         stop = keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)
-        given = data.inputs(name, held), data.labels[held]
-        options = {"validation_data": given, "callbacks": [stop]}
-    model = compiled(data, train, name, settings, seed=seed, epochs=epochs)
+        watched = batches.in_order(data, name, held, labels=True)
+        options = {"validation_data": watched, "callbacks": [stop]}
+    model = compiled(data, train, name, settings, seed=seed, ready=ready)
     history = fit(model, data, train, name, settings, seed=seed, epochs=epochs, **options)
     return model, {key: [float(v) for v in values] for key, values in history.history.items()}
 
@@ -70,61 +77,85 @@ def untrained(data: training_data.Data, name: str, settings) -> keras.Model:
     return architectures.build(name, shapes, len(data.genres), settings, statistics)
 
 
-def fit(model, data, rows, name, settings, *, seed, **options):
-    """Fit a model to excerpts as they are, or to what the settings make of them."""
-    if settings.augmentation or settings.balance != "none":
-        changed = batches.Batches(data, rows, settings, seed=seed, name=name)
-        return model.fit(batches.stream(changed), shuffle=False, verbose=0, **options)
-    x, labels = data.inputs(name, rows), data.labels[rows]
-    return model.fit(x, labels, batch_size=settings.batch_size, verbose=0, **options)
+def fit(model, data, rows, name, settings, *, seed, epochs, callbacks=(), **options):
+    """Fit a model to what the settings make of excerpts; the rate falls over all epochs if it is to."""
+    made = batches.Batches(data, rows, settings, seed=seed, name=name)
+    options |= {"epochs": epochs, "callbacks": [*callbacks, _Rate(settings, epochs * len(made))]}
+    return model.fit(batches.stream(made), shuffle=False, verbose=0, **options)
 
 
-def compiled(data, rows, name, settings, *, seed, epochs):
-    """A fresh model, normalised by the given rows, whose every random number the seed decides."""
+class _Rate(keras.callbacks.Callback):
+    """Sets the learning rate before each of so many steps: what is compiled serves any number."""
+
+    def __init__(self, settings, steps):
+        super().__init__()
+        rate, warm = settings.learning_rate, round(settings.warmup * steps)
+        rising = {"warmup_target": rate, "warmup_steps": warm} if warm else {}
+        decay, self.step = keras.optimizers.schedules.CosineDecay, 0
+        self.rate = decay(0.0 if warm else rate, max(1, steps - warm), **rising)
+        if settings.schedule == "constant":
+            self.rate = lambda step: rate
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.step += 1
+        self.model.optimizer.learning_rate = self.rate(self.step)
+
+
+def compiled(data, rows, name, settings, *, seed, ready=None):
+    """A fresh model, normalised by the given rows, whose every random number the seed decides.
+
+    What compiling takes is saved where `ready`, a dict that holds the last one that was compiled,
+    has a network that differs in its values alone.
+    """
     keras.backend.clear_session()
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     parts = data.parts(name)
     shapes = {key: values.shape[1:] for key, values in parts.items()}
-    statistics = {key: _statistics(values[rows]) for key, values in parts.items()}
+    statistics = {key: batches.statistics(values, rows) for key, values in parts.items()}
     if not settings.normalise and "log_mel" in parts:
         bands = shapes["log_mel"][1]
         statistics["log_mel"] = np.zeros(bands), np.ones(bands)  # which change nothing
-    steps = epochs * -(-len(rows) // settings.batch_size)
     model = architectures.build(name, shapes, len(data.genres), settings, statistics)
     if model_names.family(name) == "dbn":
-        _pretrain(model, data.excerpts[rows], seed)
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
-    model.compile(_optimizer(settings, steps), loss, metrics=["accuracy"])
-    # what is built within the first step makes TensorFlow trace the step a second time
-    model.optimizer.build(model.trainable_variables)
-    nothing = np.zeros((1, len(data.genres)), np.float32)
-    model.compute_metrics(None, nothing, nothing)
-    model.reset_metrics()
+        _pretrain(model, data, rows, seed)
+    ready = {} if ready is None else ready
+    key = name, settings, str(shapes), len(data.genres), architectures.builders_of(name)
+    if ready.get("key") == key:
+        return _as_new(ready["model"], model)
+    _compile(model, settings, len(data.genres))
+    ready.update(key=key, model=model)
     return model
 
 
-def _statistics(values):
-    """Mean and variance of each column of an array, (..., columns)."""
-    axes = tuple(range(values.ndim - 1))
-    mean = values.mean(axis=axes, dtype=np.float64)
-    return mean, values.var(axis=axes, dtype=np.float64) + 1e-6
+def _as_new(model, fresh):
+    """A compiled model with all values of a fresh one, those of its random generators too."""
+    for value, initial in zip(model.variables, fresh.variables, strict=True):
+        value.assign(initial)
+    for value in model.optimizer.variables:
+        value.assign(keras.ops.zeros_like(value))
+    return model
 
 
-def _optimizer(settings, steps):
-    """The optimizer that the settings name, whose schedule spans `steps` steps."""
+def _compile(model, settings, genres):
     rate, kinds = settings.learning_rate, keras.optimizers
-    if settings.schedule == "cosine":
-        rate = kinds.schedules.CosineDecay(rate, steps)
     momentum = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
+    decay = {"weight_decay": settings.weight_decay} if settings.optimizer == "adamw" else {}
     kind = {"adam": kinds.Adam, "adamw": kinds.AdamW, "sgd": kinds.SGD}[settings.optimizer]
-    return kind(rate, clipnorm=1.0, **momentum)
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+    model.compile(kind(rate, clipnorm=1.0, **momentum, **decay), loss, metrics=["accuracy"])
+    # what is built within the first step makes TensorFlow trace the step a second time
+    model.optimizer.build(model.trainable_variables)
+    nothing = np.zeros((1, genres), np.float32)
+    model.compute_metrics(None, nothing, nothing)
+    model.reset_metrics()
 
 
-def _pretrain(model, x, seed):
+def _pretrain(model, data, rows, seed):
     """Learn the layers of a deep belief network without labels, each from the last one's output."""
     stack = [layer for layer in model.layers if layer.name.startswith("belief_")]
-    visible = keras.Model(model.input, stack[0].input).predict(x, batch_size=256, verbose=0)
+    seen = batches.in_order(data, model.name, rows)
+    visible = keras.Model(model.input, stack[0].input).predict(seen, verbose=0)
     for layer in stack:
         kind = "gaussian" if layer is stack[0] else "binary"
         weights, bias = rbm.restricted_boltzmann_machine(visible, layer.units, kind=kind, seed=seed)
@@ -134,5 +165,5 @@ def _pretrain(model, x, seed):
 
 def predict(model, data: training_data.Data, rows: np.ndarray, fold: int) -> pd.DataFrame:
     """Predict excerpts, as ``predictions/NAME.parquet`` keeps them."""
-    x = data.inputs(model.name, rows)
-    return data.predicted(rows, fold, model.predict(x, batch_size=256, verbose=0))
+    excerpts = batches.in_order(data, model.name, rows)
+    return data.predicted(rows, fold, model.predict(excerpts, verbose=0))

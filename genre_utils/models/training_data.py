@@ -16,8 +16,9 @@ ARRAYS = {"log_mel": "excerpts", "features": "features"}  # input of a model, at
 class Data(study_data.StudyData):
     """Load what the networks of a study learn from: its excerpts, augmented copies among them.
 
-    `excerpts`, (rows, frames, mels), are log-mel spectrograms; `y` is the number of each row's
-    genre, and `labels`, (rows, genres), the same as unit vectors.
+    `excerpts`, (rows, frames, mels), are log-mel spectrograms, read where they are asked for (see
+    `Excerpts`); `y` is the number of each row's genre, and `labels`, (rows, genres), the same as
+    unit vectors.
 
     Parameters
     ----------
@@ -68,14 +69,15 @@ class Data(study_data.StudyData):
         if not np.all(wanted):
             rows = np.flatnonzero(wanted)
             self.__dict__.pop("features", None)  # to be read anew, for these rows
-            for name in ("excerpts", "genre", "group", "y", "labels"):
+            self.excerpts = self.excerpts.only(rows)
+            for name in ("genre", "group", "y", "labels"):
                 setattr(self, name, getattr(self, name)[rows])
             self.table = self.table.iloc[rows].reset_index(drop=True)
             self.hashes["rows"] = files.sha256(rows)
 
     def show(self, excerpts) -> None:
         """Put other views, (rows, frames, values), in place of the spectrograms."""
-        self.excerpts = excerpts
+        self.excerpts = self.excerpts.seen_as(excerpts)
         self.hashes["view"] = files.sha256(excerpts)
 
 

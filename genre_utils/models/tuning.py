@@ -167,13 +167,14 @@ def _score(trial, data, name, fold, epochs, seed):
     device = keras.distribution.list_devices()[0]
     trial.set_user_attr("ran_on", f"{keras.config.backend()} on {device}")
     chosen, scores = _chosen(name, trial.params), []
-    inner = inner_folds(data.folds, fold, data.study.tracks, seed)
+    inner, ready = inner_folds(data.folds, fold, data.study.tracks, seed), {}
     for number, part in inner.groupby("fold"):
         rows = data.rows_by(data.table["track_id"].map(part.set_index("track_id")["part"]))
         learning = rows
         if chosen.fixed_epochs:  # would train on the validation part too, which scores it here
             learning = rows | {"validation": rows["validation"][:0]}
-        model, _ = training.learn(data, learning, name, chosen, epochs=epochs, seed=seed)
+        options = {"epochs": epochs, "seed": seed, "ready": ready}
+        model, _ = training.learn(data, learning, name, chosen, **options)
         tested = training.predict(model, data, rows["validation"], fold)
         scores.append(_cross_entropy(scoring.track_probabilities(tested)))
         trial.report(float(np.mean(scores)), int(number))

@@ -11,13 +11,22 @@ from hypothesis import strategies as st
 from keras import tree
 from sklearn.utils.class_weight import compute_class_weight
 
+from genre_utils.features.excerpts import Excerpts
 from genre_utils.models import batches, hyperparameters
 
 EXCERPTS, FRAMES, MELS = 3, 10, 8  # of each clip; of each excerpt
 
 
+@pytest.fixture(scope="module")
+def excerpts(tmp_path_factory):
+    """Excerpts of as many clips, of a store."""
+    place = tmp_path_factory.mktemp("store") / "features.npy"
+    np.save(place, np.zeros((12, EXCERPTS * FRAMES + 3, MELS), np.float32))
+    return Excerpts(place, [EXCERPTS] * 12, FRAMES)
+
+
 @pytest.fixture
-def music():
+def music(excerpts):
     """Twelve clips whose every frame says which clip and which frame of it it is."""
     clips = np.arange(12)
     frames = 1000.0 * clips[:, np.newaxis] + np.arange(EXCERPTS * FRAMES)
@@ -25,7 +34,7 @@ def music():
     table = pd.DataFrame({"track_id": np.repeat(clips // 2, EXCERPTS), "copy": 0})
     table["copy"] = np.repeat(clips % 2, EXCERPTS)  # each track has an original and a copy
     y = np.repeat(np.where(clips < 8, 0, 1), EXCERPTS)
-    return frames.reshape(-1, FRAMES, MELS), table, y
+    return frames.reshape(-1, FRAMES, MELS), table, y, excerpts
 
 
 def made(music, rows=None, seed=0, **settings):
@@ -36,6 +45,7 @@ def made(music, rows=None, seed=0, **settings):
 
 def data_of(parts, music):
     """What a study's data say of two genres."""
+    parts = parts | {"log_mel": music[3].seen_as(parts["log_mel"])}
     return SimpleNamespace(parts=lambda _: parts, table=music[1], y=music[2], genres=["a", "b"])
 
 
@@ -79,13 +89,10 @@ def test_random_excerpts_stay_inside_their_clip_and_the_training_rows(music):
     assert len(set(starts)) > FRAMES + 5  # and not where the grid has one alone
 
 
-def test_a_clip_in_pieces_is_refused(music):
-    with pytest.raises(ValueError, match="whole and follow"):
-        made(music, rows=np.arange(4))
-    x, table, y = music
-    mixed = table.sample(frac=1, random_state=0).reset_index(drop=True)
-    with pytest.raises(ValueError, match="whole and follow"):
-        made((x, mixed, y), augmentation=("random excerpts",))
+def test_excerpts_that_are_apart_start_where_they_are_cut(music):
+    apart = (*music[:3], music[3].apart())
+    x, _, _ = epoch(made(apart, augmentation=("random excerpts",)))
+    assert sorted(x[:, 0, 0]) == sorted(music[0][:, 0, 0])
 
 
 def test_mixup_is_convex_and_the_labels_are_mixed_alike(music):
