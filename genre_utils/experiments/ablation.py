@@ -35,7 +35,7 @@ class Variant:
     title: str
     question: str = ""
     against: str = ""
-    model: str = "cnn"
+    model: str = "cnn_paper"
     settings: dict = field(default_factory=dict)  # that differ from the paper's
     sees: tuple[str, ...] = ("log_mel",)  # side by side: log_mel, mfcc, chroma
     effects: tuple[str, ...] = ()  # of `augmentation.EFFECTS`, that a copy of each track is made by
@@ -92,11 +92,11 @@ def claims(*, has_audio: bool) -> list[Variant]:
         Variant("cnn_mfcc", "CNN, MFCC alone", sees=("mfcc",)),
         *(Variant(f"cnn_{label}", f"CNN, {title}", INPUT, "cnn_mfcc", sees=sees)
           for label, title, sees in seen),
-        Variant("hybrid", "hybrid as it is", model="hybrid"),
-        *(Variant(f"hybrid_{label}", f"hybrid without {what}", REGULARISATION, "hybrid", "hybrid",
+        Variant("hybrid", "hybrid as it is", model="hybrid_paper"),
+        *(Variant(f"hybrid_{label}", f"hybrid without {what}", REGULARISATION, "hybrid", "hybrid_paper",
                   settings) for label, what, settings in less),
-        Variant("rnn", "RNN at 0.005", model="rnn"),
-        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn", {"learning_rate": rate})
+        Variant("rnn", "RNN at 0.005", model="rnn_paper"),
+        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn_paper", {"learning_rate": rate})
           for rate in (0.0005, 0.001, 0.02)),
     ]  # fmt: skip
 

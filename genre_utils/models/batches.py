@@ -11,7 +11,7 @@ from sklearn.utils.class_weight import compute_class_weight
 from genre_utils.features import augmentation
 from genre_utils.models import architectures
 
-MIXUP_ALPHA = 0.2  # shape of the Beta distribution of mixing weights: most lie near 0 or 1
+MIXUP_ALPHA = 0.3  # shape of the Beta distribution of mixing weights: most lie near 0 or 1
 
 
 class Batches:
