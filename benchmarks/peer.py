@@ -430,7 +430,9 @@ def shown(result: dict) -> str:
 def main():
     """Measure, show tables, and keep the measurements as JSON if asked to."""
     parser = measuring.parser(__doc__)
-    parser.add_argument("--folder", type=Path, help="store (default: gtzan_mel80 of the data folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="store (default: gtzan_mel80 of the data folder)"
+    )
     parser.add_argument("--model", choices=sorted(hyperparameters.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
