@@ -133,6 +133,9 @@ def test_the_format_does_not_decide(recognise, tmp_path, kind):
     import imageio_ffmpeg
 
     y, path = song(7, seconds=30.0), tmp_path / f"a.{kind}"
+    y = y + 0.02 * np.random.default_rng(0).normal(size=len(y))
+    passes = scipy.signal.butter(12, 8_000, output="sos", fs=SR)  # coders leave out what is above
+    y = scipy.signal.sosfilt(passes, y)
     soundfile.write(tmp_path / "original.wav", y, SR)
     if kind == "m4a":
         program = [imageio_ffmpeg.get_ffmpeg_exe(), "-loglevel", "error", "-i"]
