@@ -111,7 +111,7 @@ def test_hidden_layers_are_what_the_setting_says(name, hidden_layers):
 
 def test_convolution_parameters_match_a_hand_count():
     settings = hyperparameters.PAPER["cnn_paper"]
-    model = built("cnn", {"log_mel": (66, 64)}, settings)
+    model = built("cnn_paper", {"log_mel": (66, 64)}, settings)
     convolutions = 16 * (9 * 1 + 1) + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1)
     normalised = 4 * (16 + 32 + 64)
     dense = 64 * (64 + 1) + 4 * (64 + 1)
