@@ -80,7 +80,7 @@ def _cnn1d(x, settings):
 
 def _hybrid(x, settings):
     """Convolutions find local patterns; a bidirectional GRU follows them through time."""
-    x = blocks(x, settings, settings.hidden_layers - 1, pools=((2, 2), (2, 2), (1, 4)))
+    x = blocks(x, settings, settings.hidden_layers - 1, last=(1, 2))
     frames, bands, filters = x.shape[1:]
     x = layers.Reshape((frames, bands * filters))(x)
     return _over_time(_gru(x, settings, "recurrent"), settings)
@@ -122,50 +122,22 @@ def _over_time(x, settings):
     return layers.Dropout(settings.dropout)(x)
 
 
-def blocks(x, settings: hyperparameters.Hyperparameters, count: int, pools=()):
-    """`count` blocks: 3x3 convolution, max pooling (by `pools`, at last 2x2), batch normalisation.
+def blocks(x, settings: hyperparameters.Hyperparameters, count: int, last=(2, 2)):
+    """`count` blocks: 3x3 convolution, max pooling (in the last one, of `last`), normalisation.
 
     Before the first, neighbouring frames and bands are averaged, two by two.
     """
     frames, bands = x.shape[1:]
     x = layers.AveragePooling2D(2, padding="same")(layers.Reshape((frames, bands, 1))(x))
+    pools = {1: (2, 4), count: last}  # few bands soon: what is on the large maps costs most
     for depth in range(1, count + 1):
         options = _options(settings, f"convolution_{depth}")
         filters = _units(16 * 2 ** (depth - 1), settings)
         x = layers.Conv2D(filters, 3, padding="same", **options)(x)
-        pool = pools[depth - 1] if depth <= len(pools) else (2, 2)
+        pool = pools.get(depth, (2, 2))
         x = layers.MaxPooling2D(tuple(map(min, pool, x.shape[1:3])))(x)
         x = layers.BatchNormalization(momentum=MOMENTUM)(x)
     return x
-
-
-def _dbn(x, settings):
-    """Deep belief network (Hinton, Osindero, Teh 2006) of 8 by 32 means; `rbm` learns it first."""
-    frames, bands = x.shape[1:]
-    x = layers.Reshape((frames, bands, 1))(x)
-    x = layers.AveragePooling2D((_at_most(frames, 8), _at_most(bands, 32)))(x)
-    x = layers.Flatten()(x)
-    for depth in range(1, settings.hidden_layers + 1):
-        options = _options(settings, f"belief_{depth}") | {"activation": "sigmoid"}
-        x = layers.Dense(128, **options)(x)
-    return layers.Dropout(settings.dropout)(x)
-
-
-def _mlp(x, settings):
-    """Dense layers on the handcrafted features of an excerpt."""
-    x = layers.Dropout(settings.dropout / 2)(x)
-    for depth in range(1, settings.hidden_layers + 1):
-        x = layers.Dense(128, **_options(settings, f"dense_features_{depth}"))(x)
-        x = layers.Dropout(settings.dropout)(x)
-    return x
-
-
-def _fused_cnn(x, settings):
-    return build_cnn(x, replace(settings, hidden_layers=settings.hidden_layers - 1))
-
-
-def _fused_mlp(x, settings):
-    return _mlp(x, replace(settings, hidden_layers=1))
 
 
 def _units(usual, settings):
