@@ -140,6 +140,35 @@ def blocks(x, settings: hyperparameters.Hyperparameters, count: int, last=(2, 2)
     return x
 
 
+def _dbn(x, settings):
+    """Deep belief network (Hinton, Osindero, Teh 2006) of 8 by 32 means; `rbm` learns it first."""
+    frames, bands = x.shape[1:]
+    x = layers.Reshape((frames, bands, 1))(x)
+    x = layers.AveragePooling2D((_at_most(frames, 8), _at_most(bands, 32)))(x)
+    x = layers.Flatten()(x)
+    for depth in range(1, settings.hidden_layers + 1):
+        options = _options(settings, f"belief_{depth}") | {"activation": "sigmoid"}
+        x = layers.Dense(128, **options)(x)
+    return layers.Dropout(settings.dropout)(x)
+
+
+def _mlp(x, settings):
+    """Dense layers on the handcrafted features of an excerpt."""
+    x = layers.Dropout(settings.dropout / 2)(x)
+    for depth in range(1, settings.hidden_layers + 1):
+        x = layers.Dense(128, **_options(settings, f"dense_features_{depth}"))(x)
+        x = layers.Dropout(settings.dropout)(x)
+    return x
+
+
+def _fused_cnn(x, settings):
+    return build_cnn(x, replace(settings, hidden_layers=settings.hidden_layers - 1))
+
+
+def _fused_mlp(x, settings):
+    return _mlp(x, replace(settings, hidden_layers=1))
+
+
 def _units(usual, settings):
     """Filters or units of a layer, for networks that are wider or narrower than usual."""
     return max(1, round(usual * settings.width))
