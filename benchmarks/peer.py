@@ -430,7 +430,9 @@ def shown(result: dict) -> str:
 def main():
     """Measure, show tables, and keep the measurements as JSON if asked to."""
     parser = measuring.parser(__doc__)
-    parser.add_argument("--folder", type=Path, help="store (default: gtzan_mel of the data folder)")
+    parser.add_argument(
+        "--folder", type=Path, help="store (default: gtzan_mel80 of the data folder)"
+    )
     parser.add_argument("--model", choices=sorted(hyperparameters.DEFAULTS), default="cnn")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
@@ -445,7 +447,7 @@ def main():
     if options.merge:
         result = merged([files.read_json(path) for path in options.merge])
     else:
-        folder = options.folder or files.data_folder() / "gtzan_mel"
+        folder = options.folder or files.data_folder() / "gtzan_mel80"
         if not (folder / "tracks.csv").exists():
             measuring.left_out(f"{folder} is not there: data/README.md says where it is from")
         threads = options.threads or study_results.environment()["threads"]

@@ -129,5 +129,5 @@ def gtzan_mini():
 
 
 @pytest.fixture(scope="session")
-def gtzan_mel():
-    return _real_music("gtzan_mel")
+def gtzan_mel80():
+    return _real_music("gtzan_mel80")

@@ -20,14 +20,14 @@ GRID = "transfer"
 NAMES = ("svm", "logistic", "cnn", "rnn", "hybrid", "mlp")
 WITHIN_FOLDS = 5  # of the cross-validation within each corpus, that transfer is compared with
 SECONDS = 30.0  # of music in a row of the store
-FRAMES, MELS = 334, 128  # of a row of the store
+FRAMES, MELS = 387, 128  # of a row of the store
 SAME = 0.5  # share of the artists of a store above which it is taken for the corpus itself
 SEEDS = 3  # initial weights of a network that is tested on the other corpus
 ARRAYS = "log_mel.npy"  # of a store
 
 
 def _converted(_, path):
-    """A clip, repeated until it lasts 30 s, as a row of the GTZAN store, (frames, mels)."""
+    """A clip, repeated until it lasts 30 s, as a row of `gtzan_mel80`, (frames, mels)."""
     import librosa
 
     y, sr = audio.load_clip(path, seconds=SECONDS)

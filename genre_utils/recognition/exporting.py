@@ -24,7 +24,7 @@ CHECKED = 64  # excerpts on which that is checked
 
 #: Stores whose way from sound to spectrogram is known, and their rows: seconds, frames, mel bands.
 STORES: dict[str, dict] = {
-    "gtzan_mel": {"sr": 22_050, "clip_seconds": 30.0, "frames": 334, "n_mels": 128}
+    "gtzan_mel80": {"sr": 22_050, "clip_seconds": 30.0, "frames": 387, "n_mels": 128}
 }
 
 

@@ -26,7 +26,7 @@ MUSIC = {
     "spectrograms": "Its spectrograms are those of whoever ran the study; the rights to the music "
     "decide what may be done with the model.",
 }
-MUSIC |= dict.fromkeys(("gtzan-mini", "gtzan_mel"), MUSIC["gtzan"])
+MUSIC |= dict.fromkeys(("gtzan-mini", "gtzan_mel80"), MUSIC["gtzan"])
 MUSIC["store"] = MUSIC["spectrograms"]  # as it was called before
 
 

@@ -305,10 +305,10 @@ def test_a_part_of_the_trainings_can_be_chosen(peer):
 
 def test_the_peer_is_the_published_network_and_its_windows_overlap_by_half(peer):
     assert peer.build_peer(10).count_params() == 2_495_114
-    log_mel = np.arange(334)[np.newaxis, :, np.newaxis] * np.ones((2, 1, 128))
+    log_mel = np.arange(387)[np.newaxis, :, np.newaxis] * np.ones((2, 1, 128))
     cut = peer.windows(log_mel)
-    assert cut.shape == (2, 4, 128, 128)
-    assert cut[0, :, 0, 0].tolist() == [0, 64, 128, 192]
+    assert cut.shape == (2, 5, 128, 128)
+    assert cut[0, :, 0, 0].tolist() == [0, 64, 128, 192, 256]
     with pytest.raises(ValueError, match="128 mel bands"):
         peer.windows(log_mel[:, :, :64])
 

@@ -142,9 +142,9 @@ def test_copies_of_a_log_mel_image_are_found():
     ]  # fmt: skip
 
 
-def test_no_track_of_the_real_store_is_a_copy_of_another(gtzan_mel):
-    tracks = corpora.find_tracks("spectrograms", gtzan_mel)
-    arrays = folders.load_arrays(gtzan_mel, tracks["track_id"][::4])
+def test_no_track_of_the_real_store_is_a_copy_of_another(gtzan_mel80):
+    tracks = corpora.find_tracks("spectrograms", gtzan_mel80)
+    arrays = folders.load_arrays(gtzan_mel80, tracks["track_id"][::4])
     prints = [fingerprint.of_log_mel(array) for array in arrays]
     assert fingerprint.links(prints, least=fingerprint.MEL_SHARE).empty
     copy = arrays[7].astype(np.float32) + np.random.default_rng(0).normal(0, 0.01, arrays[7].shape)

@@ -113,8 +113,8 @@ def test_what_is_there_is_not_exported_again_but_a_changed_file_is(study):
 
 def test_a_store_without_a_known_recipe_is_refused(study):
     assert "not known" in exporting.obstacle(study)
-    assert "gtzan_mel" in exporting.obstacle(study, "another")
-    assert "shape" in exporting.obstacle(study, "gtzan_mel")
+    assert "gtzan_mel80" in exporting.obstacle(study, "another")
+    assert "shape" in exporting.obstacle(study, "gtzan_mel80")
     with pytest.raises(exporting.ExportError, match="not known"):
         exporting.export_model(study, "logistic")
 

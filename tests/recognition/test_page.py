@@ -13,6 +13,7 @@ from conftest import song
 import genre_utils.recognition
 from genre_utils import __main__
 from genre_utils.features import audio
+from genre_utils.plots import formatting
 from genre_utils.recognition import exported_model, recogniser
 
 SR = audio.SAMPLE_RATE
@@ -99,7 +100,9 @@ def test_a_recording_is_answered_on_any_screen(visitor, piece):
     for warning in answer["warnings"]:
         assert warning in told
     text = visitor.locator("body").inner_text()
-    assert "639 tracks of real music by 199 artists" in text and "0.68 [0.62, 0.74]" in text
+    stated = exported_model.read_sidecar(exported_model.PRETRAINED)["accuracy"]
+    accuracy = formatting.as_text(stated["value"], stated["ci95"])
+    assert "639 tracks of real music by 199 artists" in text and accuracy in text
     assert f"{answer['confidence']:.0%}" in text
     images = visitor.locator(".pictures img")
     assert images.count() == 2
