@@ -1,10 +1,11 @@
-"""Memory of a feature extraction, for corpora of different sizes.
+"""Memory of a feature extraction and of training, for corpora of different sizes.
 
     python benchmarks/run.py memory
 
 Made-up clips of one second, each different, are extracted into an empty cache, every size in a
 process of its own, all families of features but `chroma_cqt`. Shown is the most memory that this
 process and its largest worker held (resident set size), and what the same process held before.
+Then a fold of the CNN is trained for an epoch and tested, on noise of as many clips of 3 s.
 """
 
 import argparse
@@ -24,11 +25,13 @@ import psutil
 import soundfile
 from tqdm import tqdm
 
+import scaling
 from genre_utils.features import extraction, recipes, store
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 
 RECIPE = recipes.Recipe(clip_seconds=1.0, excerpt_seconds=0.25)
+TRAINED = recipes.Recipe(clip_seconds=3.0, excerpt_seconds=1.5)
 #: All but the one that takes ten times as long as the others together on so short a clip.
 FAMILIES = tuple(name for name in extraction.ALL if name != "chroma_cqt")
 MB = 1 << 20
@@ -80,6 +83,20 @@ def measure(count, n_jobs):
     }
 
 
+def train(count):
+    """Train and test one fold of `count` clips; return what memory that took, in MB."""
+    from genre_utils.models import hyperparameters, training, training_data
+
+    with tempfile.TemporaryDirectory() as name:
+        study = scaling.made_up_study(Path(name) / "study", count, TRAINED)
+        data = training_data.load_data(study)
+        settings = hyperparameters.DEFAULTS["cnn"]
+        model, _ = training.train_fold(data, 0, "cnn", settings, epochs=1, seed=0)
+        training.predict(model, data, data.rows(0)["test"], 0)
+        array = study.place("log_mel").stat().st_size
+    return {"training_mb": measuring.peak_mb(), "array_mb": array / MB}
+
+
 def told(rows: list[dict]) -> dict:
     """The sizes that were measured, with the figures and sentences that follow from them."""
     small, large = rows[0], rows[-1]
@@ -94,6 +111,12 @@ def told(rows: list[dict]) -> dict:
         f"{large['before_mb']:.0f} MB before it began. The store on disk has "
         f"{small['store_mb']:.0f} and {large['store_mb']:.0f} MB."
     ]
+    says += [
+        f"Training and testing a fold of the CNN held {small['training_mb']:.0f} and "
+        f"{large['training_mb']:.0f} MB, where the excerpts take {small['array_mb']:.0f} and "
+        f"{large['array_mb']:.0f} MB."
+    ]
+    sides["training_mb"] = "training"
     many = f"for {large['clips']:,} clips over that for {small['clips']:,}"
     figures = {
         f"memory of {name} {many}": measuring.figure(large[key] / small[key], most=1.1)
@@ -109,15 +132,20 @@ def main():
     parser.add_argument("--sizes", type=int, nargs="+", default=[1000, 10_000], help="clips")
     parser.add_argument("--jobs", type=int, default=-1, help="processes; -1 for one per core")
     parser.add_argument("--one", type=int, help=argparse.SUPPRESS)  # size of this process
+    parser.add_argument("--train", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
-        print(json.dumps(measure(options.one, options.jobs)))
+        print(
+            json.dumps(train(options.one) if options.train else measure(options.one, options.jobs))
+        )
         return
     rows = []
     for size in [20, 100] if options.quick else options.sizes:
         command = [sys.executable, __file__, "--one", str(size), "--jobs", str(options.jobs)]
-        said = subprocess.run(command, stdout=subprocess.PIPE, check=True, text=True).stdout
-        rows.append(json.loads(said.splitlines()[-1]))
+        rows.append({})
+        for also in ([], ["--train"]):
+            done = subprocess.run(command + also, stdout=subprocess.PIPE, check=True, text=True)
+            rows[-1] |= json.loads(done.stdout.splitlines()[-1])
     print(pd.DataFrame(rows).round(0).astype(int).to_string(index=False))
     measuring.show(told(rows), options.json)
 

@@ -10,7 +10,6 @@ spectrograms of noise. Times are medians over several rounds.
 import contextlib
 import os
 import pickle
-import resource
 import statistics
 import subprocess
 import sys
@@ -143,27 +142,31 @@ def moved(folder: Path, tracks: pd.DataFrame) -> dict:
     }
 
 
-def made_up_study(study: Path, count: int) -> Path:
+def made_up_study(study: Path, count: int, recipe: recipes.Recipe = RECIPE) -> StudyFolder:
     """Write a study of log-mel noise with four genres, 40 artists and two folds."""
-    genres, frames = ["classical", "jazz", "pop", "rock"], RECIPE.frames
+    genres, shape = ["classical", "jazz", "pop", "rock"], (recipe.frames, recipe.n_mels)
     rows = [(f"{i:04d}", genres[i % 4], f"artist {i % 40}") for i in range(count)]
     tracks = pd.DataFrame(rows, columns=["track_id", "genre", "artist"])
     study.mkdir()
     rng = np.random.default_rng(0)
-    np.save(study / "features.npy", rng.random((count, frames, RECIPE.n_mels), dtype=np.float32))
-    index = tracks[["track_id"]].assign(copy=0, frames=frames)
+    with open(study / "features.npy", "wb") as array:  # clip by clip: it may be larger than memory
+        header = {"descr": "<f4", "fortran_order": False, "shape": (count, *shape)}
+        np.lib.format.write_array_header_1_0(array, header)
+        for _ in range(count):
+            array.write(rng.random(shape, dtype=np.float32).tobytes())
+    index = tracks[["track_id"]].assign(copy=0, frames=recipe.frames)
     files.write_table(study / "features.parquet", index)
-    described = {"recipe": asdict(RECIPE), "frames_per_second": RECIPE.frames_per_second}
+    described = {"recipe": asdict(recipe), "frames_per_second": recipe.frames_per_second}
     files.write_json(study / "features.json", described | {"sha256": str(count)})
     files.write_table(study / "tracks.parquet", tracks)
     folds = splits.make_folds(tracks, folds=2, group_by="artist", seed=0)
     files.write_table(study / "folds.parquet", folds)
     corpus = {"name": "noise", "sha256": str(count), "genres": genres, "protocol": "cv"}
     files.write_json(study / "corpus.json", corpus)
-    return study
+    return StudyFolder(study)
 
 
-def two_folds(study: Path, rounds: int) -> dict:
+def two_folds(study: StudyFolder, rounds: int) -> dict:
     """Seconds that two folds of the CNN take together, and one excerpt in one epoch."""
     from genre_utils.models import cross_validation, training_data
 
@@ -179,20 +182,6 @@ def two_folds(study: Path, rounds: int) -> dict:
         "seconds_of_two_folds": statistics.median(taken[1:]),
         "ms_an_excerpt_and_epoch": 1000 * statistics.median(excerpt[2:]),
     }
-
-
-def memory_of_training(small: Path, large: Path) -> float:
-    """How many times its excerpts the training of a fold of `large` holds in memory at most."""
-    from genre_utils.models import hyperparameters, training, training_data
-
-    def train(study):
-        data = training_data.load_data(study)
-        training.train_fold(data, 0, "cnn", hyperparameters.DEFAULTS["cnn"], epochs=1, seed=0)
-        peak = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # Linux counts in kB
-        return peak, data.excerpts.nbytes
-
-    (before, less), (after, more) = train(small), train(large)
-    return (after - before) / (more - less)
 
 
 def tables(count: int = 50_000) -> dict:
@@ -222,26 +211,23 @@ def tables(count: int = 50_000) -> dict:
     }
 
 
-def measure(clips: int, tasks: int, rounds: int, sizes: tuple) -> dict:
+def measure(clips: int, tasks: int, rounds: int, tracks: int) -> dict:
     """All that is measured, as the JSON file holds it."""
     result = {"environment": study_results.environment(), "load_before": os.getloadavg()[0]}
     result["workers"] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        tracks = write_clips(folder, clips)
-        result["bytes_a_clip"] = moved(folder, tracks)
-        small, large = (made_up_study(folder / str(count), count) for count in sizes)
+        recordings = write_clips(folder, clips)
+        result["bytes_a_clip"] = moved(folder, recordings)
+        study = made_up_study(folder / "study", tracks)
         for workers in (1, 2):
             with cluster(workers) as client:
                 found = {"ms_an_empty_task": empty_tasks(tasks, rounds)}
-                found |= extraction(client, folder, tracks, rounds)
-                found |= two_folds(small, rounds)
+                found |= extraction(client, folder, recordings, rounds)
+                found |= two_folds(study, rounds)
             result["workers"][str(workers)] = found
-            for path in (small / "folds_done").rglob("*.*"):
+            for path in study.folds_done().rglob("*.*"):
                 path.unlink()
-        bar = {"desc": "", "unit": "", "folder": folder, "n_jobs": 2}  # a process of its own
-        [factor] = parallel.over(memory_of_training, [(small, large)], 1, **bar)
-    result["training_memory_over_excerpts"] = factor
     result |= {"tables": tables()}
     return result | {"says": [block(result)], "figures": figures(result)}
 
@@ -278,7 +264,6 @@ def extrapolated(found: dict) -> dict[str, list[float]]:
         "cache, GB": size["cache"] * gb,
         "one CNN, ten folds, core-days": trained * days,
         "array of all excerpts, GB": array,
-        "memory to train one fold, GB": array * found["training_memory_over_excerpts"],
         "table of tracks, GB": tables["bytes_a_track"] * gb,
         "table of folds, GB": tables["bytes_of_folds_a_track"] * gb,
         "dealing folds, hours": tables["ms_of_folds_a_track"] / 1000 * hours,
@@ -308,8 +293,7 @@ def block(found: dict) -> str:
         _markdown(["", "1 worker", "2 workers", "ratio"], rows),
         f"Of a clip, {sizes['file']:,} bytes are read (WAV here; an MP3 of fma_large has "
         f"{FILE:,.0f}), {sizes['job']:,} sent to the worker as its job, {sizes['result']:,} sent "
-        f"back, and {sizes['cache']:,} written to the cache. Training one fold holds "
-        f"{found['training_memory_over_excerpts']:.1f} times its excerpts in memory.",
+        f"back, and {sizes['cache']:,} written to the cache.",
         _markdown(
             ["extrapolated", *SIZES],
             [(name, *map(_short, values)) for name, values in extrapolated(found).items()],
@@ -352,8 +336,8 @@ def main():
         text = written_anew(options.doc.read_text(encoding="utf-8"), stored)
         options.doc.write_text(text, encoding="utf-8")
         return
-    full = {"clips": 8, "tasks": 1000, "rounds": 3, "sizes": (60, 1000)}
-    quick = {"clips": 2, "tasks": 50, "rounds": 1, "sizes": (24, 48)}
+    full = {"clips": 8, "tasks": 1000, "rounds": 3, "tracks": 60}
+    quick = {"clips": 2, "tasks": 50, "rounds": 1, "tracks": 24}
     measuring.show(measure(**(quick if options.quick else full)), options.json)
 
 

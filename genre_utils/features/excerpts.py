@@ -42,8 +42,8 @@ class Excerpts:
 
     def _read(self, start):
         # mapped for each reading: pages of a file that stays mapped count as memory of the process
-        here = isinstance(self._source, np.ndarray)
-        frames = self._source if here else np.load(self._source, mmap_mode="r")
+        source = self._source
+        frames = np.load(source, mmap_mode="r") if isinstance(source, Path) else source
         frames = frames.reshape(-1, self.shape[2])
         return np.asarray(frames[start[..., np.newaxis] + np.arange(self.shape[1])])
 

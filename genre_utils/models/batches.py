@@ -117,8 +117,9 @@ def _free(array):
 
 
 def statistics(values, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each column of rows of an array, (rows, ..., columns), some at a time."""
-    total = squares = count = 0
+    """Mean and variance of each column of some rows of an array, (rows, ..., columns)."""
+    total, squares = np.zeros((2, values.shape[-1]))
+    count = 0
     for start in range(0, len(rows), 256):
         some = values[rows[start : start + 256]].reshape(-1, values.shape[-1]).astype(np.float64)
         total, squares, count = total + some.sum(0), squares + (some**2).sum(0), count + len(some)

@@ -78,7 +78,7 @@ def untrained(data: training_data.Data, name: str, settings) -> keras.Model:
 
 
 def fit(model, data, rows, name, settings, *, seed, epochs, callbacks=(), **options):
-    """Fit a model to what the settings make of excerpts; the rate falls over all epochs if it is to."""
+    """Fit a model to what the settings make of excerpts; its rate falls over all epochs, or not."""
     made = batches.Batches(data, rows, settings, seed=seed, name=name)
     options |= {"epochs": epochs, "callbacks": [*callbacks, _Rate(settings, epochs * len(made))]}
     return model.fit(batches.stream(made), shuffle=False, verbose=0, **options)

@@ -2,6 +2,7 @@
 
 import functools
 from dataclasses import dataclass, replace
+from typing import Any
 
 import keras
 import numpy as np
@@ -167,7 +168,7 @@ def _score(trial, data, name, fold, epochs, seed):
     device = keras.distribution.list_devices()[0]
     trial.set_user_attr("ran_on", f"{keras.config.backend()} on {device}")
     chosen, scores = _chosen(name, trial.params), []
-    inner, ready = inner_folds(data.folds, fold, data.study.tracks, seed), {}
+    inner, ready = inner_folds(data.folds, fold, data.study.tracks, seed), dict[str, Any]()
     for number, part in inner.groupby("fold"):
         rows = data.rows_by(data.table["track_id"].map(part.set_index("track_id")["part"]))
         learning = rows

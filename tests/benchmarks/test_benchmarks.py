@@ -203,11 +203,14 @@ def test_throughput_is_music_over_time_and_memory_is_compared_between_sizes():
 def test_memory_of_an_extraction_is_compared_between_sizes():
     rows = [
         {"clips": n, "before_mb": 200.0, "peak_mb": peak, "largest_worker_mb": 300.0, "store_mb": 9}
+        | {"training_mb": 700.0 + n / 1000, "array_mb": n / 10}
         for n, peak in ((1000, 250.0), (10_000, 260.0))
     ]
     figures = memory.told(rows)["figures"]
     name = "memory of the process for 10,000 clips over that for 1,000"
     assert figures[name] == measuring.figure(1.04, most=1.1)
+    name = "memory of training for 10,000 clips over that for 1,000"
+    assert figures[name] == measuring.figure(710 / 701, most=1.1)
 
 
 # ---------------------------------------------------------------------------- the peer
@@ -227,7 +230,7 @@ def test_the_document_on_scaling_shows_the_memory_that_was_measured():
     document = (files.ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     words = re.sub(r"\s+", " ", document)
     assert f"from {small['clips']:,} to {large['clips']:,} clips" in words
-    for key in ("largest_worker_mb", "peak_mb"):
+    for key in ("largest_worker_mb", "peak_mb", "training_mb"):
         assert f"from {small[key]:.0f} to {large[key]:.0f} MB" in words
     more = (large["peak_mb"] - small["peak_mb"]) / (large["clips"] - small["clips"])
     assert f"{1024 * more:.1f} kB for each further track" in words
