@@ -54,7 +54,7 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
 
 
 def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, dict[str, pd.DataFrame]]:
-    """Set the numbers of the paper's Table 2 beside ours, those of its setting and tuned ones below.
+    """Set the numbers of the paper's Table 2 beside ours, other settings of a model below it.
 
     Parameters
     ----------
@@ -143,7 +143,8 @@ def table_1(results: dict) -> pd.DataFrame:
     -------
     pd.DataFrame
         Index criterion, model; columns paper, this study (empty if not run), paper's setting and
-        tuned (if any was), differs (the first two). Our Best in accuracy says where the runner-up is as good.
+        tuned (if any was), differs (the first two).
+        Our Best in accuracy says where the runner-up is as good.
     """
     columns = {"paper": _words(PAPER, METRICS.values(), "hours")}
     sources = {"this study": str, "paper's setting": model_names.as_in_paper}

@@ -12,7 +12,8 @@ from scipy.cluster.hierarchy import dendrogram
 COLOURS = {
     "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn_paper": "#7ab6dd",
     "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
-    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "rnn_paper": "#f0c27a", "lstm": "#ece133", "gru": "#ca9161",
+    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "rnn_paper": "#f0c27a",
+    "lstm": "#ece133", "gru": "#ca9161",
     "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_paper": "#66c9ae",
     "hybrid_parallel": "#7fcfb5",
     "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",

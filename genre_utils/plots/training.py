@@ -7,6 +7,7 @@ import seaborn as sns
 
 from genre_utils.plots import base
 
+LOGARITHMIC = {"learning_rate", "l2", "C", "gamma"}  # settings that are searched so
 #: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
 UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
 
@@ -52,9 +53,9 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
     figure, axes = base.panels(len(names), 4, 2.4, 0, width=8.4, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
         column = finished[name]
-        if column.nunique() > 5 and name in ("learning_rate", "l2", "dropout"):
+        if column.nunique() > 5 and name in LOGARITHMIC | {"dropout"}:
             place, mark = column, usual[name]
-            axis.set_xscale("linear" if name == "dropout" else "log")
+            axis.set_xscale("log" if name in LOGARITHMIC else "linear")
         else:
             values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
             place = column.map(values.index) + np.linspace(-0.15, 0.15, len(column))
@@ -74,13 +75,16 @@ def searched(tuned: dict, names) -> pd.DataFrame:
 
     Parameters
     ----------
-    tuned : dict of int to Hyperparameters
+    tuned : dict of int to Hyperparameters or dict
         By fold.
     names : iterable of str
         The settings that were searched: the columns.
     """
-    table = pd.DataFrame([one.as_json() for one in tuned.values()], index=[*tuned])[[*names]]
-    table["augmentation"] = table["augmentation"].map(lambda several: ", ".join(several) or "none")
+    rows = [one if isinstance(one, dict) else one.as_json() for one in tuned.values()]
+    table = pd.DataFrame(rows, index=[*tuned])[[*names]]
+    table = table.map(
+        lambda value: ", ".join(value) or "none" if isinstance(value, list) else value
+    )
     table = table.map(lambda value: f"{value:.2g}" if isinstance(value, float) else str(value))
     return table.rename(columns=lambda name: name.replace("_", " ")).rename_axis("fold")
 

@@ -20,7 +20,7 @@ EXPORTED = ("logistic",)  # classical models that can be exported; every network
 
 _TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 _PAPER = "_paper"  # and of one with the paper's setting
-MODEL_ORDER = (*chain.from_iterable((name, name + _TUNED) for name in NETWORKS), *CLASSICAL)
+MODEL_ORDER = tuple(chain.from_iterable((name, name + _TUNED) for name in (*NETWORKS, *CLASSICAL)))
 MODEL_ORDER += (*PRETRAINED, ENSEMBLE)
 
 

@@ -190,7 +190,9 @@ def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny_com
 def test_another_seed_is_another_network(study, tiny):
     data = training_data.load_data(study)
     weights = [
-        training.train_fold(data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=seed)[0]
+        training.train_fold(
+            data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=seed
+        )[0]
         for seed in (0, 1)
     ]
     first, second = (model.get_layer("genre").kernel.numpy() for model in weights)
@@ -212,7 +214,9 @@ def test_normalisation_comes_from_the_training_part_alone(study, tiny):
     rows = data.rows(0)
     expected = data.excerpts[rows["train"]].mean(axis=(0, 1))
     with_others_changed(data, rows)
-    model, _ = training.train_fold(data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=0)
+    model, _ = training.train_fold(
+        data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=0
+    )
     mean, _ = model.get_layer("normalised_log_mel").get_weights()
     np.testing.assert_allclose(mean, expected, rtol=1e-4)
 
@@ -275,7 +279,9 @@ def test_a_stored_fold_is_taken_for_the_same_settings_alone(done, monkeypatch):
 
 
 def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(done):
-    settings = replace(hyperparameters.PAPER["rnn_paper"], augmentation=("masks",), balance="weights")
+    settings = replace(
+        hyperparameters.PAPER["rnn_paper"], augmentation=("masks",), balance="weights"
+    )
     _, run = trained(done, same=settings)
     assert run["hyperparameters"]["augmentation"] == ["masks"]
     assert done.run("rnn") == run
