@@ -15,7 +15,7 @@ from scipy.stats import spearmanr
 from tqdm import tqdm
 
 from genre_utils.interpretation.summaries import parts_of
-from genre_utils.models import architectures, cross_validation, training_data
+from genre_utils.models import architectures, batches, cross_validation, training_data
 from genre_utils.workspace import model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
@@ -106,14 +106,18 @@ def _evidence_model(model, layer=None):
 def _randomised(model, seed):
     """The same network with fresh random weights, but the same normalisation of its input."""
     keras.utils.set_random_seed(seed)
-    return keras.models.clone_model(model)
+    random = keras.models.clone_model(model)
+    for layer in random.layers:
+        if layer.name.startswith(architectures.NORMALISED):
+            layer.set_weights(model.get_layer(layer.name).get_weights())
+    return random
 
 
 def _asked(data, name, fold, rows):
     """What is asked of a network: inputs, the baseline, and the genres whose evidence it is."""
     train, means = data.rows(fold)["train"], {}
     for key, values in data.parts(name).items():  # the mean of all frames: no network met silence
-        mean = values[train].mean(axis=tuple(range(values.ndim - 1)), dtype=np.float64)
+        mean, _ = batches.statistics(values, train)
         means[key] = np.broadcast_to(mean.astype(np.float32), values.shape[1:])
     return data.inputs(name, rows), architectures.alone(means), data.y[rows]
 

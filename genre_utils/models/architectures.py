@@ -12,6 +12,7 @@ from genre_utils.workspace import model_names
 
 MOMENTUM = 0.9  # of batch normalisation: few steps an epoch, so that it follows sooner
 STEPS = 32  # of recurrent layers, at most: more would be forgotten
+NORMALISED = "normalised_"  # how the layer's name begins that scales an input
 
 
 def builders_of(name: str) -> dict:
@@ -55,7 +56,7 @@ def _normalised(x, mean, variance):
     """Every column less its mean, over its standard deviation, which no training changes."""
     # not `Normalization`, whose statistics are no weights: a network is compiled for one fold alone
     scale = layers.BatchNormalization(center=False, scale=False, trainable=False, epsilon=1e-6,
-                                      dtype="float32", name=f"normalised_{x.name}")  # fmt: skip
+                                      dtype="float32", name=NORMALISED + x.name)  # fmt: skip
     x = scale(x)
     scale.set_weights([np.asarray(mean, np.float32), np.asarray(variance, np.float32)])
     return x
