@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import time
-from types import SimpleNamespace
 
 import machines
 import measuring
@@ -416,55 +415,36 @@ def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
         machines.compared(here, there)
 
 
-# ------------------------------------------------------------------ ideas
+# ------------------------------------------------------------------ networks
 
 
-def blind(x, settings):
-    """A network that sees nothing."""
-    import keras
-
-    return keras.layers.GlobalAveragePooling1D()(0.0 * x)
-
-
-def test_an_idea_that_hurts_and_one_that_changes_nothing_earn_no_place(tmp_path, monkeypatch):
-    ideas = importlib.import_module("ideas")  # and TensorFlow, which others here do not need
-    quick = dataclasses.replace(ideas.hyperparameters.DEFAULTS["cnn"], learning_rate=0.05)
-    monkeypatch.setitem(ideas.hyperparameters.DEFAULTS, "cnn", quick)
-    tried = [ideas.Idea("sees nothing", blind), ideas.Idea("changes nothing")]
+def test_a_change_that_hurts_is_told_with_what_it_costs(tmp_path, monkeypatch):
+    networks = importlib.import_module("networks")  # and TensorFlow, which others need not
+    quick = {"learning_rate": 0.05, "fixed_epochs": 6, "augmentation": (), "dropout": 0.0}
+    quick = dataclasses.replace(networks.hyperparameters.DEFAULTS["cnn"], **quick)
+    monkeypatch.setitem(networks.hyperparameters.DEFAULTS, "cnn", quick)
     study = write_small_study(tmp_path, artists=12, tracks=1)
+    variants = {"cnn": {"hardly any rate": {"learning_rate": 1e-9}, "no change": {}}}
     with tiny_network("cnn"):
-        table = ideas.measure(study, ideas=tried, averaged=["cnn"], seeds=1, epochs=6)
-    table = table.set_index("idea")
-    assert list(table.index) == ["mean of 1 seeds", "sees nothing", "changes nothing"]
-    assert table.loc["changes nothing", "difference"] == 0
-    assert table.loc["changes nothing", "p_value"] == 1
-    assert table.loc["sees nothing", "accuracy"] <= 0.5 < table.loc["sees nothing", "without"]
-    assert table.loc["sees nothing", "separable"] and table.loc["sees nothing", "high"] < 0
-    says = ideas.told(table.reset_index())
-    assert says[0] == "Of 3 ideas none earned a place."
-    kept = table.assign(difference=-table["difference"]).reset_index()
-    assert ideas.told(kept)[0] == "Of 3 ideas 1 earned a place: sees nothing (`cnn`)."
+        table = networks.measure(study, variants).set_index("change")
+    assert list(table.index) == ["", "hardly any rate", "no change"]
+    assert table.loc["no change", "difference"] == 0 and table.loc["no change", "p_value"] == 1
+    assert table.loc["hardly any rate", "accuracy"] < table.loc["", "accuracy"]
+    assert table.loc["hardly any rate", "separable"] and (table["cpu_seconds"] > 0).all()
+    says = networks.told(table.reset_index())
+    assert says[0].startswith("Of 2 changes none improve") and "and 1 make it worse" in says[0]
 
 
-def test_the_ideas_that_are_networks_read_what_the_study_has():
-    ideas = importlib.import_module("ideas")
-    from genre_utils.models import hyperparameters, own_model, training
-
-    settings = hyperparameters.DEFAULTS["cnn"]
-    data = SimpleNamespace(parts=lambda _: {"log_mel": np.zeros((1, 66, 128))}, genres="abcd")
-    plain = training.untrained(data, "cnn", settings)
-    for idea in ideas.IDEAS:
-        if idea.build:
-            named = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", "")
-            with own_model.among_the_others(named):
-                network = training.untrained(data, named.name, settings)
-            assert network.output_shape == (None, 4)
-            more = network.count_params() - plain.count_params()
-            assert more > 0 or idea.build is ideas.shifted, idea.title
+def test_every_change_is_one_of_the_settings():
+    networks = importlib.import_module("networks")
+    for name, changes in networks.VARIANTS.items():
+        usual = networks.hyperparameters.DEFAULTS[name]
+        for title, change in changes.items():
+            assert dataclasses.replace(usual, **change) != usual, (name, title)
 
 
-def test_a_fixed_split_is_not_looked_at_for_ideas(tmp_path):
+def test_a_fixed_split_is_not_looked_at_for_networks(tmp_path):
     study = write_small_study(tmp_path)
     study.write(corpus=study.corpus | {"protocol": "fixed"})
     with pytest.raises(ValueError, match="a fixed split is for one look"):
-        importlib.import_module("ideas").measure(study)
+        importlib.import_module("networks").measure(study)
