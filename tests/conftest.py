@@ -40,9 +40,8 @@ def cache(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         folder = tmp_path_factory.mktemp("cache")
         patch.setenv("GENRE_CACHE_DIR", str(folder))
-        patch.setenv(
-            "LOKY_MAX_CPU_COUNT", "1"
-        )  # two files of tests run at a time: no more for each
+        # two files of tests run at a time: no more for each
+        patch.setenv("LOKY_MAX_CPU_COUNT", "1")
         yield folder
 
 

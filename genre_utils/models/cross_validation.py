@@ -1,14 +1,10 @@
 """Networks on every fold of a study, resumable at the fold, and once more on all tracks."""
 
-import contextlib
-import tempfile
 import time
 import timeit
-from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
 
-import joblib
 import keras
 import numpy as np
 import pandas as pd
@@ -51,6 +47,8 @@ def cross_validate(
     """
     data = training_data.load_data(study)
     settings = settings or dict.fromkeys(data.fold_numbers, hyperparameters.DEFAULTS[name])
+    if files.cluster_address():
+        _train_on_cluster(study, name, data, settings, epochs, seed)
     found = out_of_fold(study, name, data, settings, epochs=epochs, seed=seed)
     return study_data.store(study, *found)
 
@@ -62,18 +60,18 @@ def out_of_fold(
 
     The others train side by side, one thread each. `train` takes the place of `train_there`.
     """
-    versions, places = _versions(), {}
-    for fold, one in ((fold, settings[fold].as_json()) for fold in data.fold_numbers):
-        places[fold] = _place(study, data.hashes, name, one, epochs, seed, fold, versions)
-    left = [fold for fold, place in places.items() if not place.exists()]
+    places = _places(study, name, data, settings, epochs, seed)
+    title, of = label or name, (name, epochs, seed)
+    left = [
+        (f"{title}, fold {fold}", data, str(place), fold, settings[fold], *of)
+        for fold, place in places.items()
+        if not place.exists()
+    ]
     if left:
-        with _handed_over(study, data) as source:
-            jobs = [
-                (f"{label or name}, fold {fold}", source, str(places[fold]), fold,
-                 settings[fold].as_json(), name, epochs, seed, versions)
-                for fold in left
-            ]  # fmt: skip
-            _side_by_side(train or train_there, jobs, f"{label or name}, folds", study.path)
+        bar = {"desc": f"{title}, folds", "unit": "fold", "folder": study.path, "each": 1}
+        jobs = {"here": True, "stay": True, "n_jobs": _processes(), **bar}
+        for _ in parallel.over(train or train_there, left, len(left), **jobs):
+            pass
     tables = [pd.read_parquet(place) for place in places.values()]
     runs = [files.read_json(place.with_suffix(".json")) for place in places.values()]
     per_fold = [settings[fold] for fold in data.fold_numbers]
@@ -101,52 +99,41 @@ def _processes():
     return 1 if tf.config.list_physical_devices("GPU") else parallel.cores()
 
 
-def _side_by_side(train, jobs, desc, folder):
-    bar = {"desc": desc, "unit": "fold", "folder": folder, "each": 2, "n_jobs": _processes()}
-    if files.cluster_address():
-        train, jobs = _apart, [(job[0], train, list(job)) for job in jobs]
-    for _ in parallel.over(train, jobs, len(jobs), stay=True, **bar):
+def train_there(_, data, place, fold, settings, name, epochs, seed):
+    """Train one fold, in a process that may be another, and leave it in its place."""
+    _train(data, Path(place), fold, name, settings, epochs, seed)
+
+
+def _train_on_cluster(study, name, data, settings, epochs, seed):
+    """Have workers train the folds that are not done; they leave them where those done are."""
+    jobs = [
+        (f"{name}, fold {fold}",
+         [str(place), str(study.path), name, fold, settings[fold].as_json(), epochs, seed])
+        for fold, place in _places(study, name, data, settings, epochs, seed).items()
+        if not place.exists()
+    ]  # fmt: skip
+    bar = {"desc": f"{name}, folds on the cluster", "unit": "fold", "folder": study.path}
+    for _ in parallel.over(_train_apart, jobs, len(jobs), **bar):
         pass
 
 
-def _apart(_, train, job):
-    """On a Dask worker, in a process of its own: Keras draws seeds from what its threads share."""
-    parallel.in_own_process(train, job)
-    if not Path(job[2]).exists():
+def _train_apart(_, job):
+    """On a worker, in a process of its own: Keras draws seeds from what its threads share."""
+    parallel.in_own_process(_train_one, job)
+    if not Path(job[0]).exists():
         raise parallel.ClusterError(
-            f"a Dask worker has other versions than {job[-1]}: start it in an environment like "
-            "this one."
+            f"a Dask worker has trained {job[2]} with other versions than {_versions()}, or on "
+            "another study: start it in an environment like this one."
         )
 
 
-@contextlib.contextmanager
-def _handed_over(study, data):
-    """What a job is given to learn from: the data, or a file of it for other processes."""
-    if _processes() == 1 and not files.cluster_address():
-        yield data
-        return
-    study.folds_done().mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=study.folds_done()) as folder:
-        joblib.dump(data, Path(folder) / "data.joblib")
-        yield str(Path(folder) / "data.joblib")
-
-
-def taken_over(source):
-    """Data that a job was given, or those of the file that it was given."""
-    return _loaded(source) if isinstance(source, str) else source
-
-
-@lru_cache(maxsize=1)
-def _loaded(path):
-    return joblib.load(path, mmap_mode="r")
-
-
-def train_there(_, source, place, fold, settings, name, epochs, seed, versions):
-    """Train one fold, on a process or machine that may be another, and leave it in its place."""
-    if versions == _versions():
-        data = taken_over(source)
-        settings = hyperparameters.Hyperparameters.from_json(settings)
-        _train(data, Path(place), fold, name, settings, epochs, seed)
+def _train_one(_, study, name, fold, settings, epochs, seed):
+    """Train one fold of a study where it belongs by what is found here, unless it is done."""
+    data = training_data.load_data(StudyFolder(study))
+    own = {fold: hyperparameters.Hyperparameters.from_json(settings)}
+    place = _places(data.study, name, data, own, epochs, seed)[fold]
+    if not place.exists():
+        _train(data, place, fold, name, own[fold], epochs, seed)
 
 
 def fold_model(study: StudyFolder, name: str, fold: int) -> keras.Model:
@@ -162,6 +149,13 @@ def fold_model(study: StudyFolder, name: str, fold: int) -> keras.Model:
             f"{path} is missing: stored reports lack it. Run the notebook that trains {name}."
         )
     return keras.models.load_model(path, compile=False, safe_mode=True)
+
+
+def _places(study, name, data, settings, epochs, seed):
+    """Where each fold that has settings is kept."""
+    folds = [fold for fold in data.fold_numbers if fold in settings]
+    of = {fold: (settings[fold].as_json(), epochs, seed, fold, _versions()) for fold in folds}
+    return {fold: _place(study, data.hashes, name, *one) for fold, one in of.items()}
 
 
 def _place(study, hashes, name, settings, epochs, seed, fold, versions):

@@ -128,9 +128,8 @@ def cross_validate_own_model(
     return study_data.store(study, *found)
 
 
-def train_there(label, source, *job) -> None:
+def train_there(label, data, *job) -> None:
     """As `cross_validation.train_there`, with the model of the file that the data name."""
-    data = cross_validation.taken_over(source)
     with among_the_others(_load(data.own)):
         cross_validation.train_there(label, data, *job)
 

@@ -65,6 +65,7 @@ def over(
     n_jobs: int = -1,
     each=AHEAD,
     stay: bool = False,
+    here: bool = False,
 ):
     """Call a module's function on every job, a tuple, and yield the results in order.
 
@@ -72,9 +73,10 @@ def over(
     scheduler, of its cluster, whose workers must see `folder`. `each` jobs are handed out per
     worker at a time: fewer of long ones, so that later ones can build on results. The first of a
     job's arguments names it in errors; it is called again if its worker died. Processes that `stay`
-    wait for a minute for more of such jobs, with all that they have loaded.
+    wait for a minute for more of such jobs, with all that they have loaded. What is done `here`
+    goes to no cluster.
     """
-    there = files.cluster_address()
+    there = files.cluster_address() and not here
     workers = _cluster(folder, each) if there else _processes(n_jobs, each, stay)
     bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5)
     with bar, workers as (submit, ahead):

@@ -64,9 +64,7 @@ class StudyFolder:
     features = _stored("features")  #: how they were computed, and their hash
     excerpts = _stored("excerpts")  #: track, copy and excerpt of each row of the feature store
     summary = _stored("summary")  #: track_id, copy, excerpt, and statistics of features
-    embeddings = _stored(
-        "embeddings"
-    )  #: track_id, patch, start (s) and key of each row of embedded
+    embeddings = _stored("embeddings")  #: track_id, patch, start (s), key: rows of embedded
     results = _stored("results")  #: all numbers of the study, computed from its predictions
 
     @property

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from genre_utils.data import auditing, downloads, folders
 from genre_utils.evaluation import scoring
-from genre_utils.features import store
+from genre_utils.features import recipes, store
 from genre_utils.recognition import exported_model, listening, recogniser
 from genre_utils.report import profiles, stages
 from genre_utils.workspace import files
@@ -168,7 +168,7 @@ LIES = {
     "infinite": (put("recipe", "clip_seconds", value=float("inf")), "no sidecar"),
     "no number": (put("temperature", value=float("nan")), "no sidecar"),
     "negative": (put("recipe", "sr", value=-1), "sr must be bigger"),
-    "fraction": (put("recipe", "excerpt_frames", value=66.0), "does not work"),
+    "fraction": (put("recipe", "excerpt_frames", value=77.0), "does not work"),
     "frames": (put("recipe", "frames", value=10**6), "frames must be smaller"),
     "rate": (put("recipe", "frames_per_second", value=50.0), "frames an excerpt"),
     "excerpt": (put("recipe", "excerpt_seconds", value=31.0), "excerpts of 31 s"),
@@ -401,7 +401,7 @@ def test_a_tampered_cache_of_features_is_computed_anew(tmp_path):
     place = tmp_path / "a.npz"
     np.savez(place, log_mel=np.array([Evil(tmp_path / "made")], dtype=object))
     with pytest.raises(store.ChangedFileError):  # it goes on to the file, which is not there
-        store._cached("a", tmp_path / "a.wav", "0", None, (), 0, {}, place)
+        store._cached("a", tmp_path / "a.wav", "0", recipes.Recipe(), (), 0, {}, place)
     assert not (tmp_path / "made").exists()
 
 
