@@ -130,3 +130,14 @@ def gtzan_mini():
 @pytest.fixture(scope="session")
 def gtzan_mel80():
     return _real_music("gtzan_mel80")
+
+
+@pytest.fixture(scope="session")
+def musicnn_learned():
+    """What musicnn has learned is installed."""
+    from genre_utils.models import patches
+
+    try:
+        patches.learned()
+    except ModuleNotFoundError as error:
+        pytest.skip(str(error))

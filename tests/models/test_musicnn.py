@@ -8,20 +8,14 @@ from hypothesis import strategies as st
 from genre_utils.features import audio
 from genre_utils.models import embeddings, musicnn, patches
 
+pytestmark = pytest.mark.usefixtures("musicnn_learned")
+
 NETWORKS = ("MSD_musicnn", "MTT_musicnn")
 #: Mean over ten patches and first patch, by place of the tag among the 50.
 TAGS = {
     "jazz.00005": ({9: 0.832, 26: 0.060, 5: 0.055}, {9: 0.954, 23: 0.062}),
     "metal.00004": ({11: 0.620, 42: 0.126, 24: 0.092}, {11: 0.571, 4: 0.104}),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def learned():
-    try:
-        patches.learned()
-    except ModuleNotFoundError as error:
-        pytest.skip(str(error))
 
 
 @pytest.mark.parametrize("track", TAGS)

@@ -16,15 +16,9 @@ from genre_utils.workspace import files, model_names
 from small_study import THREE_GENRES as GENRES
 from small_study import statistics_fixture  # noqa: F401
 
+pytestmark = pytest.mark.usefixtures("musicnn_learned")
+
 RECIPE = {"clip_seconds": 9.0, "excerpt_seconds": 3.0, "loudness": "none"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def learned():
-    try:
-        patches.learned()
-    except ModuleNotFoundError as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture
