@@ -167,14 +167,15 @@ def test_the_scripts_that_are_run_are_there():
 
 def test_the_stages_of_a_study_are_told_in_minutes(tmp_path):
     for name, content in {
-        "01_data": {"seconds": 90.0},
-        "02_features": {"seconds": 30.0},
+        "01_data": {"seconds": 90.0, "cpu_seconds": 150.0},
+        "02_features": {"seconds": 30.0, "cpu_seconds": 30.0},
         "reports": {"key": "it has no time"},
     }.items():
         files.write_json(tmp_path / "stages" / f"{name}.json", content)
     result = study.measure([tmp_path])
-    assert result["says"] == [f"{tmp_path.name}: 2.0 minutes (01_data 1.5, 02_features 0.5)."]
-    assert result["figures"] == {f"{tmp_path.name}, minutes": {"value": 2.0}}
+    each = "01_data 1.5 (2.5), 02_features 0.5 (0.5)"
+    assert result["says"] == [f"{tmp_path.name}: 2.0 minutes, 3.0 CPU-minutes ({each})."]
+    assert [figure["value"] for figure in result["figures"].values()] == [2.0, 3.0]
 
 
 def test_the_folders_that_are_recognised_are_links_to_a_few_files(tmp_path):
