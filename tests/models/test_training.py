@@ -286,14 +286,14 @@ def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(done):
     assert run["hyperparameters"]["augmentation"] == ["masks"]
     assert done.run("rnn") == run
     assert len(list(done.folds_done("rnn").glob("*.parquet"))) == 4
-    path = cross_validation.fit_final(done, "rnn", seed=0)
+    (path,) = cross_validation.fit_final(done, ["rnn"], seed=0)
     assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, ["rnn"], seed=0)[0].stat().st_mtime_ns == before
 
 
 def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
-    path = cross_validation.fit_final(done, "rnn", seed=0)
+    (path,) = cross_validation.fit_final(done, ["rnn"], seed=0)
     sidecar = files.read_json(path.with_suffix(".json"))
     accuracy = scoring.plain_accuracy(done.predictions("rnn"))["whole tracks"]
     assert sidecar["labels"] == GENRES and sidecar["accuracy"] == accuracy
@@ -304,7 +304,7 @@ def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
     mean, _ = model.get_layer("normalised_log_mel").get_weights()
     np.testing.assert_allclose(mean, np.mean(data.excerpts, axis=(0, 1)), rtol=1e-4)
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, ["rnn"], seed=0)[0].stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("optimizer", hyperparameters.CHOICES["optimizer"])

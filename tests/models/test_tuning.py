@@ -124,7 +124,7 @@ def test_tuned_settings_are_used_fold_by_fold(searched):
     assert run["hyperparameters"]["learning_rate"] == pytest.approx(
         np.median([one.learning_rate for one in settings.values()])
     )
-    cross_validation.fit_final(study, f"{NAME}_tuned")
+    cross_validation.fit_final(study, [f"{NAME}_tuned"])
 
 
 def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched, monkeypatch):

@@ -36,7 +36,7 @@ def study(small_study):
     study.write(summary=pd.concat([summary, values], axis=1))
     classical.cross_validate_classical(study, "logistic")
     cross_validation.cross_validate(study, "mlp", epochs=2)
-    cross_validation.fit_final(study, "mlp")
+    cross_validation.fit_final(study, ["mlp"])
     return study
 
 
