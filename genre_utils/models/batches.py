@@ -3,7 +3,6 @@
 All is drawn from seed, epoch and number of the batch, in whatever order Keras asks for it.
 """
 
-import keras
 import numpy as np
 import tensorflow as tf
 from sklearn.utils.class_weight import compute_class_weight
@@ -43,7 +42,6 @@ class Batches:
         self.weights = np.ones(len(data.genres), dtype=np.float32)
         if settings.balance == "weights":
             self.weights = _genre_weights(self.y[rows], len(data.genres))
-        self.mixup = keras.layers.MixUp(alpha=MIXUP_ALPHA, data_format="channels_last")
 
     def __len__(self):
         return -(-len(self.rows) // self.settings.batch_size)
@@ -66,21 +64,22 @@ class Batches:
         if "random excerpts" in changes and "log_mel" in parts:
             parts["log_mel"] = self.parts["log_mel"].anywhere(rows, rng)
         if "mixup" in changes:
-            parts, labels = self._mixed(parts, labels, int(rng.integers(2**31)))
+            parts, labels = _mixed(parts, labels, rng)
         if "masks" in changes and "log_mel" in parts:
             parts["log_mel"] = augmentation.mask(parts["log_mel"], rng, fill=self.fill)
         return architectures.alone(parts), labels, labels @ self.weights
 
-    def _mixed(self, parts, labels, seed):
-        """Each excerpt blended with another of its batch, and its label likewise."""
-        images = np.zeros((len(labels), 1, 1, 1), dtype=np.float32)  # its size decides nothing
-        change = self.mixup.get_random_transformation({"images": images}, seed=seed)
-        mixed = {}
-        for key, values in parts.items():
-            image = values.reshape(len(values), -1, 1, 1)  # height, width, channels
-            blended = np.asarray(self.mixup.transform_images(image, change))
-            mixed[key] = blended.reshape(values.shape)
-        return mixed, np.asarray(self.mixup.transform_labels(labels, change))
+
+def _mixed(parts, labels, rng):
+    """Each excerpt blended with another of its batch, and its label likewise (Zhang et al. 2018)."""
+    share = rng.beta(MIXUP_ALPHA, MIXUP_ALPHA, len(labels)).astype(np.float32)
+    other = rng.permutation(len(labels))
+
+    def blended(values):
+        own = share.reshape(-1, *[1] * (values.ndim - 1))
+        return own * values + (1 - own) * values[other]
+
+    return {key: blended(values) for key, values in parts.items()}, blended(labels)
 
 
 def stream(batches: Batches) -> tf.data.Dataset:

@@ -20,6 +20,7 @@ from genre_utils.workspace.study_folder import StudyFolder
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 INNER_FOLDS = 3
+EPOCHS = 8  # of a trial, at most: enough to tell settings apart
 PRUNER = optuna.pruners.MedianPruner(n_startup_trials=4)
 FIRST_AT_RANDOM = 6  # trials of a fold before the sampler learns from them
 AUGMENTATION = {"none": (), "all": hyperparameters.AUGMENTATIONS}
@@ -59,7 +60,7 @@ def space(name: str) -> dict:
         "width": CategoricalDistribution((0.5, 1.0, 2.0)),
         "activation": CategoricalDistribution(("relu", "leaky_relu", *saturating)),
         "optimizer": CategoricalDistribution(hyperparameters.CHOICES["optimizer"]),
-        "l2": FloatDistribution(1e-5, 1e-2, log=True),
+        "weight_decay": FloatDistribution(1e-3, 1e-1, log=True),
         "dropout": FloatDistribution(0.0, 0.6),
         "augmentation": CategoricalDistribution(tuple(AUGMENTATION)),
     }
@@ -80,13 +81,17 @@ def search_settings(
     name : str
         A network, or a classical model.
     trials, epochs : int
-        How many trials each fold has in the end, and epochs a network has, at most.
+        How many trials each fold has in the end, and epochs a network has, at most (`EPOCHS` if
+        those are fewer).
     seed : int
         Decides what is tried first, and how it is trained.
     n_jobs : int
         Processes that search at once; -1 for one per core.
     """
-    numbers = sorted(int(fold) for fold in study.folds["fold"].unique())
+    numbers, epochs = (
+        sorted(int(fold) for fold in study.folds["fold"].unique()),
+        min(epochs, EPOCHS),
+    )
     searches = {fold: _open(study, name, fold, epochs, seed) for fold in numbers}
     done = {fold: len(_finished(search)) for fold, search in searches.items()}
     options = name, epochs, seed

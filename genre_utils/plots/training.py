@@ -7,7 +7,7 @@ import seaborn as sns
 
 from genre_utils.plots import base
 
-LOGARITHMIC = {"learning_rate", "l2", "C", "gamma"}  # settings that are searched so
+LOGARITHMIC = {"learning_rate", "weight_decay", "C", "gamma"}  # settings that are searched so
 #: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
 UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
 

@@ -274,14 +274,14 @@ def test_the_peer_comparison_keeps_each_training_and_never_reads_the_valid_part(
 ):
     monkeypatch.setattr(peer, "SIZE", 32)  # quicker
     path = tmp_path / "peer.json"
-    plan = peer.planned("cnn", 1, 1, 0)
+    plan = peer.planned("cnn_paper", 1, 1, 0)
     with uncompiled():
         result = peer.benchmark(small_store, plan, 1, path)
-    assert [peer.label(run) for run in result["runs"]] == ["cnn, seed 0", "peer, seed 0"]
+    assert [peer.label(run) for run in result["runs"]] == ["cnn_paper, seed 0", "peer, seed 0"]
     assert result["split"]["tracks"] == {"test": 4, "train": 10, "validation": 2}
     assert not any(name[4] == "e" for name in result["split"]["test"])
     assert files.read_json(path) == result
-    assert "cnn, seed 0" in peer.shown(result)
+    assert "cnn_paper, seed 0" in peer.shown(result)
     monkeypatch.setattr(peer, "measure", None)  # nothing is trained again
     assert peer.benchmark(small_store, plan, 1, path) == result
     parts = [tmp_path / "a.json", tmp_path / "b.json"]
@@ -421,7 +421,8 @@ def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
 
 def test_a_change_that_hurts_is_told_with_what_it_costs(tmp_path, monkeypatch):
     networks = importlib.import_module("networks")  # and TensorFlow, which others need not
-    quick = {"learning_rate": 0.05, "fixed_epochs": 6, "augmentation": (), "dropout": 0.0}
+    quick = {"learning_rate": 0.05, "batch_size": 8, "fixed_epochs": 8}
+    quick |= {"augmentation": (), "dropout": 0.0}
     quick = dataclasses.replace(networks.hyperparameters.DEFAULTS["cnn"], **quick)
     monkeypatch.setitem(networks.hyperparameters.DEFAULTS, "cnn", quick)
     study = write_small_study(tmp_path, artists=12, tracks=1)
