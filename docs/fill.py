@@ -172,7 +172,7 @@ def peer() -> str:
     alike, in_full, best = ({**one, **_limits(one)} for one in stored["compared"][:3])
     ours, peers = (value[f"training seconds of {name}"] for name in ("ours", "peer"))
     full, top = (value[f"training seconds of {name}"] for name in ("peer in full", "our best"))
-    ours_called = stored["runs"][0]["network"]
+    called = stored["runs"][0]["network"]
     turned = {
         "difference": -in_full["difference"],
         "low": -in_full["high"],
@@ -180,13 +180,13 @@ def peer() -> str:
     }
     return (
         f"On one artist-disjoint split of ten genres ({len(stored['split']['test'])} test tracks, "
-        f"three seeds, the same rule to stop both) `{ours_called}` gets {value['accuracy of ours']:.2f}, the "
-        f"other {value['accuracy of peer']:.2f} ({_points(alike)}), and trains {peers / ours:.0f} "
+        f"three seeds, the same rule to stop both) `{called}` gets {value['accuracy of ours']:.2f}, "
+        f"the other {value['accuracy of peer']:.2f} ({_points(alike)}), and trains {peers / ours:.0f} "
         f"times as fast. In its full 150 epochs the other gets "
         f"{value['accuracy of peer in full']:.2f} after {full / 60:.0f} minutes, "
         f"{full / ours:.0f} times as long ({_points(turned)} over "
-        f"`{ours_called}`). `fusion`, on the same tracks, gets {value['accuracy of our best']:.2f} after "
-        f"{top:.0f} seconds ({_points(best)} over that); its features and settings were developed "
+        f"`{called}`). `fusion`, on the same tracks, gets {value['accuracy of our best']:.2f} "
+        f"after {top:.0f} seconds ({_points(best)} over that); its features and settings were developed "
         "on other splits of these tracks, a help that the other did not have."
     )
 

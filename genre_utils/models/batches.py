@@ -71,7 +71,7 @@ class Batches:
 
 
 def _mixed(parts, labels, rng):
-    """Each excerpt blended with another of its batch, and its label likewise (Zhang et al. 2018)."""
+    """Each excerpt blended with another of its batch, its label likewise (Zhang et al. 2018)."""
     share = rng.beta(MIXUP_ALPHA, MIXUP_ALPHA, len(labels)).astype(np.float32)
     other = rng.permutation(len(labels))
 
