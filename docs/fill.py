@@ -180,14 +180,14 @@ def peer() -> str:
     }
     return (
         f"On one artist-disjoint split of ten genres ({len(stored['split']['test'])} test tracks, "
-        f"three seeds, the same rule to stop both) `{called}` gets {value['accuracy of ours']:.2f}, "
-        f"the other {value['accuracy of peer']:.2f} ({_points(alike)}), and trains {peers / ours:.0f} "
-        f"times as fast. In its full 150 epochs the other gets "
-        f"{value['accuracy of peer in full']:.2f} after {full / 60:.0f} minutes, "
-        f"{full / ours:.0f} times as long ({_points(turned)} over "
-        f"`{called}`). `fusion`, on the same tracks, gets {value['accuracy of our best']:.2f} "
-        f"after {top:.0f} seconds ({_points(best)} over that); its features and settings were developed "
-        "on other splits of these tracks, a help that the other did not have."
+        f"three seeds, the same rule to stop both) `{called}` gets "
+        f"{value['accuracy of ours']:.2f}, the other {value['accuracy of peer']:.2f} "
+        f"({_points(alike)}), and trains {peers / ours:.0f} times as fast. In its full 150 epochs "
+        f"the other gets {value['accuracy of peer in full']:.2f} after {full / 60:.0f} minutes, "
+        f"{full / ours:.0f} times as long ({_points(turned)} over `{called}`). `fusion`, on the "
+        f"same tracks, gets {value['accuracy of our best']:.2f} after {top:.0f} seconds "
+        f"({_points(best)} over that); its features and settings were developed on other splits of "
+        "these tracks, a help that the other did not have."
     )
 
 
