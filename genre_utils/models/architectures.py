@@ -11,7 +11,6 @@ from genre_utils.models import hyperparameters, in_paper
 from genre_utils.workspace import model_names
 
 MOMENTUM = 0.9  # of batch normalisation: few steps an epoch, so that it follows sooner
-STEPS = 32  # of recurrent layers, at most: more would be forgotten
 NORMALISED = "normalised_"  # how the layer's name begins that scales an input
 
 
@@ -90,14 +89,14 @@ def _hybrid(x, settings):
 def _hybrid_parallel(x, settings):
     """Convolutions and a bidirectional GRU side by side on the same spectrogram, then joined."""
     local = build_cnn(x, replace(settings, hidden_layers=settings.hidden_layers - 1))
-    steps = layers.AveragePooling1D(_at_most(x.shape[1], STEPS))(x)
+    steps = in_paper.slower(x, in_paper.STEPS)
     order = _over_time(_gru(steps, settings, "recurrent"), settings)
     return layers.Concatenate()([local, order])
 
 
 def _recurrent(x, settings, kind):
     """Recurrent layers, each in both directions, over steps of some frames."""
-    x = layers.AveragePooling1D(_at_most(x.shape[1], STEPS))(x)
+    x = in_paper.slower(x, in_paper.STEPS)
     for depth in range(1, settings.hidden_layers + 1):
         x = kind(x, settings, f"recurrent_{depth}")
     return _over_time(x, settings)
@@ -126,10 +125,9 @@ def _over_time(x, settings):
 def blocks(x, settings: hyperparameters.Hyperparameters, count: int, last=(2, 2)):
     """`count` blocks: 3x3 convolution, max pooling (in the last one, of `last`), normalisation.
 
-    Before the first, neighbouring frames and bands are averaged, two by two.
+    Before the first, neighbouring frames and bands are averaged.
     """
-    frames, bands = x.shape[1:]
-    x = layers.AveragePooling2D(2, padding="same")(layers.Reshape((frames, bands, 1))(x))
+    x = in_paper.coarser(x)
     pools = {1: (2, 4), count: last}  # few bands soon: what is on the large maps costs most
     for depth in range(1, count + 1):
         options = _options(settings, f"convolution_{depth}")
@@ -143,10 +141,7 @@ def blocks(x, settings: hyperparameters.Hyperparameters, count: int, last=(2, 2)
 
 def _dbn(x, settings):
     """Deep belief network (Hinton, Osindero, Teh 2006) of 8 by 32 means; `rbm` learns it first."""
-    frames, bands = x.shape[1:]
-    x = layers.Reshape((frames, bands, 1))(x)
-    x = layers.AveragePooling2D((_at_most(frames, 8), _at_most(bands, 32)))(x)
-    x = layers.Flatten()(x)
+    x = layers.Flatten()(in_paper.coarser(x, 8, 32))
     for depth in range(1, settings.hidden_layers + 1):
         options = _options(settings, f"belief_{depth}") | {"activation": "sigmoid"}
         x = layers.Dense(128, **options)(x)
@@ -179,11 +174,6 @@ def _options(settings, name):
     """Arguments that every layer with an activation of the settings takes."""
     penalty = keras.regularizers.L2(settings.l2)
     return {"activation": settings.activation, "kernel_regularizer": penalty, "name": name}
-
-
-def _at_most(size, limit):
-    """How many neighbours to average so that at most `limit` of `size` values remain."""
-    return -(-size // limit)
 
 
 #: What builds the part of each network that reads an input.

@@ -1,10 +1,13 @@
 """The networks of Guo (2024) as near as the paper says: four, three and five hidden layers.
 
-Its widths and input are not told; these are small, and see at most 70 frames and 64 bands.
+Its widths and input are not told: these are small, and see the spectrogram as coarse as all others.
 """
 
 import keras
 from keras import layers
+
+FRAMES, BANDS = 40, 64  # of what a first convolution sees, at most: finer takes longer
+STEPS = 32  # of recurrent layers, at most: more would be forgotten
 
 
 def build_cnn(x, settings):
@@ -15,7 +18,7 @@ def build_cnn(x, settings):
 
 def build_rnn(x, settings):
     """Recurrent layers (Elman 1990) over at most 32 steps, their mean, one dense layer."""
-    x = layers.AveragePooling1D(-(-x.shape[1] // 32))(x)
+    x = slower(x, STEPS)
     for depth in range(1, settings.hidden_layers):
         options = _options(settings, f"recurrent_{depth}")
         x = layers.SimpleRNN(64, return_sequences=True, unroll=True, **options)(x)
@@ -32,9 +35,7 @@ def build_hybrid(x, settings):
 
 def _convolutions(x, settings, count):
     """`count` blocks: 3x3 convolution, max pooling, batch normalisation."""
-    frames, bands = x.shape[1:]
-    x = layers.Reshape((frames, bands, 1))(x)
-    x = layers.AveragePooling2D((-(-frames // 70), -(-bands // 64)))(x)
+    x = coarser(x)
     for depth in range(1, count + 1):
         options = _options(settings, f"convolution_{depth}")
         x = layers.Conv2D(16 * 2 ** (depth - 1), 3, padding="same", **options)(x)
@@ -42,6 +43,18 @@ def _convolutions(x, settings, count):
         x = layers.MaxPooling2D(tuple(map(min, pool, x.shape[1:3])))(x)
         x = layers.BatchNormalization(momentum=0.9)(x)
     return x
+
+
+def coarser(x, frames=FRAMES, bands=BANDS):
+    """Average neighbours of (batch, frames, bands) until at most so many; ends in one channel."""
+    x = slower(x, frames)  # first, since along bands it takes several times as long
+    x = layers.Reshape((*x.shape[1:], 1))(x)
+    return layers.AveragePooling2D((1, -(-x.shape[2] // bands)))(x)
+
+
+def slower(x, steps):
+    """Average neighbouring steps of a sequence, (batch, steps, values), until at most so many."""
+    return layers.AveragePooling1D(-(-x.shape[1] // steps))(x)
 
 
 def _dense(x, settings):
