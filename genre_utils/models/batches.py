@@ -86,9 +86,7 @@ def stream(batches: Batches) -> tf.data.Dataset:
     """Batches as a dataset that makes the next ones, in one thread, while the network learns."""
     inputs = architectures.alone(_specs(batches.parts))
     signature = inputs, _free(batches.labels), tf.TensorSpec((None,), tf.float32)
-    dataset = tf.data.Dataset.from_generator(lambda: batches, output_signature=signature)
-    dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(batches)))
-    return dataset.prefetch(tf.data.AUTOTUNE)
+    return _dataset(batches.__iter__, len(batches), signature)
 
 
 def in_order(data, name: str, rows, size: int = 256, *, labels=False) -> tf.data.Dataset:
@@ -100,10 +98,29 @@ def in_order(data, name: str, rows, size: int = 256, *, labels=False) -> tf.data
             yield (data.inputs(name, own), data.labels[own]) if labels else data.inputs(name, own)
 
     inputs = architectures.alone(_specs(data.parts(name)))
-    signature = (inputs, _free(data.labels)) if labels else inputs
-    dataset = tf.data.Dataset.from_generator(read, output_signature=signature)
-    count = tf.data.experimental.assert_cardinality(-(-len(rows) // size))
-    return dataset.apply(count).prefetch(tf.data.AUTOTUNE)
+    return _dataset(read, -(-len(rows) // size), (inputs, _free(data.labels)) if labels else inputs)
+
+
+def _dataset(generate, count, signature):
+    """So many elements of what a function generates, anew each time that they are gone through.
+
+    After `Dataset.from_generator`, this process gives all memory back to the system in every step,
+    and takes it again: a third of the time of training (its log says "Memory patch applied").
+    """
+    specs, generators = tf.nest.flatten(signature), {}
+
+    def following(number):
+        if number == 0:
+            generators["last"] = generate()
+        return tf.nest.flatten(next(generators["last"]))
+
+    def element(number):
+        values = tf.numpy_function(following, [number], [spec.dtype for spec in specs])
+        for value, spec in zip(values, specs, strict=True):
+            value.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(signature, values)
+
+    return tf.data.Dataset.range(count).map(element).prefetch(tf.data.AUTOTUNE)
 
 
 def _specs(parts):
