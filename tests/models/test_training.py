@@ -345,6 +345,14 @@ def test_what_is_compiled_for_one_fold_serves_the_next_with_the_same_result(stud
         pd.testing.assert_frame_equal(again, table, check_exact=True)
 
 
+def test_a_process_keeps_the_networks_of_one_notebook_and_no_more(study, tiny):
+    data, ready, models = training_data.load_data(study), {}, []
+    for epochs in range(1, training.READY + 2):
+        settings = replace(hyperparameters.PAPER["rnn_paper"], fixed_epochs=epochs)
+        models.append(training.compiled(data, np.arange(4), "rnn", settings, seed=0, ready=ready))
+    assert list(ready.values()) == models[1:]
+
+
 def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
     data = training_data.load_data(study)
     settings = replace(hyperparameters.PAPER["rnn_paper"], label_smoothing=0.2)
