@@ -44,6 +44,11 @@ def as_in_paper(name: str) -> str:
     return name + _PAPER
 
 
+def is_as_in_paper(name: str) -> bool:
+    """Whether a name is that of a network with the paper's own setting."""
+    return name.endswith(_PAPER)
+
+
 def family(name: str) -> str:
     """Kind of model that a name stands for: ``cnn``, also for ``cnn_tuned`` and ``cnn_paper``."""
     return untuned(name).removesuffix(_PAPER)
