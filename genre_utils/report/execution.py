@@ -20,11 +20,13 @@ from genre_utils.report import disk, profiles, stages
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 
-#: What TensorFlow writes of itself, whatever its log level, and a decoder of what it repairs.
+#: What TensorFlow writes of itself, whatever its log level, a decoder of what it repairs, and the
+#: bars of a library of what it lacks in a notebook.
 NOISE = re.compile(
     r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following|\[src/libmpg123|"
     r"Note: (Illegal Audio|Trying to resync|Hit end|Skip)|Warning: (Xing|Big change|Real sample)|"
-    r"INFO:tensorflow:Assets written|INFO: Created TensorFlow Lite)"
+    r"INFO:tensorflow:Assets written|INFO: Created TensorFlow Lite|"
+    r".*TqdmWarning: IProgress|from \.autonotebook import)"
 )
 
 
