@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.models import cost, hyperparameters, study_data, training, training_data
-from genre_utils.workspace import files, parallel
+from genre_utils.workspace import files, model_names, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 Settings = dict[int, hyperparameters.Hyperparameters]  # of each fold
@@ -219,7 +219,8 @@ def fit_final(study: StudyFolder, names: list[str], *, seed: int = 0) -> list[Pa
     study : StudyFolder
         A study whose folds the networks were trained on (`cross_validate`).
     names : list of str
-        The networks, which are fitted side by side.
+        The networks, which are fitted side by side; those with the paper's own setting, which are
+        for comparison alone, are left out.
     seed : int
         See `cross_validate`.
 
@@ -230,6 +231,7 @@ def fit_final(study: StudyFolder, names: list[str], *, seed: int = 0) -> list[Pa
         cross-validated accuracy, and everything that recognising a new file needs.
     """
     data = training_data.load_data(study)
+    names = [name for name in names if not model_names.is_as_in_paper(name)]
     described = {name: _described(study, name, data, seed) for name in names}
     left = [name for name in names if not _is_fitted(study, name, described[name])]
     jobs = [

@@ -24,7 +24,9 @@ def learning_curves(run: dict):
     for axis, measure in zip(axes[0], ("loss", "accuracy"), strict=True):
         looks = {measure: ("C0", "training"), f"val_{measure}": ("C1", "inner validation")}
         for key, (colour, label) in looks.items():
-            curves = (fold["history"].get(key, []) for fold in run["folds"])
+            curves = [fold["history"].get(key, []) for fold in run["folds"]]
+            if not any(curves):  # nothing was kept for validation
+                continue
             table = pd.DataFrame([pd.Series(curve, dtype=float) for curve in curves])
             axis.plot(table.columns + 1, table.T, color=colour, alpha=0.25, lw=1)
             median = table.median()[table.count() > len(table) / 2]  # while most folds go on
