@@ -433,7 +433,7 @@ def main():
     parser.add_argument(
         "--folder", type=Path, help="store (default: gtzan_mel80 of the data folder)"
     )
-    parser.add_argument("--model", choices=sorted(hyperparameters.DEFAULTS), default="cnn")
+    parser.add_argument("--model", choices=sorted(hyperparameters.DEFAULTS), default="cnn_paper")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each network")
     parser.add_argument("--epochs", type=int, default=30, help="at most, where training may stop")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Wall time of finished studies, stage by stage, from what they recorded (`stages/*.json`).
+"""Wall and CPU time of finished studies, stage by stage, as they recorded it (`stages/*.json`).
 
     python benchmarks/study.py reports/demo
 
@@ -12,25 +12,35 @@ import measuring
 
 from genre_utils.workspace import files
 
+TIMES = ["seconds", "cpu_seconds"]
+
 
 def stages(study: Path) -> dict:
-    """Seconds of each stage that a study has recorded, in order."""
+    """Wall and CPU seconds of each stage that a study has recorded, in order."""
     found = {path.stem: files.read_json(path) for path in sorted(study.glob("stages/*.json"))}
-    return {name: record["seconds"] for name, record in found.items() if "seconds" in record}
+    return {
+        name: {key: record[key] for key in TIMES}
+        for name, record in found.items()
+        if "seconds" in record
+    }
 
 
 def measure(folders: list[Path]) -> dict:
-    """Wall time of each study, and the sentences that tell it."""
+    """Times of each study, and the sentences that tell them."""
     studies, says, figures = {}, [], {}
     for folder in folders:
-        seconds = stages(folder)
-        whole = sum(seconds.values())
+        took = stages(folder)
+        wall, cpu = (sum(one[key] for one in took.values()) / 60 for key in TIMES)
         results = folder / "results.json"
         machine = files.read_json(results)["environment"] if results.exists() else None
-        studies[folder.name] = {"seconds": seconds, "environment": machine}
-        each = ", ".join(f"{name} {took / 60:.1f}" for name, took in seconds.items())
-        says.append(f"{folder.name}: {whole / 60:.1f} minutes ({each}).")
-        figures[f"{folder.name}, minutes"] = measuring.figure(whole / 60)
+        studies[folder.name] = {"stages": took, "environment": machine}
+        each = ", ".join(
+            f"{name} {one['seconds'] / 60:.1f} ({one['cpu_seconds'] / 60:.1f})"
+            for name, one in took.items()
+        )
+        says.append(f"{folder.name}: {wall:.1f} minutes, {cpu:.1f} CPU-minutes ({each}).")
+        figures[f"{folder.name}, minutes"] = measuring.figure(wall)
+        figures[f"{folder.name}, CPU-minutes"] = measuring.figure(cpu)
     return {"studies": studies, "says": says, "figures": figures}
 
 

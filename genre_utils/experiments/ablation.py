@@ -12,7 +12,7 @@ from genre_utils.evaluation import intervals, metrics, scoring
 from genre_utils.experiments import measurements
 from genre_utils.features import audio, augmentation, extraction, recipes, store
 from genre_utils.models import classical
-from genre_utils.workspace import parallel
+from genre_utils.workspace import model_names, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 GRID = "ablation"
@@ -35,7 +35,7 @@ class Variant:
     title: str
     question: str = ""
     against: str = ""
-    model: str = "cnn"
+    model: str = "cnn_paper"
     settings: dict = field(default_factory=dict)  # that differ from the paper's
     sees: tuple[str, ...] = ("log_mel",)  # side by side: log_mel, mfcc, chroma
     effects: tuple[str, ...] = ()  # of `augmentation.EFFECTS`, that a copy of each track is made by
@@ -88,15 +88,16 @@ def claims(*, has_audio: bool) -> list[Variant]:
         ]
     less = [("no_l2", "L2", {"l2": 0.0}), ("no_dropout", "dropout", {"dropout": 0.0})]
     less += [("neither", "both", {"l2": 0.0, "dropout": 0.0})]
+    hybrid, rnn = map(model_names.as_in_paper, ("hybrid", "rnn"))
     return [
         Variant("cnn_mfcc", "CNN, MFCC alone", sees=("mfcc",)),
         *(Variant(f"cnn_{label}", f"CNN, {title}", INPUT, "cnn_mfcc", sees=sees)
           for label, title, sees in seen),
-        Variant("hybrid", "hybrid as it is", model="hybrid"),
-        *(Variant(f"hybrid_{label}", f"hybrid without {what}", REGULARISATION, "hybrid", "hybrid",
+        Variant("hybrid", "hybrid as it is", model=hybrid),
+        *(Variant(f"hybrid_{label}", f"hybrid without {what}", REGULARISATION, "hybrid", hybrid,
                   settings) for label, what, settings in less),
-        Variant("rnn", "RNN at 0.005", model="rnn"),
-        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", "rnn", {"learning_rate": rate})
+        Variant("rnn", "RNN at 0.005", model=rnn),
+        *(Variant(f"rnn_{rate:g}", f"RNN at {rate:g}", RATE, "rnn", rnn, {"learning_rate": rate})
           for rate in (0.0005, 0.001, 0.02)),
     ]  # fmt: skip
 

@@ -89,7 +89,7 @@ def _network(model, data, fold):
 def _classical(name, statistics, genres, fold):
     """The same for a classical model, fitted to the training rows of the fold."""
     x, (train, test) = statistics.x.to_numpy(), statistics.rows(fold)
-    model = classical.estimator(name, len(train)).fit(x[train], statistics.genre[train])
+    model = classical.estimator(name, x[train]).fit(x[train], statistics.genre[train])
     position = [list(model.classes_).index(genre) for genre in genres]
     ids = statistics.table["track_id"].to_numpy()[test]
     true = np.array([genres.index(genre) for genre in statistics.genre[test]])

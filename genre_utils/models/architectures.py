@@ -7,15 +7,16 @@ import keras
 import numpy as np
 from keras import layers
 
-from genre_utils.models import hyperparameters
+from genre_utils.models import hyperparameters, in_paper
 from genre_utils.workspace import model_names
 
+MOMENTUM = 0.9  # of batch normalisation: few steps an epoch, so that it follows sooner
 NORMALISED = "normalised_"  # how the layer's name begins that scales an input
 
 
 def builders_of(name: str) -> dict:
     """What builds each part of a network, by the input that it reads, of ``cnn_tuned`` too."""
-    known = model_names.family(name)
+    known = model_names.untuned(name)
     if known not in BUILDERS:
         raise ValueError(f"unknown model {name!r}; there are {', '.join(BUILDERS)}.")
     return BUILDERS[known]
@@ -61,47 +62,86 @@ def _normalised(x, mean, variance):
 
 
 def build_cnn(x, settings: hyperparameters.Hyperparameters):
-    """Two-dimensional convolutions over time and frequency, then one dense layer."""
-    x = convolutions(x, settings, settings.hidden_layers - 1)
-    x = layers.GlobalAveragePooling2D()(x)
-    return dense(x, settings)
+    """Blocks of convolutions over time and frequency; mean and maximum of what they find."""
+    x = blocks(x, settings, settings.hidden_layers)
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.GlobalMaxPooling2D()(x)])
+    return layers.Dropout(settings.dropout)(x)
 
 
 def _cnn1d(x, settings):
-    """One-dimensional convolutions over time, each seeing all mel bands, then one dense layer."""
-    for depth in range(1, settings.hidden_layers):
+    """One-dimensional convolutions over time, each seeing all mel bands."""
+    for depth in range(1, settings.hidden_layers + 1):
         options = _options(settings, f"convolution_{depth}")
-        x = layers.Conv1D(64 * depth, 5, padding="same", **options)(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)
+        x = layers.Conv1D(_units(64, settings), 5, padding="same", **options)(x)
         x = layers.MaxPooling1D(min(2, x.shape[1]))(x)
-    x = layers.GlobalAveragePooling1D()(x)
-    return dense(x, settings)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
+    return _over_time(x, settings)
 
 
 def _hybrid(x, settings):
     """Convolutions find local patterns; a bidirectional GRU follows them through time."""
-    x = convolutions(x, settings, settings.hidden_layers - 2)
+    x = blocks(x, settings, settings.hidden_layers - 1, last=(1, 2))
     frames, bands, filters = x.shape[1:]
     x = layers.Reshape((frames, bands * filters))(x)
-    x = layers.Bidirectional(layers.GRU(32), name="recurrent")(x)
-    return dense(x, settings)
+    return _over_time(_gru(x, settings, "recurrent"), settings)
 
 
 def _hybrid_parallel(x, settings):
     """Convolutions and a bidirectional GRU side by side on the same spectrogram, then joined."""
-    local = convolutions(x, settings, settings.hidden_layers - 2)
-    local = layers.GlobalAveragePooling2D()(local)
-    steps = layers.AveragePooling1D(_at_most(x.shape[1], 32))(x)
-    order = layers.Bidirectional(layers.GRU(32), name="recurrent")(steps)
-    return dense(layers.Concatenate()([local, order]), settings)
+    local = build_cnn(x, replace(settings, hidden_layers=settings.hidden_layers - 1))
+    steps = in_paper.slower(x, in_paper.STEPS)
+    order = _over_time(_gru(steps, settings, "recurrent"), settings)
+    return layers.Concatenate()([local, order])
+
+
+def _recurrent(x, settings, kind):
+    """Recurrent layers, each in both directions, over steps of some frames."""
+    x = in_paper.slower(x, in_paper.STEPS)
+    for depth in range(1, settings.hidden_layers + 1):
+        x = kind(x, settings, f"recurrent_{depth}")
+    return _over_time(x, settings)
+
+
+def _gru(x, settings, name, kind=layers.GRU):
+    options = {"kernel_regularizer": keras.regularizers.L2(settings.l2), "return_sequences": True}
+    return layers.Bidirectional(kind(_units(32, settings), **options), name=name)(x)
+
+
+def _lstm(x, settings, name):
+    return _gru(x, settings, name, layers.LSTM)
+
+
+def _simple(x, settings, name):
+    """A plain recurrent layer; what it gives is normalised step by step, or it saturates."""
+    return layers.LayerNormalization()(_gru(x, settings, name, layers.SimpleRNN))
+
+
+def _over_time(x, settings):
+    """Mean and maximum of what a sequence holds, (batch, steps, values)."""
+    x = layers.Concatenate()([layers.GlobalAveragePooling1D()(x), layers.GlobalMaxPooling1D()(x)])
+    return layers.Dropout(settings.dropout)(x)
+
+
+def blocks(x, settings: hyperparameters.Hyperparameters, count: int, last=(2, 2)):
+    """`count` blocks: 3x3 convolution, max pooling (in the last one, of `last`), normalisation.
+
+    Before the first, neighbouring frames and bands are averaged.
+    """
+    x = in_paper.coarser(x)
+    pools = {1: (2, 4), count: last}  # few bands soon: what is on the large maps costs most
+    for depth in range(1, count + 1):
+        options = _options(settings, f"convolution_{depth}")
+        filters = _units(16 * 2 ** (depth - 1), settings)
+        x = layers.Conv2D(filters, 3, padding="same", **options)(x)
+        pool = pools.get(depth, (2, 2))
+        x = layers.MaxPooling2D(tuple(map(min, pool, x.shape[1:3])))(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM)(x)
+    return x
 
 
 def _dbn(x, settings):
     """Deep belief network (Hinton, Osindero, Teh 2006) of 8 by 32 means; `rbm` learns it first."""
-    frames, bands = x.shape[1:]
-    x = layers.Reshape((frames, bands, 1))(x)
-    x = layers.AveragePooling2D((_at_most(frames, 8), _at_most(bands, 32)))(x)
-    x = layers.Flatten()(x)
+    x = layers.Flatten()(in_paper.coarser(x, 8, 32))
     for depth in range(1, settings.hidden_layers + 1):
         options = _options(settings, f"belief_{depth}") | {"activation": "sigmoid"}
         x = layers.Dense(128, **options)(x)
@@ -125,40 +165,9 @@ def _fused_mlp(x, settings):
     return _mlp(x, replace(settings, hidden_layers=1))
 
 
-def _recurrent(x, settings, kind):
-    """Recurrent layers over at most 32 steps (more would be forgotten), mean, one dense layer."""
-    x = layers.AveragePooling1D(_at_most(x.shape[1], 32))(x)
-    penalty = keras.regularizers.L2(settings.l2)
-    options = {"kernel_regularizer": penalty, "return_sequences": True}
-    for depth in range(1, settings.hidden_layers):
-        name = f"recurrent_{depth}"
-        if kind is layers.SimpleRNN:
-            options |= {"activation": settings.activation, "unroll": True}
-            x = kind(64, name=name, **options)(x)
-        else:
-            x = layers.Bidirectional(kind(32, **options), name=name)(x)
-    x = layers.GlobalAveragePooling1D()(x)
-    return dense(x, settings)
-
-
-def convolutions(x, settings: hyperparameters.Hyperparameters, count: int):
-    """`count` blocks: 3x3 convolution, max pooling, batch normalisation, of at most 70 x 64."""
-    frames, bands = x.shape[1:]
-    x = layers.Reshape((frames, bands, 1))(x)
-    x = layers.AveragePooling2D((_at_most(frames, 70), _at_most(bands, 64)))(x)
-    for depth in range(1, count + 1):
-        options = _options(settings, f"convolution_{depth}")
-        x = layers.Conv2D(16 * 2 ** (depth - 1), 3, padding="same", **options)(x)
-        pool = (2, 4) if depth == 1 else (2, 2)
-        x = layers.MaxPooling2D(tuple(map(min, pool, x.shape[1:3])))(x)
-        x = layers.BatchNormalization(momentum=0.9)(x)  # few steps an epoch: follow sooner
-    return x
-
-
-def dense(x, settings: hyperparameters.Hyperparameters):
-    """Dropout and the dense layer before the output."""
-    x = layers.Dropout(settings.dropout)(x)
-    return layers.Dense(64, **_options(settings, "dense"))(x)
+def _units(usual, settings):
+    """Filters or units of a layer, for networks that are wider or narrower than usual."""
+    return max(1, round(usual * settings.width))
 
 
 def _options(settings, name):
@@ -167,19 +176,17 @@ def _options(settings, name):
     return {"activation": settings.activation, "kernel_regularizer": penalty, "name": name}
 
 
-def _at_most(size, limit):
-    """How many neighbours to average so that at most `limit` of `size` values remain."""
-    return -(-size // limit)
-
-
 #: What builds the part of each network that reads an input.
 BUILDERS: dict[str, dict] = {
     "cnn": {"log_mel": build_cnn},
+    "cnn_paper": {"log_mel": in_paper.build_cnn},
     "cnn1d": {"log_mel": _cnn1d},
-    "rnn": {"log_mel": partial(_recurrent, kind=layers.SimpleRNN)},  # Elman 1990
-    "lstm": {"log_mel": partial(_recurrent, kind=layers.LSTM)},  # Hochreiter, Schmidhuber 1997
-    "gru": {"log_mel": partial(_recurrent, kind=layers.GRU)},  # Cho et al. 2014
+    "rnn": {"log_mel": partial(_recurrent, kind=_simple)},  # Elman 1990
+    "rnn_paper": {"log_mel": in_paper.build_rnn},
+    "lstm": {"log_mel": partial(_recurrent, kind=_lstm)},  # Hochreiter, Schmidhuber 1997
+    "gru": {"log_mel": partial(_recurrent, kind=_gru)},  # Cho et al. 2014
     "hybrid": {"log_mel": _hybrid},
+    "hybrid_paper": {"log_mel": in_paper.build_hybrid},
     "hybrid_parallel": {"log_mel": _hybrid_parallel},
     "mlp": {"features": _mlp},
     "fusion": {"log_mel": _fused_cnn, "features": _fused_mlp},

@@ -2,6 +2,7 @@
 
 import time
 from importlib.metadata import version
+from statistics import mode
 
 import numpy as np
 import pandas as pd
@@ -17,11 +18,12 @@ from threadpoolctl import threadpool_limits
 from genre_utils.data import splits
 from genre_utils.features import catalogue
 from genre_utils.models import study_data
-from genre_utils.workspace import evidence
+from genre_utils.workspace import evidence, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
+#: Settings; the SVM's gamma is over the number of features: 1 is what scikit-learn calls "scale".
 HYPERPARAMETERS: dict[str, dict] = {
-    "svm": {"kernel": "rbf", "C": 3.0, "gamma": "scale"},
+    "svm": {"kernel": "rbf", "C": 3.0, "gamma": 1.0},
     "logistic": {"C": 0.01, "max_iter": 500},  # a strong penalty: more features than tracks
     "knn": {"n_neighbors": 9, "weights": "distance"},
 }
@@ -45,17 +47,19 @@ class Data(study_data.StudyData):
         return np.flatnonzero(part.isin(["train", "validation"])), np.flatnonzero(part == "test")
 
 
-def estimator(name: str, rows: int | None = None):
-    """Standardisation and classifier in one pipeline; no more neighbours than `rows` there are."""
-    settings = dict(HYPERPARAMETERS[name])
-    if name == "knn" and rows is not None:
-        settings["n_neighbors"] = min(settings["n_neighbors"], rows)
+def estimator(name: str, x: np.ndarray, settings: dict | None = None):
+    """Standardisation and classifier in one pipeline, to be fitted to `x`, (rows, features)."""
+    settings = dict(settings or HYPERPARAMETERS[name])
+    if name == "svm":
+        settings["gamma"] /= x.shape[1]
+    if name == "knn":  # no more neighbours than there are
+        settings["n_neighbors"] = min(settings["n_neighbors"], len(x))
     return make_pipeline(StandardScaler(), _MAKERS[name](**settings))
 
 
-def fit_predict(name: str, x, y, group, train, test, genres) -> np.ndarray:
+def fit_predict(name: str, x, y, group, train, test, genres, settings=None) -> np.ndarray:
     """Probabilities of each genre for the rows `test`; the SVM's are calibrated (Platt 1999)."""
-    model = estimator(name, len(train))
+    model = estimator(name, x[train], settings)
     if name == "svm":
         parts = inner_parts(y[train], group[train])
         model = CalibratedClassifierCV(model, cv=parts, ensemble=False)
@@ -76,23 +80,42 @@ def inner_parts(y, group):
     return list(StratifiedKFold(2).split(y, y)) if rarest >= 2 else [(rows, rows)]
 
 
-def predict_folds(data: Data, name: str, families=None) -> tuple[pd.DataFrame, list[dict]]:
-    """Predictions and runs of a model on every fold, with some `families` of features or all."""
+def predict_folds(
+    data: Data, name: str, families=None, settings: dict | None = None
+) -> tuple[pd.DataFrame, list[dict]]:
+    """Predictions and runs of a model on every fold, with some `families` of features or all.
+
+    `settings` has those of each fold, with the hash of the tracks that they were tuned on.
+    """
     seen = [c for c in data.x if families is None or catalogue.family_of(c) in families]
     x, tables, runs = data.x[seen].to_numpy(), [], []
     for fold in data.fold_numbers:
         train, test = data.rows(fold)
-        splits.refuse_leakage(data.folds, fold, weights=data.table["track_id"].to_numpy()[train])
+        chosen = dict(settings[fold]) if settings else {}
+        tuned_on, ids = chosen.pop("tuned_on", ""), data.table["track_id"].to_numpy()[train]
+        splits.refuse_leakage(data.folds, fold, tuned_on=tuned_on, weights=ids)
         start = time.process_time()
         with threadpool_limits(1):  # as networks: the same numbers, and times, on any machine
-            probabilities = fit_predict(name, x, data.genre, data.group, train, test, data.genres)
+            of = data.genre, data.group, train, test, data.genres, chosen
+            probabilities = fit_predict(model_names.untuned(name), x, *of)
         seconds = time.process_time() - start
         runs.append({"fold": fold, "seconds": seconds, "cpu_seconds": seconds})
         tables.append(data.predicted(test, fold, probabilities))
     return pd.concat(tables, ignore_index=True), runs
 
 
-def cross_validate_classical(study: StudyFolder, name: str) -> tuple[pd.DataFrame, dict]:
+def _typical(several):
+    """One setting for several: the median of each quantity, the most frequent of the rest."""
+    found: dict = {}
+    for key in several[0].keys() - {"tuned_on"}:
+        values = [one[key] for one in several]
+        found[key] = mode(values) if isinstance(values[0], str) else float(np.median(values))
+    return found
+
+
+def cross_validate_classical(
+    study: StudyFolder, name: str, settings: dict | None = None
+) -> tuple[pd.DataFrame, dict]:
     """Train and test a classical model on every fold of the study, and store what came out.
 
     Parameters
@@ -100,7 +123,9 @@ def cross_validate_classical(study: StudyFolder, name: str) -> tuple[pd.DataFram
     study : StudyFolder
         A study whose notebook 01 is done, and its features computed.
     name : {"svm", "logistic", "knn"}
-        The model.
+        The model, or the tuned one of these.
+    settings : dict of int to dict, optional
+        Those of each fold, such as `search_result` gives; by default `HYPERPARAMETERS` for all.
 
     Returns
     -------
@@ -108,10 +133,12 @@ def cross_validate_classical(study: StudyFolder, name: str) -> tuple[pd.DataFram
         What ``predictions/NAME.parquet`` and ``runs/NAME.json`` hold.
     """
     data = Data(study)
-    predictions, runs = predict_folds(data, name)
+    predictions, runs = predict_folds(data, name, settings=settings)
+    several = list(settings.values()) if settings else [HYPERPARAMETERS[name]]
     run = {
         "model": name,
-        "hyperparameters": HYPERPARAMETERS[name],
+        "hyperparameters": _typical(several),
+        "hyperparameters_per_fold": several,
         "training_seconds": sum(run["seconds"] for run in runs),
         "training_cpu_seconds": sum(run["cpu_seconds"] for run in runs),
         "folds": runs,

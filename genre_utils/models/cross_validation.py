@@ -12,11 +12,11 @@ import tensorflow as tf
 
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.models import cost, hyperparameters, study_data, training, training_data
-from genre_utils.workspace import files, parallel
+from genre_utils.workspace import files, model_names, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 Settings = dict[int, hyperparameters.Hyperparameters]  # of each fold
-_ready: dict = {}  # the network that this process has compiled last
+_ready: dict = {}  # networks that this process has compiled last
 CORPUS = ("name", "synthetic", "tracks", "artists", "sha256")  # what a final model says of it
 
 
@@ -211,46 +211,71 @@ def _versions():
     return {"tensorflow": tf.__version__, "keras": version("keras"), "numpy": np.__version__}
 
 
-def fit_final(study: StudyFolder, name: str, *, seed: int = 0) -> Path:
-    """Fit a network once more, on all tracks, for the median best epoch of its folds, and save it.
+def fit_final(study: StudyFolder, names: list[str], *, seed: int = 0) -> list[Path]:
+    """Fit networks once more, on all tracks, for the median best epoch of their folds, and save.
 
     Parameters
     ----------
     study : StudyFolder
-        A study whose folds the network was trained on (`cross_validate`).
-    name : str
-        The network.
+        A study whose folds the networks were trained on (`cross_validate`).
+    names : list of str
+        The networks, which are fitted side by side; those with the paper's own setting, which are
+        for comparison alone, are left out.
     seed : int
         See `cross_validate`.
 
     Returns
     -------
-    Path
-        ``models/NAME.keras``; ``models/NAME.json`` beside it is the sidecar: the cross-validated
-        accuracy, and everything that recognising a new file needs.
+    list of Path
+        ``models/NAME.keras`` of each; ``models/NAME.json`` beside it is the sidecar: the
+        cross-validated accuracy, and everything that recognising a new file needs.
     """
-    data, run = training_data.load_data(study), study.run(name)
-    settings = hyperparameters.Hyperparameters.from_json(run["hyperparameters"])
-    sidecar = {
+    data = training_data.load_data(study)
+    names = [name for name in names if not model_names.is_as_in_paper(name)]
+    described = {name: _described(study, name, data, seed) for name in names}
+    left = [name for name in names if not _is_fitted(study, name, described[name])]
+    jobs = [
+        (name, data, str(study.model(name, ".keras")), study.run(name), seed * 1000 + 999)
+        for name in left
+    ]
+    if left:
+        bar = {"desc": "on all tracks", "unit": "network", "folder": study.path, "each": 1}
+        options = {"here": True, "stay": True, "n_jobs": _processes(), **bar}
+        for name, digest in zip(left, parallel.over(_fit, jobs, len(jobs), **options), strict=True):
+            files.write_json(study.model(name, ".json"), described[name] | {"sha256": digest})
+    return [study.model(name, ".keras") for name in names]
+
+
+def _described(study, name, data, seed):
+    """All that the sidecar of a final model says, but for the hash of its file."""
+    run = study.run(name)
+    return {
         "model": name,
         "labels": data.genres,
         "recipe": study.features["recipe"],
         "shape": list(data.excerpts.shape[1:]),
         "corpus": {key: study.corpus[key] for key in CORPUS},
         "accuracy": scoring.plain_accuracy(study.predictions(name))["whole tracks"],
-        "hyperparameters": settings.as_json(),
+        "hyperparameters": run["hyperparameters"],
         "epochs": run["epochs"],
         "seed": seed,
         "versions": _versions(),
         "hashes": data.hashes,
     }
-    path, beside = study.model(name, ".keras"), study.model(name, ".json")
-    if path.exists() and beside.exists() and sidecar.items() <= files.read_json(beside).items():
-        return path
-    rows, seed = np.arange(len(data.table)), seed * 1000 + 999
+
+
+def _is_fitted(study, name, described):
+    beside = study.model(name, ".json")
+    there = study.model(name, ".keras").exists() and beside.exists()
+    return there and described.items() <= files.read_json(beside).items()
+
+
+def _fit(name, data, place, run, seed):
+    """Fit a network to all tracks, in a process that may be another; return its file's hash."""
+    settings = hyperparameters.Hyperparameters.from_json(run["hyperparameters"])
+    rows = np.arange(len(data.table))
     model = training.compiled(data, rows, name, settings, seed=seed, ready=_ready)
     training.fit(model, data, rows, name, settings, seed=seed, epochs=run["epochs"])
-    with files.atomic_write(path) as temporary:
+    with files.atomic_write(Path(place)) as temporary:
         model.save(temporary)
-    files.write_json(beside, sidecar | {"sha256": files.sha256(path.read_bytes())})
-    return path
+    return files.sha256(Path(place).read_bytes())

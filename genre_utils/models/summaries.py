@@ -16,14 +16,16 @@ def overfitting_gap(run: dict) -> pd.Series:
     Returns
     -------
     pd.Series
-        Medians over the folds, at the epoch that was kept: accuracy (training part), val_accuracy
-        (inner validation part; NaN where that was trained on, too) and their difference gap.
+        Medians over the folds: epoch that was kept, and at it accuracy (training part),
+        val_accuracy (inner validation part; NaN where that was trained on, too), their difference
+        gap.
     """
     rows = [
         {key: values[fold["best_epoch"] - 1] for key, values in fold["history"].items()}
+        | {"epoch": fold["best_epoch"]}
         for fold in run["folds"]
     ]
-    kept = pd.DataFrame(rows).reindex(columns=["accuracy", "val_accuracy"]).median()
+    kept = pd.DataFrame(rows).reindex(columns=["epoch", "accuracy", "val_accuracy"]).median()
     return pd.Series({**kept, "gap": kept["accuracy"] - kept["val_accuracy"]})
 
 

@@ -18,6 +18,7 @@ with contextlib.suppress(RuntimeError):  # whoever has used TensorFlow before ha
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
 
+READY = 8  # compiled networks that a process keeps, those of one notebook
 PATIENCE = 6  # epochs without a better inner validation loss before training stops
 
 
@@ -104,7 +105,7 @@ class _Rate(keras.callbacks.Callback):
 def compiled(data, rows, name, settings, *, seed, ready=None):
     """A fresh model, normalised by the given rows, whose every random number the seed decides.
 
-    What compiling takes is saved where `ready`, a dict that holds the last one that was compiled,
+    What compiling takes is saved where `ready`, a dict that holds those that were compiled last,
     has a network that differs in its values alone.
     """
     keras.backend.clear_session()
@@ -120,11 +121,14 @@ def compiled(data, rows, name, settings, *, seed, ready=None):
     if model_names.family(name) == "dbn":
         _pretrain(model, data, rows, seed)
     ready = {} if ready is None else ready
-    key = name, settings, str(shapes), len(data.genres), architectures.builders_of(name)
-    if ready.get("key") == key:
-        return _as_new(ready["model"], model)
+    built_by = tuple(architectures.builders_of(name).items())
+    key = name, settings, str(shapes), len(data.genres), built_by
+    if key in ready:
+        return _as_new(ready[key], model)
     _compile(model, settings, len(data.genres))
-    ready.update(key=key, model=model)
+    for oldest in list(ready)[: -READY + 1]:
+        del ready[oldest]
+    ready[key] = model
     return model
 
 

@@ -13,13 +13,14 @@ from sklearn.metrics import log_loss
 
 from genre_utils.data import splits
 from genre_utils.evaluation import scoring
-from genre_utils.models import hyperparameters, training, training_data
+from genre_utils.models import classical, hyperparameters, training, training_data
 from genre_utils.workspace import evidence, files, model_names, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 DONE = (optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED)
 INNER_FOLDS = 3
+EPOCHS = 8  # of a trial, at most: enough to tell settings apart
 PRUNER = optuna.pruners.MedianPruner(n_startup_trials=4)
 FIRST_AT_RANDOM = 6  # trials of a fold before the sampler learns from them
 AUGMENTATION = {"none": (), "all": hyperparameters.AUGMENTATIONS}
@@ -29,15 +30,26 @@ AUGMENTATION = {"none": (), "all": hyperparameters.AUGMENTATIONS}
 class SearchResult:
     """What a search has found: settings of each fold, and the trials that say why."""
 
-    settings: dict[int, hyperparameters.Hyperparameters]
+    settings: dict[int, Any]  # Hyperparameters of networks, dicts of classical models
     usual: dict  # settings of the first trial, by name
     trials: pd.DataFrame  # fold, number, state, value, seconds, and a column for each setting
     importance: dict[str, float]  # share of the differences that each setting explains
     ran_on: list[str]  # backends and devices
 
 
+CLASSICAL: dict[str, dict] = {
+    "svm": {"C": FloatDistribution(0.1, 100.0, log=True),
+            "gamma": FloatDistribution(0.1, 10.0, log=True)},
+    "logistic": {"C": FloatDistribution(1e-4, 1.0, log=True)},
+    "knn": {"n_neighbors": IntDistribution(1, 50),
+            "weights": CategoricalDistribution(("uniform", "distance"))},
+}  # fmt: skip
+
+
 def space(name: str) -> dict:
-    """Values that each setting may take."""
+    """Values that each setting of a model may take."""
+    if name in CLASSICAL:
+        return CLASSICAL[name]
     family = model_names.family(name)
     fewest = min(3, hyperparameters.DEFAULTS[family].hidden_layers)  # an `mlp` has one
     saturating = ("tanh",) if family == "rnn" else ()
@@ -45,9 +57,10 @@ def space(name: str) -> dict:
         "learning_rate": FloatDistribution(3e-4, 3e-2, log=True),
         "batch_size": CategoricalDistribution((16, 32, 64)),
         "hidden_layers": IntDistribution(fewest, 5),
+        "width": CategoricalDistribution((0.5, 1.0, 2.0)),
         "activation": CategoricalDistribution(("relu", "leaky_relu", *saturating)),
         "optimizer": CategoricalDistribution(hyperparameters.CHOICES["optimizer"]),
-        "l2": FloatDistribution(1e-5, 1e-2, log=True),
+        "weight_decay": FloatDistribution(1e-3, 1e-1, log=True),
         "dropout": FloatDistribution(0.0, 0.6),
         "augmentation": CategoricalDistribution(tuple(AUGMENTATION)),
     }
@@ -56,9 +69,9 @@ def space(name: str) -> dict:
 def search_settings(
     study: StudyFolder, name: str, *, trials: int, epochs: int, seed: int = 0, n_jobs: int = -1
 ) -> None:
-    """Search the settings of a network for every fold of a study; goes on where it was stopped.
+    """Search the settings of a model for every fold of a study; goes on where it was stopped.
 
-    The first trial of each fold is the network's usual setting. Each is scored within the training
+    The first trial of each fold is the model's usual setting. Each is scored within the training
     and validation parts, by artist-disjoint cross-validation: the cross-entropy of whole tracks.
 
     Parameters
@@ -66,15 +79,19 @@ def search_settings(
     study : StudyFolder
         A study whose notebooks 01 and 02 are done.
     name : str
-        The network.
+        A network, or a classical model.
     trials, epochs : int
-        How many trials each fold has in the end, and epochs each network, at most.
+        How many trials each fold has in the end, and epochs a network has, at most (`EPOCHS` if
+        those are fewer).
     seed : int
         Decides what is tried first, and how it is trained.
     n_jobs : int
         Processes that search at once; -1 for one per core.
     """
-    numbers = sorted(int(fold) for fold in study.folds["fold"].unique())
+    numbers, epochs = (
+        sorted(int(fold) for fold in study.folds["fold"].unique()),
+        min(epochs, EPOCHS),
+    )
     searches = {fold: _open(study, name, fold, epochs, seed) for fold in numbers}
     done = {fold: len(_finished(search)) for fold, search in searches.items()}
     options = name, epochs, seed
@@ -110,6 +127,8 @@ def search_result(study: StudyFolder, name: str) -> SearchResult | None:
     if not path.exists():
         return None
     record, from_json = files.read_json(path), hyperparameters.Hyperparameters.from_json
+    if name in CLASSICAL:
+        from_json = dict  # type: ignore[assignment]
     by_tracks = {one["tuned_on"]: from_json(one) for one in record["settings"]}
     tuned_on = {int(n): splits.learning_hash(folds, n) for n in sorted(folds["fold"].unique())}
     if not set(tuned_on.values()) <= set(by_tracks):
@@ -132,8 +151,9 @@ def inner_folds(folds: pd.DataFrame, fold: int, tracks: pd.DataFrame, seed: int)
 
 
 @functools.lru_cache(maxsize=1)
-def _data(path):
-    return training_data.load_data(StudyFolder(path))
+def _data(path, name):
+    study = StudyFolder(path)
+    return classical.Data(study) if name in CLASSICAL else training_data.load_data(study)
 
 
 def _one_more(_, path, fold, number, known, name, epochs, seed):
@@ -146,19 +166,24 @@ def _one_more(_, path, fold, number, known, name, epochs, seed):
     if number == 0:
         search.enqueue_trial(_usual(name))
     trial = search.ask(space(name))
-    score = _score(trial, _data(path), name, fold, epochs, seed)
+    score = _score(trial, _data(path, name), name, fold, epochs, seed)
     state = optuna.trial.TrialState.PRUNED if score is None else None
     return search.tell(trial, score, state=state)
 
 
 def _usual(name):
-    """The network's usual setting as a trial."""
-    given = hyperparameters.DEFAULTS[name].as_json() | {"augmentation": "none"}
+    """The model's usual setting as a trial."""
+    if name in CLASSICAL:
+        return {key: classical.HYPERPARAMETERS[name][key] for key in space(name)}
+    given = hyperparameters.DEFAULTS[name].as_json()
+    given["augmentation"] = "all" if given["augmentation"] else "none"
     return {key: given[key] for key in space(name)}
 
 
 def _chosen(name, params):
     """Settings with the values that a trial has chosen."""
+    if name in CLASSICAL:
+        return classical.HYPERPARAMETERS[name] | params
     chosen = params | {"augmentation": AUGMENTATION[params["augmentation"]]}
     return replace(hyperparameters.DEFAULTS[name], **chosen)
 
@@ -166,22 +191,36 @@ def _chosen(name, params):
 def _score(trial, data, name, fold, epochs, seed):
     """Mean cross-entropy of whole tracks over the inner folds; None if it is given up early."""
     device = keras.distribution.list_devices()[0]
-    trial.set_user_attr("ran_on", f"{keras.config.backend()} on {device}")
+    where = "scikit-learn" if name in CLASSICAL else f"{keras.config.backend()} on {device}"
+    trial.set_user_attr("ran_on", where)
+    fit = _fitted_classical if name in CLASSICAL else _fitted_network
     chosen, scores = _chosen(name, trial.params), []
     inner, ready = inner_folds(data.folds, fold, data.study.tracks, seed), dict[str, Any]()
+    options = {"epochs": epochs, "seed": seed, "ready": ready}
     for number, part in inner.groupby("fold"):
-        rows = data.rows_by(data.table["track_id"].map(part.set_index("track_id")["part"]))
-        learning = rows
-        if chosen.fixed_epochs:  # would train on the validation part too, which scores it here
-            learning = rows | {"validation": rows["validation"][:0]}
-        options = {"epochs": epochs, "seed": seed, "ready": ready}
-        model, _ = training.learn(data, learning, name, chosen, **options)
-        tested = training.predict(model, data, rows["validation"], fold)
+        part_of = data.table["track_id"].map(part.set_index("track_id")["part"])
+        tested = fit(data, name, chosen, part_of, fold, options)
         scores.append(_cross_entropy(scoring.track_probabilities(tested)))
         trial.report(float(np.mean(scores)), int(number))
         if trial.should_prune():
             return None
     return float(np.mean(scores))
+
+
+def _fitted_network(data, name, settings, part_of, fold, options):
+    """Predictions for the validation part of an inner fold."""
+    rows = data.rows_by(part_of)
+    learning = rows
+    if settings.fixed_epochs:  # would train on the validation part too, which scores it here
+        learning = rows | {"validation": rows["validation"][:0]}
+    model, _ = training.learn(data, learning, name, settings, **options)
+    return training.predict(model, data, rows["validation"], fold)
+
+
+def _fitted_classical(data, name, settings, part_of, fold, _):
+    train, held = (np.flatnonzero(part_of == part) for part in ("train", "validation"))
+    of = data.x.to_numpy(), data.genre, data.group, train, held, data.genres, settings
+    return data.predicted(held, fold, classical.fit_predict(name, *of))
 
 
 def _cross_entropy(tracks):
@@ -211,7 +250,9 @@ def _publish(study, name, searches):
     best, tables, ran_on = [], [], set()
     for fold, search in searches.items():
         tuned_on = splits.learning_hash(study.folds, fold)
-        best.append(replace(_chosen(name, search.best_params), tuned_on=tuned_on).as_json())
+        chosen = _chosen(name, search.best_params)
+        chosen = chosen if name in CLASSICAL else chosen.as_json()
+        best.append(chosen | {"tuned_on": tuned_on})
         ran_on |= {trial.user_attrs.get("ran_on", "unknown") for trial in search.trials}
         table = search.trials_dataframe(("number", "state", "value", "duration", "params"))
         tables.append(table[table["state"] != "RUNNING"].assign(fold=fold))

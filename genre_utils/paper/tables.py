@@ -54,7 +54,7 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
 
 
 def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, dict[str, pd.DataFrame]]:
-    """Set the numbers of the paper's Table 2 beside ours, model by model, tuned ones below theirs.
+    """Set the numbers of the paper's Table 2 beside ours, other settings of a model below it.
 
     Parameters
     ----------
@@ -76,7 +76,8 @@ def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, dict[str,
     measures: dict = {label: {} for label in METRICS.values()}
     genres: dict = {genre: {} for genre in results["corpus"]["genres"]}
     settings = {}
-    for name in (n for one in model_names.PAPER_MODELS for n in (one, model_names.tuned(one))):
+    kinds = str, model_names.as_in_paper, model_names.tuned
+    for name in (called(one) for one in model_names.PAPER_MODELS for called in kinds):
         model, family = results["models"].get(name), model_names.family(name)
         if model is None and name != family:
             continue
@@ -141,11 +142,14 @@ def table_1(results: dict) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Index criterion, model; columns paper, this study (empty if not run), tuned (if any was),
-        differs (the first two). Our Best in accuracy says where the runner-up is as good.
+        Index criterion, model; columns paper, this study (empty if not run), paper's setting and
+        tuned (if any was), differs (the first two).
+        Our Best in accuracy says where the runner-up is as good.
     """
     columns = {"paper": _words(PAPER, METRICS.values(), "hours")}
-    for source, called in (("this study", str), ("tuned", model_names.tuned)):
+    sources = {"this study": str, "paper's setting": model_names.as_in_paper}
+    sources["tuned"] = model_names.tuned
+    for source, called in sources.items():
         there = {name: called(name) for name in model_names.PAPER_MODELS}
         ours = {n: results["models"][c] for n, c in there.items() if c in results["models"]}
         if source == "this study" or ours:

@@ -10,9 +10,12 @@ from scipy.cluster.hierarchy import dendrogram
 
 #: Models of one kind are near one another: blues, oranges, greens; tuned ones are darker.
 COLOURS = {
-    "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
-    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "lstm": "#ece133", "gru": "#ca9161",
-    "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_parallel": "#7fcfb5",
+    "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn_paper": "#7ab6dd",
+    "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
+    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "rnn_paper": "#f0c27a",
+    "lstm": "#ece133", "gru": "#ca9161",
+    "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_paper": "#66c9ae",
+    "hybrid_parallel": "#7fcfb5",
     "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
     "logistic": "#8c3c00", "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
     "pretrained": "#5d3fa8", "pretrained_fusion": "#9b86d6", "pretrained_tuned": "#3c2473",

@@ -7,6 +7,7 @@ import seaborn as sns
 
 from genre_utils.plots import base
 
+LOGARITHMIC = {"learning_rate", "weight_decay", "C", "gamma"}  # settings that are searched so
 #: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
 UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
 
@@ -23,7 +24,9 @@ def learning_curves(run: dict):
     for axis, measure in zip(axes[0], ("loss", "accuracy"), strict=True):
         looks = {measure: ("C0", "training"), f"val_{measure}": ("C1", "inner validation")}
         for key, (colour, label) in looks.items():
-            curves = (fold["history"].get(key, []) for fold in run["folds"])
+            curves = [fold["history"].get(key, []) for fold in run["folds"]]
+            if not any(curves):  # nothing was kept for validation
+                continue
             table = pd.DataFrame([pd.Series(curve, dtype=float) for curve in curves])
             axis.plot(table.columns + 1, table.T, color=colour, alpha=0.25, lw=1)
             median = table.median()[table.count() > len(table) / 2]  # while most folds go on
@@ -52,9 +55,9 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
     figure, axes = base.panels(len(names), 4, 2.4, 0, width=8.4, sharey=True)
     for axis, name in zip(axes.flat, names, strict=False):
         column = finished[name]
-        if column.nunique() > 5 and name in ("learning_rate", "l2", "dropout"):
+        if column.nunique() > 5 and name in LOGARITHMIC | {"dropout"}:
             place, mark = column, usual[name]
-            axis.set_xscale("linear" if name == "dropout" else "log")
+            axis.set_xscale("log" if name in LOGARITHMIC else "linear")
         else:
             values = sorted(column.unique(), key=lambda v: (isinstance(v, str), v))
             place = column.map(values.index) + np.linspace(-0.15, 0.15, len(column))
@@ -74,13 +77,16 @@ def searched(tuned: dict, names) -> pd.DataFrame:
 
     Parameters
     ----------
-    tuned : dict of int to Hyperparameters
+    tuned : dict of int to Hyperparameters or dict
         By fold.
     names : iterable of str
         The settings that were searched: the columns.
     """
-    table = pd.DataFrame([one.as_json() for one in tuned.values()], index=[*tuned])[[*names]]
-    table["augmentation"] = table["augmentation"].map(lambda several: ", ".join(several) or "none")
+    rows = [one if isinstance(one, dict) else one.as_json() for one in tuned.values()]
+    table = pd.DataFrame(rows, index=[*tuned])[[*names]]
+    table = table.map(
+        lambda value: ", ".join(value) or "none" if isinstance(value, list) else value
+    )
     table = table.map(lambda value: f"{value:.2g}" if isinstance(value, float) else str(value))
     return table.rename(columns=lambda name: name.replace("_", " ")).rename_axis("fold")
 

@@ -193,7 +193,7 @@ def _matrix(study):
     """Logistic regression on all tracks, as the arrays of `exported_model.logistic`."""
     data = classical.Data(study)
     x = data.x.to_numpy()
-    fitted = classical.estimator("logistic").fit(x, data.genre)
+    fitted = classical.estimator("logistic", x).fit(x, data.genre)
     scaler, regression = fitted
     weights, bias = regression.coef_.T, regression.intercept_
     if weights.shape[1] == 1:  # two genres: one column, for the second of them

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import os
 import re
 import signal
 import subprocess
@@ -19,10 +20,13 @@ from genre_utils.report import disk, profiles, stages
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 
-#: What TensorFlow writes when it starts, whatever its log level, and a decoder of what it repairs.
+#: What TensorFlow writes of itself, whatever its log level, a decoder of what it repairs, and the
+#: bars of a library of what it lacks in a notebook.
 NOISE = re.compile(
     r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following|\[src/libmpg123|"
-    r"Note: (Illegal Audio|Trying to resync|Hit end|Skip)|Warning: (Xing|Big change|Real sample))"
+    r"Note: (Illegal Audio|Trying to resync|Hit end|Skip)|Warning: (Xing|Big change|Real sample)|"
+    r"INFO:tensorflow:Assets written|INFO: Created TensorFlow Lite|"
+    r".*TqdmWarning: IProgress|from \.autonotebook import)"
 )
 
 
@@ -32,7 +36,7 @@ def run_notebook(path: Path, parameters: dict, study: StudyFolder, key: str, lab
     study.stage(path.stem).unlink(missing_ok=True)
     executed = study.stages / path.name  # until it is whole
     executed.parent.mkdir(exist_ok=True)
-    started, since = time.perf_counter(), time.time_ns()
+    started, since, before = time.perf_counter(), time.time_ns(), _processor_seconds()
     wanted = {k: parameters[k] for k in profiles.defaults(path) if k in parameters}
     failed, said = _execute(path, executed, wanted)
     if failed:
@@ -42,8 +46,15 @@ def run_notebook(path: Path, parameters: dict, study: StudyFolder, key: str, lab
     there = [p for p in sorted(study.path.rglob("*")) if p.is_file() and study.is_output(p)]
     written = [p for p in there if p.stat().st_mtime_ns >= since]
     seconds = time.perf_counter() - started
-    stages.record(study, path.stem, key, written, seconds=seconds)
+    took = {"seconds": seconds, "cpu_seconds": _processor_seconds() - before}
+    stages.record(study, path.stem, key, written, **took)
     print(f"{label}: done in {seconds:.0f} s", flush=True)
+
+
+def _processor_seconds():
+    """CPU time of all processes that this one has started and that have ended (not on Windows)."""
+    times = os.times()
+    return times.children_user + times.children_system
 
 
 def _execute(path, executed, parameters):

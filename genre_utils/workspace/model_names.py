@@ -4,9 +4,9 @@ from itertools import chain
 
 #: Networks, by the notebook that trains them; it is left out of a study that asks for none.
 NETWORKS_OF = {
-    "03_cnn": ("cnn", "cnn1d"),
-    "04_rnn": ("rnn", "gru", "lstm"),
-    "05_hybrid": ("hybrid", "hybrid_parallel", "mlp", "fusion", "dbn"),
+    "03_cnn": ("cnn", "cnn_paper", "cnn1d"),
+    "04_rnn": ("rnn", "rnn_paper", "gru", "lstm"),
+    "05_hybrid": ("hybrid", "hybrid_paper", "hybrid_parallel", "mlp", "fusion", "dbn"),
 }
 NETWORKS = tuple(chain.from_iterable(NETWORKS_OF.values()))
 CLASSICAL = ("svm", "logistic", "knn")  # of notebook 02, which always runs
@@ -19,7 +19,8 @@ ENSEMBLE_MEMBERS = ("logistic", "mlp")
 EXPORTED = ("logistic",)  # classical models that can be exported; every network can
 
 _TUNED = "_tuned"  # how the name of a model ends whose settings were searched
-MODEL_ORDER = (*chain.from_iterable((name, name + _TUNED) for name in NETWORKS), *CLASSICAL)
+_PAPER = "_paper"  # and of one with the paper's setting
+MODEL_ORDER = tuple(chain.from_iterable((name, name + _TUNED) for name in (*NETWORKS, *CLASSICAL)))
 MODEL_ORDER += (*PRETRAINED, ENSEMBLE)
 
 
@@ -33,9 +34,24 @@ def is_tuned(name: str) -> bool:
     return name.endswith(_TUNED)
 
 
-def family(name: str) -> str:
-    """Model that a name stands for: ``cnn`` for both ``cnn`` and ``cnn_tuned``."""
+def untuned(name: str) -> str:
+    """Network that a name stands for: ``cnn`` for both ``cnn`` and ``cnn_tuned``."""
     return name.removesuffix(_TUNED)
+
+
+def as_in_paper(name: str) -> str:
+    """Name of one of `PAPER_MODELS` with the paper's own setting."""
+    return name + _PAPER
+
+
+def is_as_in_paper(name: str) -> bool:
+    """Whether a name is that of a network with the paper's own setting."""
+    return name.endswith(_PAPER)
+
+
+def family(name: str) -> str:
+    """Kind of model that a name stands for: ``cnn``, also for ``cnn_tuned`` and ``cnn_paper``."""
+    return untuned(name).removesuffix(_PAPER)
 
 
 def chosen(notebook: str, wanted) -> list[str]:

@@ -10,7 +10,6 @@ import re
 import shutil
 import sys
 import time
-from types import SimpleNamespace
 
 import machines
 import measuring
@@ -168,14 +167,15 @@ def test_the_scripts_that_are_run_are_there():
 
 def test_the_stages_of_a_study_are_told_in_minutes(tmp_path):
     for name, content in {
-        "01_data": {"seconds": 90.0},
-        "02_features": {"seconds": 30.0},
+        "01_data": {"seconds": 90.0, "cpu_seconds": 150.0},
+        "02_features": {"seconds": 30.0, "cpu_seconds": 30.0},
         "reports": {"key": "it has no time"},
     }.items():
         files.write_json(tmp_path / "stages" / f"{name}.json", content)
     result = study.measure([tmp_path])
-    assert result["says"] == [f"{tmp_path.name}: 2.0 minutes (01_data 1.5, 02_features 0.5)."]
-    assert result["figures"] == {f"{tmp_path.name}, minutes": {"value": 2.0}}
+    each = "01_data 1.5 (2.5), 02_features 0.5 (0.5)"
+    assert result["says"] == [f"{tmp_path.name}: 2.0 minutes, 3.0 CPU-minutes ({each})."]
+    assert [figure["value"] for figure in result["figures"].values()] == [2.0, 3.0]
 
 
 def test_the_folders_that_are_recognised_are_links_to_a_few_files(tmp_path):
@@ -274,14 +274,14 @@ def test_the_peer_comparison_keeps_each_training_and_never_reads_the_valid_part(
 ):
     monkeypatch.setattr(peer, "SIZE", 32)  # quicker
     path = tmp_path / "peer.json"
-    plan = peer.planned("cnn", 1, 1, 0)
+    plan = peer.planned("cnn_paper", 1, 1, 0)
     with uncompiled():
         result = peer.benchmark(small_store, plan, 1, path)
-    assert [peer.label(run) for run in result["runs"]] == ["cnn, seed 0", "peer, seed 0"]
+    assert [peer.label(run) for run in result["runs"]] == ["cnn_paper, seed 0", "peer, seed 0"]
     assert result["split"]["tracks"] == {"test": 4, "train": 10, "validation": 2}
     assert not any(name[4] == "e" for name in result["split"]["test"])
     assert files.read_json(path) == result
-    assert "cnn, seed 0" in peer.shown(result)
+    assert "cnn_paper, seed 0" in peer.shown(result)
     monkeypatch.setattr(peer, "measure", None)  # nothing is trained again
     assert peer.benchmark(small_store, plan, 1, path) == result
     parts = [tmp_path / "a.json", tmp_path / "b.json"]
@@ -371,14 +371,14 @@ def test_the_stored_peer_comparison_is_complete_and_follows_from_its_answers(pee
 @pytest.fixture(name="two_reports")
 def two_reports_fixture(tmp_path):
     """The same two models of a study, twice, as two machines would leave them."""
-    demo = files.ROOT / "reports" / "demo"
+    report = files.ROOT / "reports" / "gtzan-mel"
     places = tmp_path / "here", tmp_path / "there"
     for place in places:
         for name in ("runs/knn.json", "runs/svm.json"):
             (place / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(demo / name, place / name)
+            shutil.copy(report / name, place / name)
         for name in ("knn", "svm"):
-            table = pd.read_parquet(demo / "predictions" / f"{name}.parquet")
+            table = pd.read_parquet(report / "predictions" / f"{name}.parquet")
             files.write_table(place / "predictions" / f"{name}.parquet", table)
     return places
 
@@ -396,13 +396,13 @@ def test_machines_that_agree_are_said_to_and_one_answer_that_differs_is_found(tw
     files.write_table(path, table.sample(frac=1, random_state=0))  # in any order
     found = machines.compared(here, there)
     assert found.loc["knn", "probability"] == 0 < found.loc["svm", "probability"]
-    assert found.loc["svm", "named_otherwise"] == 1 / 400
+    assert found.loc["svm", "named_otherwise"] == 1 / 249
     assert found.loc["svm", "accuracy"] - found.loc["svm", "accuracy_there"] == pytest.approx(
-        1 / 400
+        1 / 249
     )
     first, second = machines.told(found)
     assert first == "Probabilities of knn differ by 0.000 at most."
-    assert "Those of svm part ways: 0.2 to 0.2 % of the tracks" in first + second
+    assert "Those of svm part ways: 0.4 to 0.4 % of the tracks" in first + second
 
 
 def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
@@ -416,55 +416,37 @@ def test_what_differs_by_more_than_the_machine_is_not_compared(two_reports):
         machines.compared(here, there)
 
 
-# ------------------------------------------------------------------ ideas
+# ------------------------------------------------------------------ networks
 
 
-def blind(x, settings):
-    """A network that sees nothing."""
-    import keras
-
-    return keras.layers.GlobalAveragePooling1D()(0.0 * x)
-
-
-def test_an_idea_that_hurts_and_one_that_changes_nothing_earn_no_place(tmp_path, monkeypatch):
-    ideas = importlib.import_module("ideas")  # and TensorFlow, which others here do not need
-    quick = dataclasses.replace(ideas.hyperparameters.DEFAULTS["cnn"], learning_rate=0.05)
-    monkeypatch.setitem(ideas.hyperparameters.DEFAULTS, "cnn", quick)
-    tried = [ideas.Idea("sees nothing", blind), ideas.Idea("changes nothing")]
+def test_a_change_that_hurts_is_told_with_what_it_costs(tmp_path, monkeypatch):
+    networks = importlib.import_module("networks")  # and TensorFlow, which others need not
+    quick = {"learning_rate": 0.05, "batch_size": 8, "fixed_epochs": 8}
+    quick |= {"augmentation": (), "dropout": 0.0}
+    quick = dataclasses.replace(networks.hyperparameters.DEFAULTS["cnn"], **quick)
+    monkeypatch.setitem(networks.hyperparameters.DEFAULTS, "cnn", quick)
     study = write_small_study(tmp_path, artists=12, tracks=1)
+    variants = {"cnn": {"hardly any rate": {"learning_rate": 1e-9}, "no change": {}}}
     with tiny_network("cnn"):
-        table = ideas.measure(study, ideas=tried, averaged=["cnn"], seeds=1, epochs=6)
-    table = table.set_index("idea")
-    assert list(table.index) == ["mean of 1 seeds", "sees nothing", "changes nothing"]
-    assert table.loc["changes nothing", "difference"] == 0
-    assert table.loc["changes nothing", "p_value"] == 1
-    assert table.loc["sees nothing", "accuracy"] <= 0.5 < table.loc["sees nothing", "without"]
-    assert table.loc["sees nothing", "separable"] and table.loc["sees nothing", "high"] < 0
-    says = ideas.told(table.reset_index())
-    assert says[0] == "Of 3 ideas none earned a place."
-    kept = table.assign(difference=-table["difference"]).reset_index()
-    assert ideas.told(kept)[0] == "Of 3 ideas 1 earned a place: sees nothing (`cnn`)."
+        table = networks.measure(study, variants).set_index("change")
+    assert list(table.index) == ["", "hardly any rate", "no change"]
+    assert table.loc["no change", "difference"] == 0 and table.loc["no change", "p_value"] == 1
+    assert table.loc["hardly any rate", "accuracy"] < table.loc["", "accuracy"]
+    assert table.loc["hardly any rate", "separable"] and (table["cpu_seconds"] > 0).all()
+    says = networks.told(table.reset_index())
+    assert says[0].startswith("Of 2 changes none improve") and "and 1 make it worse" in says[0]
 
 
-def test_the_ideas_that_are_networks_read_what_the_study_has():
-    ideas = importlib.import_module("ideas")
-    from genre_utils.models import hyperparameters, own_model, training
-
-    settings = hyperparameters.DEFAULTS["cnn"]
-    data = SimpleNamespace(parts=lambda _: {"log_mel": np.zeros((1, 66, 128))}, genres="abcd")
-    plain = training.untrained(data, "cnn", settings)
-    for idea in ideas.IDEAS:
-        if idea.build:
-            named = own_model.OwnModel(idea.build.__name__, idea.build, settings, "log_mel", "")
-            with own_model.among_the_others(named):
-                network = training.untrained(data, named.name, settings)
-            assert network.output_shape == (None, 4)
-            more = network.count_params() - plain.count_params()
-            assert more > 0 or idea.build is ideas.shifted, idea.title
+def test_every_change_is_one_of_the_settings():
+    networks = importlib.import_module("networks")
+    for name, changes in networks.VARIANTS.items():
+        usual = networks.hyperparameters.DEFAULTS[name]
+        for title, change in changes.items():
+            assert dataclasses.replace(usual, **change) != usual, (name, title)
 
 
-def test_a_fixed_split_is_not_looked_at_for_ideas(tmp_path):
+def test_a_fixed_split_is_not_looked_at_for_networks(tmp_path):
     study = write_small_study(tmp_path)
     study.write(corpus=study.corpus | {"protocol": "fixed"})
     with pytest.raises(ValueError, match="a fixed split is for one look"):
-        importlib.import_module("ideas").measure(study)
+        importlib.import_module("networks").measure(study)

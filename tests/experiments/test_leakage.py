@@ -111,7 +111,11 @@ def measured(tmp_path_factory):
     summary = summary.assign(**dict(zip(columns, values.T, strict=True)))
     study.write(summary=summary, corpus=study.corpus | {"folds": 2})
     classical.cross_validate_classical(study, "svm")
-    run = {"hyperparameters": hyperparameters.PAPER["cnn"].as_json(), "max_epochs": 1, "seed": 0}
+    run = {
+        "hyperparameters": hyperparameters.PAPER["cnn_paper"].as_json(),
+        "max_epochs": 1,
+        "seed": 0,
+    }
     study.write_model("cnn", study.predictions("svm"), run)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(leakage, "SEEDS", 2)

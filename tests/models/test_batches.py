@@ -39,7 +39,7 @@ def music(excerpts):
 
 def made(music, rows=None, seed=0, **settings):
     rows = np.arange(len(music[2])) if rows is None else rows
-    settings = replace(hyperparameters.PAPER["cnn"], batch_size=8, **settings)
+    settings = replace(hyperparameters.PAPER["cnn_paper"], batch_size=8, **settings)
     return batches.Batches(data_of({"log_mel": music[0]}, music), rows, settings, seed=seed)
 
 
@@ -145,7 +145,7 @@ def test_sampling_draws_equal_shares_of_each_genre(sizes, seed):
 
 
 def test_a_stream_gives_the_same_epochs_and_mixes_features_as_it_mixes_excerpts(music):
-    settings = replace(hyperparameters.PAPER["cnn"], batch_size=8, augmentation=("mixup",))
+    settings = replace(hyperparameters.PAPER["cnn_paper"], batch_size=8, augmentation=("mixup",))
     features = np.stack([music[0][:, 0, 0], -music[0][:, 0, 0]], axis=1)
     parts, rows = {"log_mel": music[0], "features": features}, np.arange(len(music[2]))
     plain, streamed = (
@@ -165,4 +165,4 @@ def test_a_stream_gives_the_same_epochs_and_mixes_features_as_it_mixes_excerpts(
 @pytest.mark.parametrize("wrong", [{"augmentation": ("mask",)}, {"balance": "sample"}])
 def test_unknown_names_are_refused_with_those_there_are(wrong):
     with pytest.raises(ValueError, match=r"random excerpts, mixup\.|weights, sampling\."):
-        replace(hyperparameters.PAPER["cnn"], **wrong)
+        replace(hyperparameters.PAPER["cnn_paper"], **wrong)

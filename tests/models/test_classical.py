@@ -65,7 +65,7 @@ def test_test_rows_teach_nothing(name):
 
 def test_features_are_brought_to_one_scale_learned_from_the_training_rows():
     x, y, _ = blobs(np.random.default_rng(0), "ab")
-    scaler = classical.estimator("knn").fit(x * 50 + 7, y)[0]
+    scaler = classical.estimator("knn", x).fit(x * 50 + 7, y)[0]
     np.testing.assert_allclose(scaler.mean_, (x * 50 + 7).mean(axis=0))
     np.testing.assert_allclose(scaler.scale_, 50 * x.std(axis=0))
 

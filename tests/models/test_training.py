@@ -110,8 +110,8 @@ def test_hidden_layers_are_what_the_setting_says(name, hidden_layers):
 
 
 def test_convolution_parameters_match_a_hand_count():
-    settings = hyperparameters.PAPER["cnn"]
-    model = built("cnn", {"log_mel": (66, 64)}, settings)
+    settings = hyperparameters.PAPER["cnn_paper"]
+    model = built("cnn_paper", {"log_mel": (66, 64)}, settings)
     convolutions = 16 * (9 * 1 + 1) + 32 * (9 * 16 + 1) + 64 * (9 * 32 + 1)
     normalised = 4 * (16 + 32 + 64)
     dense = 64 * (64 + 1) + 4 * (64 + 1)
@@ -127,7 +127,7 @@ EVERY_CHANGE |= {"hidden_layers": 3, "batch_size": 4}
 def test_two_runs_of_one_fold_are_the_same_bit_for_bit(study, name, changes):
     data, tables = training_data.load_data(study), []
     rows = data.rows(0)["test"]
-    settings = replace(hyperparameters.PAPER[name], **changes)
+    settings = replace(hyperparameters.DEFAULTS[name], **changes)
     for _ in range(2):
         model, _ = training.train_fold(data, 0, name, settings, epochs=2, seed=3)
         tables.append(training.predict(model, data, rows, 0))
@@ -139,7 +139,7 @@ def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch
     rows, drawn = data.rows(0), []
     real = batches.Batches
     monkeypatch.setattr(batches, "Batches", lambda *a, **o: drawn.append(a[1]) or real(*a, **o))
-    settings = replace(hyperparameters.PAPER["rnn"], augmentation=("masks",))
+    settings = replace(hyperparameters.PAPER["rnn_paper"], augmentation=("masks",))
     model, history = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
     assert len(drawn) == 1
     np.testing.assert_array_equal(drawn[0], rows["train"])
@@ -151,14 +151,14 @@ def test_validation_and_test_excerpts_are_never_changed(study, tiny, monkeypatch
 
 def test_without_normalisation_the_network_sees_the_levels_as_they_are(study, tiny):
     data = training_data.load_data(study)
-    settings = replace(hyperparameters.PAPER["rnn"], normalise=False)
+    settings = replace(hyperparameters.PAPER["rnn_paper"], normalise=False)
     model, _ = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
     layer = model.get_layer("normalised_log_mel")
     np.testing.assert_allclose(layer(data.excerpts[:4]), data.excerpts[:4], rtol=1e-5)
 
 
 def test_by_default_layers_compute_in_32_bits_and_records_do_not_name_it(study, tiny):
-    settings = hyperparameters.PAPER["rnn"]
+    settings = hyperparameters.PAPER["rnn_paper"]
     model, _ = training.train_fold(
         training_data.load_data(study), 0, "rnn", settings, epochs=1, seed=0
     )
@@ -171,8 +171,8 @@ def test_by_default_layers_compute_in_32_bits_and_records_do_not_name_it(study, 
 def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny_compiled, precision):
     data, histories = training_data.load_data(study), []
     for settings in (
-        hyperparameters.PAPER["rnn"],
-        replace(hyperparameters.PAPER["rnn"], precision=precision),
+        hyperparameters.PAPER["rnn_paper"],
+        replace(hyperparameters.PAPER["rnn_paper"], precision=precision),
     ):
         model, history = training.train_fold(data, 0, "rnn", settings, epochs=3, seed=0)
         histories.append(history["loss"])
@@ -190,7 +190,9 @@ def test_mixed_precision_rounds_what_is_between_and_nothing_else(study, tiny_com
 def test_another_seed_is_another_network(study, tiny):
     data = training_data.load_data(study)
     weights = [
-        training.train_fold(data, 0, "rnn", hyperparameters.PAPER["rnn"], epochs=1, seed=seed)[0]
+        training.train_fold(
+            data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=seed
+        )[0]
         for seed in (0, 1)
     ]
     first, second = (model.get_layer("genre").kernel.numpy() for model in weights)
@@ -212,7 +214,9 @@ def test_normalisation_comes_from_the_training_part_alone(study, tiny):
     rows = data.rows(0)
     expected = data.excerpts[rows["train"]].mean(axis=(0, 1))
     with_others_changed(data, rows)
-    model, _ = training.train_fold(data, 0, "rnn", hyperparameters.PAPER["rnn"], epochs=1, seed=0)
+    model, _ = training.train_fold(
+        data, 0, "rnn", hyperparameters.PAPER["rnn_paper"], epochs=1, seed=0
+    )
     mean, _ = model.get_layer("normalised_log_mel").get_weights()
     np.testing.assert_allclose(mean, expected, rtol=1e-4)
 
@@ -275,19 +279,21 @@ def test_a_stored_fold_is_taken_for_the_same_settings_alone(done, monkeypatch):
 
 
 def test_changes_are_recorded_trained_anew_and_part_of_the_final_model(done):
-    settings = replace(hyperparameters.PAPER["rnn"], augmentation=("masks",), balance="weights")
+    settings = replace(
+        hyperparameters.PAPER["rnn_paper"], augmentation=("masks",), balance="weights"
+    )
     _, run = trained(done, same=settings)
     assert run["hyperparameters"]["augmentation"] == ["masks"]
     assert done.run("rnn") == run
     assert len(list(done.folds_done("rnn").glob("*.parquet"))) == 4
-    path = cross_validation.fit_final(done, "rnn", seed=0)
+    (path,) = cross_validation.fit_final(done, ["rnn"], seed=0)
     assert files.read_json(path.with_suffix(".json"))["hyperparameters"]["balance"] == "weights"
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, ["rnn"], seed=0)[0].stat().st_mtime_ns == before
 
 
 def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
-    path = cross_validation.fit_final(done, "rnn", seed=0)
+    (path,) = cross_validation.fit_final(done, ["rnn"], seed=0)
     sidecar = files.read_json(path.with_suffix(".json"))
     accuracy = scoring.plain_accuracy(done.predictions("rnn"))["whole tracks"]
     assert sidecar["labels"] == GENRES and sidecar["accuracy"] == accuracy
@@ -298,14 +304,14 @@ def test_the_final_model_is_fitted_on_all_tracks_and_describes_itself(done):
     mean, _ = model.get_layer("normalised_log_mel").get_weights()
     np.testing.assert_allclose(mean, np.mean(data.excerpts, axis=(0, 1)), rtol=1e-4)
     before = path.stat().st_mtime_ns
-    assert cross_validation.fit_final(done, "rnn", seed=0).stat().st_mtime_ns == before
+    assert cross_validation.fit_final(done, ["rnn"], seed=0)[0].stat().st_mtime_ns == before
 
 
 @pytest.mark.parametrize("optimizer", hyperparameters.CHOICES["optimizer"])
 def test_every_optimizer_follows_the_schedule_to_its_end(study, tiny_compiled, optimizer):
     data = training_data.load_data(study)
     settings = replace(
-        hyperparameters.PAPER["rnn"], optimizer=optimizer, schedule="cosine", batch_size=16
+        hyperparameters.PAPER["rnn_paper"], optimizer=optimizer, schedule="cosine", batch_size=16
     )
     model, history = training.train_fold(data, 0, "rnn", settings, epochs=2, seed=0)
     assert model.optimizer.name.replace("_", "") == optimizer and len(history["loss"]) == 2
@@ -314,7 +320,7 @@ def test_every_optimizer_follows_the_schedule_to_its_end(study, tiny_compiled, o
 
 @pytest.mark.parametrize("warmup", [0.0, 0.25])
 def test_the_rate_rises_and_falls_over_all_steps(warmup):
-    settings = replace(hyperparameters.PAPER["cnn"], schedule="cosine", warmup=warmup)
+    settings = replace(hyperparameters.PAPER["cnn_paper"], schedule="cosine", warmup=warmup)
     rate = training._Rate(settings, 40).rate
     found = [float(rate(step)) for step in range(1, 41)]
     top = round(40 * warmup)
@@ -332,16 +338,24 @@ def test_what_is_compiled_for_one_fold_serves_the_next_with_the_same_result(stud
             model, history = training.train_fold(data, fold, "mlp", settings, **options)
         rows = data.rows(1)["test"]
         found.append((history, training.predict(model, data, rows, 1)))
-    assert model is ready["model"]
+    assert [model] == list(ready.values())
     (first, table), *others = found
     for history, again in others:
         assert history == first
         pd.testing.assert_frame_equal(again, table, check_exact=True)
 
 
+def test_a_process_keeps_the_networks_of_one_notebook_and_no_more(study, tiny):
+    data, ready, models = training_data.load_data(study), {}, []
+    for epochs in range(1, training.READY + 2):
+        settings = replace(hyperparameters.PAPER["rnn_paper"], fixed_epochs=epochs)
+        models.append(training.compiled(data, np.arange(4), "rnn", settings, seed=0, ready=ready))
+    assert list(ready.values()) == models[1:]
+
+
 def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
     data = training_data.load_data(study)
-    settings = replace(hyperparameters.PAPER["rnn"], label_smoothing=0.2)
+    settings = replace(hyperparameters.PAPER["rnn_paper"], label_smoothing=0.2)
     model, _ = training.train_fold(data, 0, "rnn", settings, epochs=1, seed=0)
     sure = keras.ops.array([[1.0, 0.0]])
     assert float(model.loss(sure, sure)) > 1.0
@@ -349,10 +363,10 @@ def test_smoothed_labels_never_let_the_loss_reach_zero(study, tiny):
 
 def test_each_look_at_a_fixed_split_is_written_down_once(done):
     done.write(corpus=done.corpus | {"protocol": "fixed"})
-    other = replace(hyperparameters.PAPER["rnn"], dropout=0.1)
+    other = replace(hyperparameters.PAPER["rnn_paper"], dropout=0.1)
     for settings in (
-        hyperparameters.PAPER["rnn"],
-        hyperparameters.PAPER["rnn"],
+        hyperparameters.PAPER["rnn_paper"],
+        hyperparameters.PAPER["rnn_paper"],
         other,
     ):  # the second: no new look
         predictions, _ = trained(done, same=settings)
@@ -383,15 +397,15 @@ def test_the_model_of_a_fold_can_be_asked_again(done):
 @pytest.mark.parametrize(("group_by", "low", "high"), [("artist", 0.3, 0.7), ("track", 0.9, 1.0)])
 def test_labels_without_a_reason_are_at_chance_unless_artists_leak(tmp_path, group_by, low, high):
     study = write_small_study(tmp_path, artists=16, tracks=3, by="artist", group_by=group_by)
-    settings = replace(hyperparameters.PAPER["cnn"], hidden_layers=3)
+    settings = replace(hyperparameters.PAPER["cnn_paper"], hidden_layers=3, fixed_epochs=12)
     predictions, _ = trained(study, "cnn1d", same=settings, epochs=12)
     assert low <= scoring.plain_accuracy(predictions)["whole tracks"] <= high
 
 
 def test_a_fold_knows_its_temperature_if_it_kept_tracks_to_find_it(done):
-    _, run = trained(done)
+    _, run = trained(done, same=hyperparameters.PAPER["rnn_paper"])
     assert all(0.1 <= fold["temperature"] <= 10 for fold in run["folds"])
-    _, run = trained(done, same=replace(hyperparameters.PAPER["rnn"], fixed_epochs=1))
+    _, run = trained(done, same=replace(hyperparameters.PAPER["rnn_paper"], fixed_epochs=1))
     assert [fold["temperature"] for fold in run["folds"]] == [None, None]
 
 

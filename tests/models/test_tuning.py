@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.data import splits
-from genre_utils.models import cross_validation, hyperparameters, training, training_data, tuning
+from genre_utils.evaluation import scoring
+from genre_utils.models import (
+    classical,
+    cross_validation,
+    hyperparameters,
+    training,
+    training_data,
+    tuning,
+)
 from small_study import copied, small_study_fixture, tiny_network  # noqa: F401
 
 NAME = "cnn1d"
@@ -116,7 +124,7 @@ def test_tuned_settings_are_used_fold_by_fold(searched):
     assert run["hyperparameters"]["learning_rate"] == pytest.approx(
         np.median([one.learning_rate for one in settings.values()])
     )
-    cross_validation.fit_final(study, f"{NAME}_tuned")
+    cross_validation.fit_final(study, [f"{NAME}_tuned"])
 
 
 def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched, monkeypatch):
@@ -139,6 +147,25 @@ def test_a_model_of_fixed_epochs_is_not_scored_on_what_it_learned_from(searched,
     assert len(learned) == len(scored) > 0
     for rows, held in zip(learned, scored, strict=True):
         assert len(held) and not len(rows["validation"]) and not set(held) & set(rows["train"])
+
+
+@pytest.mark.parametrize("name", tuning.CLASSICAL)
+def test_classical_models_are_searched_as_networks_are(small_study, tmp_path, name):
+    study = copied(small_study, tmp_path / "study")
+    tuning.search_settings(study, name, trials=2, epochs=0, n_jobs=1)
+    found = tuning.search_result(study, name)
+    first = found.trials[found.trials["number"] == 0]
+    for key, value in found.usual.items():
+        assert (first[key] == value).all()
+    assert {fold: one["tuned_on"] for fold, one in found.settings.items()} == {
+        fold: splits.learning_hash(study.folds, fold) for fold in (0, 1)
+    }
+    predictions, run = classical.cross_validate_classical(study, f"{name}_tuned", found.settings)
+    scoring.check_predictions(predictions, study.folds, study.tracks, study.genres)
+    assert run["hyperparameters"].keys() == classical.HYPERPARAMETERS[name].keys()
+    swapped = {0: found.settings[1], 1: found.settings[0]}
+    with pytest.raises(splits.LeakageError, match="tuned on other tracks"):
+        classical.cross_validate_classical(study, f"{name}_tuned", swapped)
 
 
 @given(st.permutations(["rock", "pop", "classical", "jazz"]), st.integers(0, 99))

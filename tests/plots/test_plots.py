@@ -108,7 +108,7 @@ def test_folds_and_genres_are_counted():
 def test_settings_of_folds_are_shown_to_be_read():
     from genre_utils.models import hyperparameters
 
-    usual = hyperparameters.PAPER["cnn"]
+    usual = hyperparameters.PAPER["cnn_paper"]
     few = replace(usual, l2=3.7e-5, augmentation=("masks", "mixup"))
     shown = training.searched({0: few, 3: usual}, ["l2", "batch_size", "augmentation"])
     assert [*shown.columns] == ["l2", "batch size", "augmentation"]

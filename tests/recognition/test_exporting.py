@@ -36,7 +36,7 @@ def study(small_study):
     study.write(summary=pd.concat([summary, values], axis=1))
     classical.cross_validate_classical(study, "logistic")
     cross_validation.cross_validate(study, "mlp", epochs=2)
-    cross_validation.fit_final(study, "mlp")
+    cross_validation.fit_final(study, ["mlp"])
     return study
 
 
@@ -61,7 +61,8 @@ def test_a_network_answers_as_before_without_tensorflow(name):
 def test_logistic_regression_is_its_matrix(study):
     path = exporting.export_model(study, "logistic", store_recipe="small")
     data = classical.Data(study)
-    fitted = classical.estimator("logistic").fit(data.x.to_numpy(), data.genre)
+    x = data.x.to_numpy()
+    fitted = classical.estimator("logistic", x).fit(x, data.genre)
     with np.load(path, allow_pickle=False) as arrays:
         said = exported_model.logistic(dict(arrays), data.x.to_numpy())
     assert said == pytest.approx(fitted.predict_proba(data.x.to_numpy()), abs=1e-5)

@@ -157,7 +157,7 @@ def test_a_missing_folder_is_a_clear_error_that_shows_the_cell(places):
         (["--profile", "quick", "--set", "FOLDS=two"], "FOLDS is 'two': it needs a whole number"),
         (
             ["--profile", "quick", "--set", "MODELS=[cn]"],
-            "unknown model(s) cn; there are cnn, cnn1d",
+            "unknown model(s) cn; there are cnn, cnn_paper",
         ),
     ],
 )

@@ -13,12 +13,18 @@ def overfitting(gap: pd.Series) -> str:
     gap : pd.Series
         From `overfitting_gap`.
     """
-    known = f"At the epoch that is kept, the median fold knows {gap['accuracy']:.0%} of its "
-    known += "training excerpts"
     if pd.isna(gap["gap"]):
-        return f"{known}; the inner validation part was trained on, too."
-    new = f"{gap['val_accuracy']:.0%} of its inner validation excerpts, by artists new to it"
-    return f"{known} and {new}: an **overfitting gap** of {100 * gap['gap']:.0f} points."
+        return (
+            f"In the last epoch of the median fold {gap['accuracy']:.0%} of the training excerpts "
+            "are named correctly, changed as they are in training; the inner validation part is "
+            "among them."
+        )
+    return (
+        f"At the epoch that is kept ({gap['epoch']:.0f} in the median fold) {gap['accuracy']:.0%} "
+        f"of the training excerpts are named correctly, and {gap['val_accuracy']:.0%} of the inner "
+        "validation excerpts, by artists that the network did not train on: an **overfitting "
+        f"gap** of {100 * gap['gap']:.0f} points."
+    )
 
 
 def search(found, change: dict | None) -> str:
