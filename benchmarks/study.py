@@ -21,7 +21,7 @@ def stages(study: Path) -> dict:
     return {
         name: {key: record[key] for key in TIMES}
         for name, record in found.items()
-        if "seconds" in record
+        if record.keys() >= set(TIMES)  # older ones lack the latter
     }
 
 

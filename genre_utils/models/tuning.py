@@ -88,10 +88,8 @@ def search_settings(
     n_jobs : int
         Processes that search at once; -1 for one per core.
     """
-    numbers, epochs = (
-        sorted(int(fold) for fold in study.folds["fold"].unique()),
-        min(epochs, EPOCHS),
-    )
+    epochs = min(epochs, EPOCHS)
+    numbers = sorted(int(fold) for fold in study.folds["fold"].unique())
     searches = {fold: _open(study, name, fold, epochs, seed) for fold in numbers}
     done = {fold: len(_finished(search)) for fold, search in searches.items()}
     options = name, epochs, seed
@@ -126,9 +124,8 @@ def search_result(study: StudyFolder, name: str) -> SearchResult | None:
     path, folds = study.tuning(name, ".json"), study.folds
     if not path.exists():
         return None
-    record, from_json = files.read_json(path), hyperparameters.Hyperparameters.from_json
-    if name in CLASSICAL:
-        from_json = dict  # type: ignore[assignment]
+    from_json: Any = dict if name in CLASSICAL else hyperparameters.Hyperparameters.from_json
+    record = files.read_json(path)
     by_tracks = {one["tuned_on"]: from_json(one) for one in record["settings"]}
     tuned_on = {int(n): splits.learning_hash(folds, n) for n in sorted(folds["fold"].unique())}
     if not set(tuned_on.values()) <= set(by_tracks):

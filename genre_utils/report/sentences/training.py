@@ -16,13 +16,13 @@ def overfitting(gap: pd.Series) -> str:
     if pd.isna(gap["gap"]):
         return (
             f"In the last epoch of the median fold {gap['accuracy']:.0%} of the training excerpts "
-            "are named correctly, changed as they are in training; the inner validation part is "
-            "among them."
+            "are classified correctly, changed as they are in training; the inner validation part "
+            "is among them."
         )
     return (
         f"At the epoch that is kept ({gap['epoch']:.0f} in the median fold) {gap['accuracy']:.0%} "
-        f"of the training excerpts are named correctly, and {gap['val_accuracy']:.0%} of the inner "
-        "validation excerpts, by artists that the network did not train on: an **overfitting "
+        f"of the training excerpts are classified correctly, and {gap['val_accuracy']:.0%} of the "
+        "inner validation excerpts, by artists that the network did not train on: an **overfitting "
         f"gap** of {100 * gap['gap']:.0f} points."
     )
 
