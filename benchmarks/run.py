@@ -27,7 +27,8 @@ from genre_utils.workspace import files
 HERE = Path(__file__).parent
 HISTORY = HERE / "history"
 #: From quick to long: the last takes more than half an hour.
-NAMES = ("study", "interval_coverage", "extraction", "scaling", "recognition", "memory", "peer")
+NAMES = ("strange", "study", "interval_coverage", "extraction", "scaling", "recognition", "memory")
+NAMES += ("peer",)
 
 
 def run(name: str, folder: Path, *, quick: bool) -> Path | None:

@@ -60,7 +60,9 @@ def _parser():
     commands = parser.add_subparsers(required=True)
     _add_study(commands.add_parser("study", help="run the notebooks of a profile, and its report"))
     _add_audit(commands.add_parser("audit", help="tell which files of a folder would be used"))
+    _add_train(commands.add_parser("train", help="make a recogniser of one's own music"))
     _add_recognize(commands.add_parser("recognize", help="predict the genre of recordings"))
+    _add_restore_tags(commands.add_parser("restore-tags", help="undo recognize --write-tags"))
     _add_similar(commands.add_parser("similar", help="find recordings that sound like another"))
     _add_page(commands.add_parser("page", help="serve a page to try recognition in a browser"))
     return parser
@@ -77,9 +79,9 @@ def _add_study(parser):
     parser.set_defaults(command=_study, stopped=goes_on)
 
 
-def _add_profile(parser, why):
+def _add_profile(parser, why, default="demo"):
     add = parser.add_argument
-    add("--profile", default="demo", help=f"{why}: a name or a YAML file (default: demo)")
+    add("--profile", default=default, help=f"{why}: a name or a YAML file (default: {default})")
     what = "replace a parameter of the profile; of lists, put commas between the elements"
     add("--set", action="append", default=[], metavar="KEY=VALUE", type=_assignment, help=what)
 
@@ -91,6 +93,16 @@ def _add_audit(parser):
     parser.add_argument("--format", choices=["text", "json"], default="text", help=what)
     _add_dask(parser)
     parser.set_defaults(command=_audit)
+
+
+def _add_train(parser):
+    parser.add_argument("folder", help="folder of GENRE/clip files")
+    what = "name of the study in the reports folder (default: that of the folder)"
+    parser.add_argument("--name", metavar="NAME", default="", help=what)
+    _add_profile(parser, "take clips, excerpts and folds as this study does", "own")
+    _add_dask(parser)
+    goes_on = " The same command goes on where it was: what was heard is in the cache."
+    parser.set_defaults(command=_train, stopped=goes_on)
 
 
 def _add_dask(parser):
@@ -108,8 +120,26 @@ def _add_recognize(parser):
     what = "recordings; - is sound on standard input"
     parser.add_argument("audio", nargs="+", metavar="FILE|FOLDER|-", help=what)
     _add_model(parser)
-    _add_format(parser)
-    parser.set_defaults(command=_recognize)
+    what = "hear all of a long recording, instead of a few windows of it, evenly spread"
+    parser.add_argument("--thorough", action="store_true", help=what)
+    output = parser.add_mutually_exclusive_group()
+    _add_format(output)
+    what = "one JSON object per line, as by default"
+    output.add_argument("--jsonl", dest="format", action="store_const", const="json", help=what)
+    output.add_argument("--m3u", metavar="GENRE", help="a playlist of the files of one genre")
+    what = "what the tags of each file say of its genre, and what the model would write"
+    output.add_argument("--tags", action="store_true", help=what)
+    what = "have the tags tell the genre of which the model is sure; without --yes it only tells"
+    output.add_argument("--write-tags", action="store_true", help=what)
+    what = "write the tags of --write-tags; a list of what they said before is kept"
+    parser.add_argument("--yes", action="store_true", help=what)
+    parser.set_defaults(command=_recognize, stopped=" What was heard so far is in the cache.")
+
+
+def _add_restore_tags(parser):
+    what = "list that recognize --write-tags has left"
+    parser.add_argument("backup", metavar="LIST", type=files.typed, help=what)
+    parser.set_defaults(command=_restore_tags)
 
 
 def _add_similar(parser):
@@ -206,6 +236,39 @@ def _audit(options):
     return 0 if report["totals"]["used"] else 1
 
 
+def _train(options):
+    from genre_utils.data.track_lists import CorpusError
+    from genre_utils.recognition import learning
+    from genre_utils.report import disk, profiles
+    from genre_utils.workspace.study_folder import StudyFolder
+
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        settings = profiles.preparation(options.profile, {"GENRES": [], **dict(options.set)})
+        chosen = ("CLIP_SECONDS", "EXCERPT_SECONDS", "FOLDS", "GROUP_BY", "SEED", "GENRES")
+        folder = files.music_folder(options.folder).resolve()
+        if not folder.is_dir():
+            raise CorpusError(f"'{folder}' is no folder of music.")
+        study = StudyFolder(options.name or folder.name, make=True)
+        print(f"A recogniser of '{folder}' into {study.path}; about a second per track.")
+        with disk.alone(study):
+            disk.mend(study)
+            learned = learning.learn(
+                folder, study, **{key.lower(): settings[key] for key in chosen}
+            )
+    except (CorpusError, profiles.StudyError, OSError) as error:
+        _tell(error)
+        return 1
+    model, place = learned.path, str(folder)
+    print(f"\n{learned}\n\nTo use it:  python -m genre_utils recognize FILE --model '{model}'")
+    changed = "".join(f" --set '{key}={value}'" for key, value in options.set)
+    print(
+        "To compare it with networks and read a report:  python -m genre_utils study --profile "
+        f"{options.profile} --set 'CORPUS_DIR={place}' --set STUDY_DIR={study.name}{changed}"
+    )
+    return 0
+
+
 def _audit_lines(report):
     """Lines of an audit; names and reasons such that no terminal stumbles over them."""
     shown = files.readable
@@ -240,32 +303,59 @@ def _one_thread_each():
 
 def _recognize(options):
     _one_thread_each()
-    from genre_utils.recognition import batch, exported_model
+    from genre_utils.recognition import batch, exported_model, output
 
-    names, failed = batch.find(options.audio), 0
+    if options.yes and not options.write_tags:
+        print("--yes goes with --write-tags.", file=sys.stderr)
+        return 2
+    names = batch.find(options.audio)
     if not names:
         print("There is no file to recognise in it.", file=sys.stderr)
         return 1
     model = options.model or exported_model.PRETRAINED
     try:
-        predictions = batch.recognise(names, model, threads=batch.usable_cores())
         labels = exported_model.read_sidecar(model)["labels"]
-        lines = batch.CsvLines(sys.stdout, labels) if options.format == "csv" else None
-        for number, prediction in enumerate(predictions, 1):
-            if lines:
-                lines.write(prediction)
-            else:
-                print(batch.json_line(prediction))
+        threads, count = batch.usable_cores(), output.Count()
+        heard = batch.recognise(names, model, threads=threads, thorough=options.thorough)
+        writer = output.writer(options, labels)
+        heard = output.with_progress(heard, len(names))
+        for name, (prediction, remembered) in zip(names, heard, strict=True):
+            writer.write(name, prediction)
             sys.stdout.flush()
-            failed += "error" in prediction
-            result = prediction.get("error") or prediction["predicted_label"]
-            _tell(f"[{number}/{len(names)}] '{prediction['audio_file']}': {result}")
-    except exported_model.ModelError as error:
+            count.add(prediction, remembered)
+    except (exported_model.ModelError, output.OutputError) as error:
         _tell(error)
         return 2
-    if failed:
-        print(f"{failed} of {len(names)} files could not be recognised.", file=sys.stderr)
-    return 1 if failed else 0
+    _tell(count)
+    if options.write_tags:
+        _tell(_tags_written(writer.backup))
+    return 1 if count.failed else 0
+
+
+def _tags_written(backup):
+    if backup is None:
+        return "Nothing was written: add --yes to write the tags."
+    if not backup.files:
+        return "No tag had to be written."
+    return (
+        f"What the tags said before is in '{backup.path}'; to put it back: python -m genre_utils "
+        f"restore-tags '{backup.path}'"
+    )
+
+
+def _restore_tags(options):
+    from genre_utils.recognition import tagging
+
+    try:
+        done = tagging.restore(options.backup)
+    except (tagging.TagError, OSError) as error:
+        _tell(error)
+        return 2
+    wrong = {path: why for path, why in done.items() if why}
+    for path, why in wrong.items():
+        _tell(f"left as it is  '{path}': {why}")
+    print(f"{len(done) - len(wrong)} of {len(done)} files have their genre back.")
+    return 1 if wrong else 0
 
 
 def _similar(options):

@@ -49,8 +49,8 @@ _CUT = re.compile("partial file|ended prematurely|[Pp]acket corrupt|corrupt deco
 
 
 #: What libsndfile's binding raises on files, besides its own error (of ``.raw``: TypeError).
-_FOREIGN: tuple[type[BaseException], ...] = (soundfile.SoundFileError, TypeError, ValueError)
-_FOREIGN += (ArithmeticError, LookupError, AttributeError, AssertionError, MemoryError)
+FOREIGN: tuple[type[BaseException], ...] = (soundfile.SoundFileError, TypeError, ValueError)
+FOREIGN += (ArithmeticError, LookupError, AttributeError, AssertionError, MemoryError)
 
 
 class UndecodableError(ValueError):
@@ -175,7 +175,7 @@ def blocks(sound, frames=np.inf):
     while frames > 0:
         try:
             block = sound.read(int(min(length, frames)), dtype="float32", always_2d=True)
-        except _FOREIGN as error:
+        except FOREIGN as error:
             raise UndecodableError(f"damaged: {_complaint(error)}") from error
         if not len(block):
             return
@@ -212,7 +212,7 @@ def passage(sound: soundfile.SoundFile, seconds: float) -> np.ndarray:
 def _read(sound, start, frames):
     try:
         sound.seek(start)
-    except _FOREIGN as error:
+    except FOREIGN as error:
         raise UndecodableError(f"damaged: {_complaint(error)}") from error
     return np.concatenate([np.empty(0, np.float32), *map(mono, blocks(sound, frames))])
 
@@ -272,7 +272,7 @@ def sound_file(path: str | Path) -> soundfile.SoundFile:
     """Open a file by libsndfile; raises `UndecodableError` with its complaint."""
     try:
         return soundfile.SoundFile(os.fsencode(path))  # bytes: any name will do
-    except _FOREIGN as error:
+    except FOREIGN as error:
         raise UndecodableError(_complaint(error)) from error
 
 

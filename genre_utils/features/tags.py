@@ -20,7 +20,7 @@ _NOBODY = re.compile(
 )
 
 # what mutagen raises on broken tags, besides its own error (found by tests/fuzz_audio.py)
-_TAG_ERRORS = (
+TAG_ERRORS = (
     mutagen.MutagenError, OSError, ValueError, LookupError, TypeError, ArithmeticError,
     AttributeError, EOFError, struct.error, RecursionError, MemoryError,
 )  # fmt: skip
@@ -53,7 +53,7 @@ def _by_mutagen(path):
         with parallel.memory_limited(TAG_BYTES):
             file = mutagen.File(decoding.on_disk(path), easy=True)
         tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
-    except _TAG_ERRORS:
+    except TAG_ERRORS:
         return {}
     return {name: _as_text(value) for name, value in tags.items()}
 

@@ -1,6 +1,5 @@
 """What musicnn hears in the clips of a study: computed once for each, and cached by content."""
 
-from importlib.metadata import version
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -29,13 +28,12 @@ def embed_tracks(study: StudyFolder, *, how_many: int = 0, n_jobs: int = -1) -> 
     -------
     pd.DataFrame
         What each row of ``study.embedded`` is of: track_id, patch, start in seconds, and the key of
-        all that decides it. ModuleNotFoundError without musicnn.
+        all that decides it.
     """
-    patches.learned()
     tracks, folder = study.tracks, Path(study.source["folder"])
     tracks, recipe = tracks[tracks["status"] == "used"], study.features["recipe"]
     settings = {key: recipe[key] for key in ("clip_seconds", "loudness")} | {"how_many": how_many}
-    decides = settings, evidence.code("embedding"), version("musicnn")
+    decides = settings, evidence.code("embedding"), patches.network_sha256()
     keys = [files.sha256(md5, *decides) for md5 in tracks["md5"]]
     made = tracks[["track_id"]].assign(key=keys).to_numpy().tolist()
     if study.has("embeddings"):
@@ -76,10 +74,8 @@ def _cached(track_id, path, md5, settings, key):
 
 def _heard(track_id, path, md5, clip_seconds, loudness, how_many):
     """Pooled values and embedding of the patches of one clip, and where each starts."""
-    from genre_utils.models import musicnn  # TensorFlow, which what is cached does not need
-
     sr = patches.SAMPLE_RATE
     y, _ = store.checked_clip(track_id, path, md5, seconds=clip_seconds, sr=sr)
-    images, starts = patches.cut(audio.normalise_loudness(y, sr, loudness), how_many)
-    heard = musicnn.listen(images)
+    power, starts = patches.cut(audio.normalise_loudness(y, sr, loudness), how_many)
+    heard = patches.listen(power)
     return np.concatenate([heard["pooled"], heard["embedding"]], axis=1), starts

@@ -1,11 +1,14 @@
 """musicnn (Pons and Serra 2019), a network that has learned to tag music, rebuilt in Keras.
 
 Its package needs TensorFlow 1 and is never imported: what it has learned is read from its files.
+``python -m genre_utils.models.musicnn`` writes the network that `patches.listen` runs.
 """
 
+import tempfile
 from collections import defaultdict
 from functools import cache
 from itertools import count
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -15,8 +18,7 @@ from keras import layers, ops
 from genre_utils.models import patches
 
 NORM = "batch_normalization"
-TAGS = 50
-CHUNK = 16  # patches at a time, so that long clips need no more memory
+TIMBRE_FRAMES = 7  # of the filters that look at timbre
 
 
 @cache
@@ -38,7 +40,14 @@ def read_weights(model: keras.Model, name: str = "MSD_musicnn") -> None:
         keys = [f"{layer.name}/{weight.name}" for weight in layer.weights]
         if all(map(reader.has_tensor, keys)):
             shaped = zip(map(reader.get_tensor, keys), layer.weights, strict=True)
-            layer.set_weights([found.reshape(weight.shape) for found, weight in shaped])
+            layer.set_weights([_shaped(found, weight.shape) for found, weight in shaped])
+
+
+def _shaped(found, shape):
+    """A tensor of the checkpoint as a layer here has it: frames of timbre are its channels."""
+    if len(shape) == 4 and shape[2] == TIMBRE_FRAMES:
+        return found.transpose(2, 1, 0, 3)
+    return found.reshape(shape)
 
 
 def _network(name):
@@ -47,8 +56,10 @@ def _network(name):
     patch = keras.Input((patches.FRAMES, patches.BANDS), name="patch")
     x = _normalised(layers.Reshape((patches.FRAMES, patches.BANDS, 1))(patch), _name(NORM, numbers))
     padded = layers.ZeroPadding2D(((3, 3), (0, 0)))(x)
-    front = [_branch(padded, 204, (7, bands), "valid", numbers) for bands in (38, 67)]  # timbre
-    front += [_branch(x, 51, (frames, 1), "same", numbers) for frames in (128, 64, 32)]  # rhythm
+    around = [padded[:, frame : frame + patches.FRAMES] for frame in range(TIMBRE_FRAMES)]
+    around = layers.Concatenate()(around)  # as channels: the same sums, computed faster
+    front = [_branch(around, 204, (1, bands), "valid", numbers) for bands in (38, 67)]
+    front += [_branch(x, 51, (frames, 1), "same", numbers) for frames in (128, 64, 32)]
     front = layers.Concatenate()(front)
     middle = [_convolution(front, numbers)]
     for _ in range(2):
@@ -57,7 +68,7 @@ def _network(name):
     pooled = ops.stack([ops.max(x, axis=1), ops.mean(x, axis=1)], axis=2)  # channel by channel
     pooled = ops.reshape(pooled, (-1, patches.POOLED))
     embedding = back_end(pooled)
-    tags = layers.Dense(TAGS, activation="sigmoid", name="dense_1")(embedding)
+    tags = layers.Dense(len(patches.TAGS), activation="sigmoid", name="dense_1")(embedding)
     outputs = {"pooled": pooled, "embedding": embedding, "tags": tags}
     return keras.Model(patch, outputs, name=name)
 
@@ -93,9 +104,25 @@ def back_end(pooled, dropout: float = 0.0):
     return layers.Dropout(dropout)(x)
 
 
-def listen(images: np.ndarray) -> dict[str, np.ndarray]:
-    """Outputs of MSD_musicnn, by name, for patches."""
-    model = load()
-    parts = [images[start : start + CHUNK] for start in range(0, len(images), CHUNK)]
-    found = [model.predict_on_batch(part) for part in parts]
-    return {key: np.concatenate([one[key] for one in found]) for key in found[0]}
+def write_litert(path: Path) -> None:
+    """Write MSD_musicnn as LiteRT, from power spectra of one patch, (1, 187, 257), to its outputs.
+
+    What runs it needs neither TensorFlow nor librosa.
+    """
+    import librosa
+
+    bank = librosa.filters.mel(sr=patches.SAMPLE_RATE, n_fft=patches.N_FFT, n_mels=patches.BANDS)
+    power = keras.Input((patches.FRAMES, bank.shape[1]), name="power")
+    to_bands = layers.Dense(patches.BANDS, use_bias=False)
+    level = ops.log(10_000 * to_bands(power) + 1) * float(1 / np.log(10))
+    to_bands.set_weights([bank.T])
+    model = keras.Model(power, load()(level))
+    of_one = keras.InputSpec(shape=(1, *power.shape[1:]), dtype="float32", name="power")
+    with tempfile.TemporaryDirectory() as folder:
+        written = Path(folder) / "network.tflite"
+        model.export(written, format="litert", verbose=False, input_signature=[of_one])
+        path.write_bytes(written.read_bytes())
+
+
+if __name__ == "__main__":
+    write_litert(patches.NETWORK)

@@ -1,16 +1,33 @@
-"""What musicnn looks at: clips as patches of 3 s; and where what it has learned lies."""
+"""What musicnn hears in patches of 3 s of a clip, by LiteRT; and where what it has learned lies."""
 
 import importlib.util
+import threading
+from functools import cache
 from pathlib import Path
 
 import numpy as np
+
+from genre_utils.workspace import files
 
 SAMPLE_RATE, N_FFT, HOP, BANDS = 16_000, 512, 256, 96
 FRAMES = 187  # of a patch
 SECONDS = FRAMES * HOP / SAMPLE_RATE
 POOLED, EMBEDDING = 1506, 200  # values of a patch before the dense layers, and after the first
+#: What the network tells of a patch, in its order: tags that listeners gave to songs.
+TAGS: tuple[str, ...] = (
+    "rock", "pop", "alternative", "indie", "electronic", "female vocalists", "dance", "00s",
+    "alternative rock", "jazz", "beautiful", "metal", "chillout", "male vocalists", "classic rock",
+    "soul", "indie rock", "mellow", "electronica", "80s", "folk", "90s", "chill", "instrumental",
+    "punk", "oldies", "blues", "hard rock", "ambient", "acoustic", "experimental",
+    "female vocalist", "guitar", "hip-hop", "70s", "party", "country", "easy listening", "sexy",
+    "catchy", "funk", "electro", "heavy metal", "progressive rock", "60s", "rnb", "indie pop",
+    "sad", "house", "happy",
+)  # fmt: skip
+#: MSD_musicnn, written by `musicnn.write_litert`; its licence is beside it.
+NETWORK = Path(__file__).with_name("musicnn.tflite")
+_own = threading.local()  # a network serves one thread at a time
 MISSING = (
-    "The pretrained models need what musicnn has learned, which is not installed. Install it with\n"
+    "This needs the checkpoint of musicnn, which is not installed. Install it with\n"
     "    pip install --no-deps -r requirements-nodeps.txt"
 )
 
@@ -29,21 +46,41 @@ def learned(name: str = "") -> Path:
 
 
 def cut(y: np.ndarray, how_many: int = 0) -> tuple[np.ndarray, np.ndarray]:
-    """Cut a clip at 16 kHz into spectrograms, (patches, 187, 96); gives also where each starts (s).
+    """Cut a clip at 16 kHz into power spectra, (patches, 187, 257); gives also where each starts.
 
-    They are log10(10,000 power + 1), float32; all that lie side by side, or at most `how_many`,
-    evenly spread. A clip that is shorter than a patch is repeated until it is one.
+    They are float32, by a Hann window over 512 samples, every 256; all patches that lie side by
+    side, or at most `how_many`, evenly spread; starts are in seconds. A clip that is shorter than a
+    patch is repeated until it is one.
     """
-    import librosa
+    import scipy.fft
 
-    y = np.resize(y, max(len(y), (FRAMES - 1) * HOP))
-    image = librosa.feature.melspectrogram(
-        y=y, sr=SAMPLE_RATE, n_fft=N_FFT, hop_length=HOP, n_mels=BANDS
-    )
-    image = np.log10(10_000 * image.T + 1)
-    starts = _starts(len(image), how_many)
-    images = np.stack([image[start : start + FRAMES] for start in starts])
-    return images.astype(np.float32), starts * HOP / SAMPLE_RATE
+    y = np.resize(y, max(len(y), (FRAMES - 1) * HOP)).astype(np.float32)
+    starts = _starts(1 + len(y) // HOP, how_many)
+    frames = np.lib.stride_tricks.sliding_window_view(np.pad(y, N_FFT // 2), N_FFT)[::HOP]
+    window = np.sin(np.pi * np.arange(N_FFT, dtype=np.float32) / N_FFT) ** 2
+    spectra = [scipy.fft.rfft(frames[one : one + FRAMES] * window, axis=1) for one in starts]
+    return np.stack([one.real**2 + one.imag**2 for one in spectra]), starts * HOP / SAMPLE_RATE
+
+
+def listen(power: np.ndarray) -> dict[str, np.ndarray]:
+    """Hear patches as `cut` gives them: pooled (patches, 1506), embedding (200) and tags (50).
+
+    Tags are probabilities.
+    """
+    if not hasattr(_own, "call"):
+        from ai_edge_litert.interpreter import Interpreter
+
+        network = Interpreter(str(NETWORK), num_threads=1)
+        _own.call = network.get_signature_runner("serving_default")
+    call = _own.call
+    heard = [call(power=power[one : one + 1]) for one in range(len(power))]
+    return {name: np.concatenate([one[name] for one in heard]) for name in heard[0]}
+
+
+@cache
+def network_sha256() -> str:
+    """Which network it is that listens."""
+    return files.sha256(NETWORK.read_bytes())
 
 
 def _starts(frames, how_many):

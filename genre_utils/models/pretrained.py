@@ -6,14 +6,12 @@ from importlib.metadata import version
 import numpy as np
 import pandas as pd
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import log_loss
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from genre_utils.data import splits
 from genre_utils.features import recipes
-from genre_utils.models import classical, patches, study_data
+from genre_utils.models import classical, patches, regression, study_data
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
@@ -23,6 +21,7 @@ CANDIDATES: dict[str, list[dict]] = {
     "pretrained": [{"C": c} for c in (0.01, 0.03, 0.1)],
     "pretrained_fusion": [{"C": 0.03, "weight": w} for w in (0.1, 0.3, 1.0)],
 }
+TUNED = "pretrained_tuned"  # which starts from the checkpoint of musicnn
 #: Found by cross-validation on the ``train`` part of gtzan_excerpts, where all choices were alike.
 TUNING = {"learning_rate": 0.001, "batch_size": 32, "epochs": 20, "dropout": 0.5,
           "label_smoothing": 0.1, "weight_decay": 0.01}  # fmt: skip
@@ -73,14 +72,16 @@ def choose_pretrained(study: StudyFolder, wanted) -> list[str]:
     Returns
     -------
     list of str
-        None without musicnn: how to install it is printed.
+        Without ``pretrained_tuned`` where the checkpoint of musicnn is not installed: how to do
+        that is printed.
     """
     if study.features["recipe"] is None:
         return []
     names = [name for name in model_names.PRETRAINED if name in wanted]
-    if names and not patches.installed():
-        print(patches.MISSING)
-    return names if patches.installed() else []
+    if TUNED in names and not patches.installed():
+        print(f"{TUNED} is left out. {patches.MISSING}")
+        names.remove(TUNED)
+    return names
 
 
 def predict_folds(data: Data, name: str, seed: int = 0) -> tuple[pd.DataFrame, list[dict]]:
@@ -104,31 +105,38 @@ def predict_folds(data: Data, name: str, seed: int = 0) -> tuple[pd.DataFrame, l
 
 def _regression(data, name, train, test):
     """Logistic regression by the settings that suit inner folds best: probabilities, and which."""
-    blocks = [data.embedding, *([data.x.to_numpy()] if name == "pretrained_fusion" else [])]
-    y, candidates, losses = data.genre, CANDIDATES[name], []
-    inner = classical.inner_parts(y[train], data.group[train])
-    held = np.concatenate([train[part] for _, part in inner])
-    true = pd.Index(data.genres).get_indexer(y[held])
-    for settings in candidates:
+    arrays, about = fit(data, name, train)
+    return regression.probabilities(arrays, np.hstack(_blocks(data, name, test))), about
+
+
+def fit(data: Data, name: str, rows: np.ndarray) -> tuple[regression.Arrays, dict]:
+    """Fit a regression to rows, with settings chosen by inner folds of them; and how it chose."""
+    y, losses = data.genre, []
+    inner = [
+        (rows[rest], rows[part]) for rest, part in classical.inner_parts(y[rows], data.group[rows])
+    ]
+    true = pd.Index(data.genres).get_indexer(y[np.concatenate([held for _, held in inner])])
+    for settings in CANDIDATES[name]:
+        fitted = [_fitted(data, name, rest, settings) for rest, _ in inner]
         found = [
-            _fit_predict(blocks, y, train[rest], train[part], data.genres, **settings)
-            for rest, part in inner
+            regression.probabilities(arrays, np.hstack(_blocks(data, name, held)))
+            for arrays, (_, held) in zip(fitted, inner, strict=True)
         ]
         losses.append(log_loss(true, np.concatenate(found), labels=range(len(data.genres))))
-    chosen = candidates[int(np.argmin(losses))]
-    p = _fit_predict(blocks, y, train, test, data.genres, **chosen)
-    return p, {"chosen": chosen, "inner_loss": losses}
+    chosen = CANDIDATES[name][int(np.argmin(losses))]
+    return _fitted(data, name, rows, chosen), {"chosen": chosen, "inner_loss": losses}
 
 
-def _fit_predict(blocks, y, train, test, genres, C, weight=1.0):
-    """Probabilities for the rows `test` by what standardised columns of the rows `train` say."""
-    weights = (1.0, weight)[: len(blocks)]
-    scaled = [StandardScaler().fit(block[train]).transform(block) for block in blocks]
-    x = np.hstack([one * w for one, w in zip(scaled, weights, strict=True)])
-    if len(train) < x.shape[1]:  # the solution lies in the span of the rows: far fewer columns
-        x = x @ np.linalg.qr(x[train].T)[0]
-    model = LogisticRegression(C=C, max_iter=500).fit(x[train], y[train])
-    return model.predict_proba(x[test])[:, [list(model.classes_).index(g) for g in genres]]
+def _fitted(data, name, rows, settings):
+    weights = [settings.get("weight", 1.0), 1.0][-len(_blocks(data, name, rows)) :]
+    of = data.genre[rows], data.genres
+    return regression.fit(_blocks(data, name, rows), *of, C=settings["C"], weights=weights)
+
+
+def _blocks(data, name, rows):
+    """What a model reads of rows: handcrafted features, if it does, and the embedding."""
+    features = [data.x.to_numpy()[rows]] if name == "pretrained_fusion" else []
+    return [*features, data.embedding[rows]]
 
 
 def _tuned(data, train, test, seed):
@@ -160,7 +168,7 @@ def last_layers(genres: int, rows: int, seed: int):
     pooled = keras.Input((patches.POOLED,), name="pooled")
     x = musicnn.back_end(pooled, TUNING["dropout"])
     output = keras.layers.Dense(genres, activation="softmax", name="genres")(x)
-    model = keras.Model(pooled, output, name="pretrained_tuned")
+    model = keras.Model(pooled, output, name=TUNED)
     musicnn.read_weights(model)
     steps = TUNING["epochs"] * -(-rows // TUNING["batch_size"])
     rate = keras.optimizers.schedules.CosineDecay(TUNING["learning_rate"], steps)
@@ -192,6 +200,7 @@ def cross_validate_pretrained(
     """
     data = Data(study)
     predictions, runs = predict_folds(data, name, seed)
+    used = ("keras", "musicnn", "numpy") if name == TUNED else ("scikit-learn", "numpy")
     run = {
         "model": name,
         "seed": seed,
@@ -201,7 +210,7 @@ def cross_validate_pretrained(
         "training_seconds": sum(run["seconds"] for run in runs),
         "training_cpu_seconds": sum(run["cpu_seconds"] for run in runs),
         "folds": runs,
-        "versions": {one: version(one) for one in ("musicnn", "scikit-learn", "keras", "numpy")},
+        "versions": {one: version(one) for one in used},
         "hashes": data.hashes,
     }
     return study_data.store(study, predictions, run)

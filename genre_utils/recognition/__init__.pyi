@@ -3,9 +3,11 @@ from .exporting import export_model as export_model
 from .exporting import exportable as exportable
 from .exporting import obstacle as obstacle
 from .model_card import write_cards as write_cards
+from .recogniser import Answer as Answer
 from .recogniser import ExperimentAnalyzer as ExperimentAnalyzer
 from .recogniser import MusicStyleRecognition as MusicStyleRecognition
 from .recogniser import deep_learning_model as deep_learning_model
+from .recogniser import recognise as recognise
 from .retrieval import nearest_tracks as nearest_tracks
 from .retrieval import neighbour_precision as neighbour_precision
 from .retrieval import precision_table as precision_table

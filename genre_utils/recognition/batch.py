@@ -1,8 +1,6 @@
-"""Many recordings: found in folders, recognised by some threads, written as JSON Lines or CSV."""
+"""Many recordings: found in folders, recognised by some threads, remembered by their content."""
 
 import contextlib
-import csv
-import json
 import os
 import sys
 import tempfile
@@ -13,22 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from genre_utils.features import decoding
-from genre_utils.recognition import listening, recogniser
-from genre_utils.workspace import files, parallel
+from genre_utils.recognition import exported_model, listening, output, recogniser
+from genre_utils.workspace import evidence, files, parallel
 
-STDIN = "-"  # in place of a file: the sound itself comes from standard input
 FAILURES = (listening.RecognitionError, decoding.UndecodableError, OSError)
-COLUMNS: tuple[str, ...] = ("audio_file", "predicted_label", "confidence", "uncertain")
-COLUMNS += ("unlike_training", "distance", "duration_s", "model", "corpus", "synthetic")
-COLUMNS += ("warnings", "error")
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 
 
 def find(names: Sequence[str]) -> list[str]:
     """Files to recognise, in order: folders are replaced by the music in them, at any depth."""
     found: list[str] = []
     for name in names:
-        is_folder = name != STDIN and Path(name).is_dir()  # what does not exist is reported later
+        is_folder = name != output.STDIN and Path(name).is_dir()
         found += map(str, decoding.music_in(name)) if is_folder else [name]
     return found
 
@@ -52,25 +45,67 @@ def in_threads(function: Callable[[str], Any], names: Sequence[str], threads: in
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def recognise(names: Sequence[str], model_path: str | Path, *, threads: int) -> Iterator[dict]:
-    """Yield the prediction of each file, in order, or its audio_file and error."""
-    own = threading.local()  # a LiteRT network serves one thread at a time
-    own.recognition = recogniser.MusicStyleRecognition(model_path)  # fails before any thread starts
+class Recognisers:
+    """Recognisers of one model, one for each thread: a LiteRT network serves one at a time."""
+
+    def __init__(self, model_path: str | Path):
+        self.model_path, self.own = model_path, threading.local()
+
+    def __call__(self, thorough: bool) -> recogniser.MusicStyleRecognition:
+        """Recogniser of the thread that asks; ModelError if the model is none."""
+        if not hasattr(self.own, "recognition"):
+            self.own.recognition = recogniser.MusicStyleRecognition(self.model_path)
+        self.own.recognition.thorough = thorough
+        return self.own.recognition
+
+
+def recognise(
+    names: Sequence[str], model_path: str | Path, *, threads: int, thorough: bool = False
+) -> Iterator[tuple[dict, bool]]:
+    """Yield the prediction of each file, in order, or its audio_file and error.
+
+    Beside it stands whether it comes from the cache, where files of the same content were heard by
+    the same model before.
+    """
+    recognisers = Recognisers(model_path)
+    recognisers(thorough)  # fails before any thread starts
 
     def predict(name):
-        if not hasattr(own, "recognition"):
-            own.recognition = recogniser.MusicStyleRecognition(model_path)
-        return _prediction(own.recognition, name)
+        return _prediction(recognisers(thorough), name)
 
     yield from in_threads(predict, names, threads)
 
 
 def _prediction(recognition, name):
     try:
-        with _spooled(name) as path:
-            return recognition.run(path) | {"audio_file": recogniser.printable(name)}
+        if name == output.STDIN:
+            with _spooled() as path:
+                found, remembered = recognition.run(path), False
+        else:
+            found, remembered = _cached(recognition, name)
     except FAILURES as error:
-        return {"audio_file": recogniser.printable(name), "error": reason(error)}
+        return {"audio_file": recogniser.printable(name), "error": reason(error)}, False
+    return found | {"audio_file": recogniser.printable(name)}, remembered
+
+
+def _cached(recognition, name):
+    """Prediction of a file, from the cache or put there; and whether it was there."""
+    path = decoding.on_disk(name)
+    if not path.is_file():
+        return recognition.run(name), False  # which says what is wrong
+    decides = recognition.classifier.about["sha256"], recognition.thorough, evidence.code("answer")
+    key = files.sha256(files.file_md5(path), *decides)
+    place = files.cache_folder() / "recognised" / key[:2] / f"{key}.json"
+    try:
+        found = files.read_json(place)
+        if not exported_model.violation(found, "prediction"):
+            return found, True
+    except (OSError, ValueError, RecursionError):
+        pass  # not there, or not whole: heard below
+    found = recognition.run(name)
+    line = output.json_line(found)
+    files.keep(place, lambda temporary: Path(temporary).write_text(line, "ascii"))
+    return found, False
 
 
 def reason(error: Exception) -> str:
@@ -79,11 +114,8 @@ def reason(error: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _spooled(name):
-    """Path of a file; for `STDIN`, of a temporary one that holds it."""
-    if name != STDIN:
-        yield name
-        return
+def _spooled():
+    """Path of a temporary file that holds what comes from standard input."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "stdin"
         left = decoding.MAX_BYTES + 1  # one more: then it is refused as a file would be
@@ -91,34 +123,3 @@ def _spooled(name):
             while chunk := sys.stdin.buffer.read(min(left, 1 << 20)):
                 left -= handle.write(chunk)
         yield path
-
-
-def json_line(prediction: dict) -> str:
-    """One prediction as a line of JSON, in ASCII, so that any terminal and any reader take it."""
-    return json.dumps(prediction, allow_nan=False)
-
-
-class CsvLines:
-    """Lines of CSV in a text file: a column for each genre, and the warnings as one text."""
-
-    def __init__(self, handle, labels):
-        names = [*COLUMNS, *(f"p_{label}" for label in labels)]
-        self.lines = csv.DictWriter(handle, names, extrasaction="ignore", lineterminator="\n")
-        self.lines.writerow({name: cell(name) for name in names})
-
-    def write(self, prediction: dict) -> None:
-        """Write the line of one prediction."""
-        row, corpus = prediction, prediction.get("corpus", {})
-        if "error" not in prediction:
-            row = row | {"model": prediction["model"]["name"], "corpus": corpus["name"]}
-            row |= {"synthetic": corpus["synthetic"], "warnings": " ".join(prediction["warnings"])}
-            row |= {f"p_{label}": p for label, p in prediction["probabilities"].items()}
-        self.lines.writerow({name: cell(value) for name, value in row.items()})
-
-
-def cell(value):
-    """Make a cell that no spreadsheet takes for a formula, and that is one line."""
-    if not isinstance(value, str):
-        return value
-    text = files.readable(value)
-    return f"'{text}" if text.startswith(FORMULA) and text != STDIN else text

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from genre_utils.models import patches, regression
 from genre_utils.recognition import listening
 from genre_utils.workspace import files
 
@@ -79,27 +80,21 @@ class MusicStyleClassifier:
         if p.shape[1:] != (len(self.about["labels"]),) or not np.isfinite(p).all():
             raise ModelError(f"{self.path} gives no probabilities of the genres of its sidecar")
 
-    def extract_features(self, y: np.ndarray) -> dict[str, np.ndarray]:
+    def extract_features(self, y: np.ndarray, *, thorough: bool = False) -> dict[str, np.ndarray]:
         """What the model reads of a window (see `listening.inputs`)."""
-        return listening.inputs(y, self.about["recipe"], self.arrays)
+        return listening.inputs(y, self.about["recipe"], self.arrays, thorough=thorough)
 
     def predict(self, heard: dict[str, np.ndarray]) -> np.ndarray:
         """Probabilities of each excerpt, (excerpts, genres), of what `extract_features` gave."""
+        parts = {name: heard[name] for name in self.about["recipe"]["reads"]}
         if self.about["kind"] == "logistic":
-            return logistic(self.arrays, heard["features"])
-        return self._network({name: heard[name] for name in self.about["recipe"]["reads"]})
+            return regression.probabilities(self.arrays, np.hstack([*parts.values()]))
+        return self._network(parts)
 
     def distance(self, heard: dict[str, np.ndarray]) -> float:
         """How unlike its training corpus a window is: 1 is the limit."""
         statistics = spectrum_statistics(heard["spectrogram"])[np.newaxis]
         return float(typical_distance(self.arrays, statistics)[0]) / self.about["unlike"]["above"]
-
-
-def logistic(arrays: dict[str, np.ndarray], x: np.ndarray) -> np.ndarray:
-    """Logistic regression, softmax((x - mean) / scale @ weights + bias): (excerpts, genres)."""
-    score = ((x - arrays["mean"]) / arrays["scale"]) @ arrays["weights"] + arrays["bias"]
-    odds = np.exp(score - score.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
 
 
 def litert_runner(content: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
@@ -177,27 +172,36 @@ def read_sidecar(path: Path) -> dict:
     return about
 
 
-@lru_cache(maxsize=1)
-def _sidecar_check():
+@lru_cache
+def _check(definition):
     import fastjsonschema  # jsonschema loads slowly where Jupyter is installed
 
-    schema = {"$ref": "#/$defs/sidecar", "$defs": files.read_json(SCHEMA)["$defs"]}
+    schema = {"$ref": f"#/$defs/{definition}", "$defs": files.read_json(SCHEMA)["$defs"]}
     return fastjsonschema.compile(schema), fastjsonschema.JsonSchemaValueException
+
+
+def violation(content, definition: str) -> str:
+    """How something is not as the schema defines it; empty if it is."""
+    check, refused = _check(definition)
+    try:
+        check(content)
+    except refused as error:
+        return error.message.removeprefix("data.")
+    return ""
 
 
 def _wrong(about):
     """What no model could be like, by the schema and by what its numbers say of each other."""
-    check, violation = _sidecar_check()
-    try:
-        check(about)
-    except violation as error:
-        return error.message.removeprefix("data.")
+    if wrong := violation(about, "sidecar"):
+        return wrong
     recipe = about["recipe"]
     clip, excerpt = recipe["clip_seconds"], recipe["excerpt_seconds"]
     rate, study = recipe["frames_per_second"], recipe["kind"] == "study"
     expected = recipe["sr"] / recipe["hop_length"] if study else recipe["frames"] / clip
     if excerpt > clip or clip * rate > MAX_FRAMES:
         return f"excerpts of {excerpt:g} s, clips of {clip:g} s, {rate:g} frames a second"
+    if "embedding" in recipe["reads"] and recipe["musicnn"] != patches.network_sha256():
+        return "another musicnn than this program has, whose embedding differs"
     if abs(rate / expected - 1) > 1e-6 or recipe["excerpt_frames"] != int(excerpt * rate):
         return f"{recipe['excerpt_frames']} frames an excerpt, {rate:g} a second"
     return ""

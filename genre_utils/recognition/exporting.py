@@ -12,7 +12,7 @@ import pandas as pd
 
 from genre_utils.evaluation import calibration, intervals, reliability, scoring
 from genre_utils.features import recipes
-from genre_utils.models import classical
+from genre_utils.models import classical, patches, pretrained, regression
 from genre_utils.recognition import exported_model
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
@@ -105,33 +105,42 @@ def export_model(study: StudyFolder, name: str, *, store_recipe: str = "") -> Pa
         raise ExportError(f"{name} cannot be exported; of this study can: {', '.join(known)}.")
     path = study.model(name, ".npz")
     beside = exported_model.sidecar_path(path)
-    described = _described(study, name, store_recipe)
+    about = described(study, name, recipe(study, name, store_recipe))
     if path.exists() and beside.exists():
         stored, now = files.read_json(beside), exported_model.file_sha256(path)
-        if (stored["made_of"], stored["sha256"]) == (described["made_of"], now):
+        if (stored["made_of"], stored["sha256"]) == (about["made_of"], now):
             return path
-    arrays = _matrix(study) if name in model_names.EXPORTED else _network(study, name)
-    sounds, unlike = _typical_sounds(study)
-    with files.atomic_write(path) as temporary:
-        np.savez_compressed(temporary, **arrays, **sounds, **_mel_bank(store_recipe))
-    described |= {"unlike": unlike, "sha256": exported_model.file_sha256(path)}
-    files.write_json(beside, files.plain(described))
+    arrays = _matrix(study, name) if name in model_names.EXPORTED else _network(study, name)
+    write(path, arrays | mel_bank(store_recipe), about, study)
     return path
 
 
-def _described(study, name, store_recipe):
+def write(path: Path, arrays: dict, about: dict, study: StudyFolder) -> None:
+    """Write a model, the typical sounds of a study with it, and its sidecar."""
+    sounds, unlike = _typical_sounds(study)
+    arrays = {
+        key: values.astype(np.float32) if values.dtype.kind == "f" else values
+        for key, values in (arrays | sounds).items()
+    }
+    with files.atomic_write(path) as temporary:
+        np.savez_compressed(temporary, **arrays)
+    about = about | {"unlike": unlike, "sha256": exported_model.file_sha256(path)}
+    files.write_json(exported_model.sidecar_path(path), files.plain(about))
+
+
+def described(study: StudyFolder, name: str, recipe: dict) -> dict:
     """Everything the sidecar says that needs no fitting of arrays."""
     corpus, run = study.corpus, study.run(name)
     kind = "logistic" if name in model_names.EXPORTED else "litert"
     versions = run["versions"] | {"librosa": version("librosa")}
-    if kind == "litert":
+    if kind == "litert" or "embedding" in recipe["reads"]:
         versions["ai-edge-litert"] = version("ai-edge-litert")
     content = {
         "format": exported_model.FORMAT,
         "model": name,
         "kind": kind,
         "labels": corpus["genres"],
-        "recipe": _recipe(study, name, store_recipe),
+        "recipe": recipe,
         "corpus": {k: corpus[k] for k in ("name", "synthetic", "tracks", "artists", "sha256")},
         **_trust(study, name),
         "hyperparameters": run["hyperparameters"],
@@ -139,29 +148,33 @@ def _described(study, name, store_recipe):
         "versions": versions,
     }
     if corpus["name"] in ("spectrograms", "store"):
-        content["corpus"]["name"] = store_recipe
+        content["corpus"]["name"] = recipe["kind"]
     trained = files.read_json(study.model(name, ".json"))["sha256"] if kind == "litert" else ""
     return content | {"made_of": files.sha256(content, trained, evidence.code("exported model"))}
 
 
-def _recipe(study, name, store_recipe):
+def recipe(study: StudyFolder, name: str, store_recipe: str) -> dict:
     """How a model's input comes from sound: the `recipes.Recipe` of a study, or one of `STORES`."""
-    described, reads = study.features, ["features"]
-    if name not in model_names.EXPORTED:
+    features = study.features
+    if name in model_names.EXPORTED:
+        reads = model_names.EXPORTED[name]
+    else:
         from genre_utils.models import architectures  # TensorFlow
 
-        reads = list(architectures.reads(name))
-    if described["recipe"] is not None:
-        recipe = {"kind": "study"} | described["recipe"]
+        reads = architectures.reads(name)
+    if features["recipe"] is not None:
+        found = {"kind": "study"} | features["recipe"]
     else:
-        recipe = {"kind": store_recipe} | STORES[store_recipe]
-        recipe["excerpt_seconds"] = described["excerpt_seconds"]
-    rate = described["frames_per_second"]
-    return recipe | {
+        found = {"kind": store_recipe} | STORES[store_recipe]
+        found["excerpt_seconds"] = features["excerpt_seconds"]
+    if "embedding" in reads:
+        found = {"loudness": "rms"} | found | {"musicnn": patches.network_sha256()}
+    rate = features["frames_per_second"]
+    return found | {
         "frames_per_second": rate,
-        "excerpt_frames": recipes.excerpt_frames(recipe["excerpt_seconds"], rate),
-        "reads": reads,
-        "families": described["families"] if "features" in reads else ["log_mel"],
+        "excerpt_frames": recipes.excerpt_frames(found["excerpt_seconds"], rate),
+        "reads": list(reads),
+        "families": features["families"] if "features" in reads else ["log_mel"],
     }
 
 
@@ -189,21 +202,15 @@ def _trust(study, name):
     return {"accuracy": accuracy, "temperature": temperature, "abstain": sure}
 
 
-def _matrix(study):
-    """Logistic regression on all tracks, as the arrays of `exported_model.logistic`."""
-    data = classical.Data(study)
-    x = data.x.to_numpy()
-    fitted = classical.estimator("logistic", x).fit(x, data.genre)
-    scaler, regression = fitted
-    weights, bias = regression.coef_.T, regression.intercept_
-    if weights.shape[1] == 1:  # two genres: one column, for the second of them
-        weights, bias = np.hstack([0 * weights, weights]), np.append(0, bias)
-    order = [list(regression.classes_).index(genre) for genre in data.genres]
-    arrays = {"mean": scaler.mean_, "scale": scaler.scale_}
-    arrays |= {"weights": weights[:, order], "bias": bias[order]}
-    arrays = {key: values.astype(np.float32) for key, values in arrays.items()}
-    trained = fitted.predict_proba(x)[:, order]
-    _refuse_difference("logistic", exported_model.logistic(arrays, x), trained)
+def _matrix(study, name):
+    """Regression on all tracks, as the arrays of `regression.probabilities`."""
+    if name == "logistic":
+        data = classical.Data(study)
+        settings = classical.HYPERPARAMETERS[name]
+        arrays = regression.fit([data.x.to_numpy()], data.genre, data.genres, **settings)
+    else:
+        heard = pretrained.Data(study)
+        arrays, _ = pretrained.fit(heard, name, np.arange(len(heard.table)))
     return arrays
 
 
@@ -252,14 +259,14 @@ def _refuse_difference(name, exported, trained):
         )
 
 
-def _mel_bank(store_recipe):
+def mel_bank(store_recipe: str) -> dict[str, np.ndarray]:
     """Weights of each frequency in each mel band, so that recognition needs no librosa for them."""
     if not store_recipe:
         return {}
     import librosa  # slow to load
 
-    recipe = STORES[store_recipe]
-    bank = librosa.filters.mel(sr=recipe["sr"], n_fft=2048, n_mels=recipe["n_mels"])
+    known = STORES[store_recipe]
+    bank = librosa.filters.mel(sr=known["sr"], n_fft=2048, n_mels=known["n_mels"])
     return {"mel_bank": bank.astype(np.float32)}
 
 
@@ -309,5 +316,4 @@ def _clustered(statistics):
     standard = (statistics - mean) / scale
     count = int(np.clip(len(standard) // TRACKS_PER_CENTRE, 1, CENTRES))
     centres = KMeans(count, n_init=3, random_state=0).fit(standard).cluster_centers_
-    arrays = {"typical_mean": mean, "typical_scale": scale, "typical": centres}
-    return {key: values.astype(np.float32) for key, values in arrays.items()}
+    return {"typical_mean": mean, "typical_scale": scale, "typical": centres}

@@ -8,7 +8,11 @@ import numpy as np
 import soxr
 
 from genre_utils.features import audio, decoding
+from genre_utils.models import patches
 
+#: What is heard of a recording unless all of it is asked for: seconds of it, in windows evenly
+#: spread, and how many patches of each by musicnn. The card tells what that costs.
+HEARD_SECONDS, PATCHES = 90.0, 4
 LEAST_SECONDS = 1.0  # of music that has to be left at the end of a recording to be heard
 
 
@@ -16,14 +20,51 @@ class RecognitionError(ValueError):
     """A recording cannot be recognised; the message says why."""
 
 
-def windows(path: str | Path, *, seconds: float, sr: int) -> Iterator[tuple[float, np.ndarray]]:
+class SilentError(RecognitionError):
+    """Nothing can be heard in what was listened to."""
+
+
+def windows(
+    path: str | Path, *, seconds: float, sr: int, at_most: float = math.inf
+) -> Iterator[tuple[float, np.ndarray]]:
     """Yield the start in seconds and the mono samples of each window of a recording.
 
-    The last window ends with the recording, as long as the others if that is long enough.
+    The last window ends with the recording, as long as the others if that is long enough. Of one
+    that is longer than `at_most` seconds, only as many windows as they hold are read, in the middle
+    of even parts; then the last that is yielded is empty, at the end of the recording.
     """
-    size, start, last = round(seconds * sr), 0, None
+    with decoding.opened(path) as sound:
+        native, size = sound.samplerate, round(seconds * sound.samplerate)
+        end = min(sound.frames, decoding.MAX_SECONDS * native)
+        if end <= max(at_most, seconds) * native:
+            yield from _all_windows(sound, round(seconds * sr), sr)
+            return
+        most = max(1, int(at_most / seconds))
+        *starts, last = (int((i + 0.5) * end / most - size / 2) for i in range(most))
+        tail = _part(sound, last, size, sr)  # the first to be read: a recording may break off
+        if whole := len(tail) >= seconds * sr - 1:
+            for start in starts:
+                yield start / native, _part(sound, start, size, sr)
+            yield last / native, tail
+            yield end / native, tail[:0]
+    if not whole:
+        yield from windows(path, seconds=seconds, sr=sr)
+
+
+def _part(sound, start, size, sr):
+    """Mono samples of a part of an open file, resampled; fewer where it ends before."""
+    try:
+        sound.seek(start)
+    except decoding.FOREIGN:
+        return np.empty(0, np.float32)
+    parts = [np.empty(0, np.float32), *_mono_blocks(sound, size)]
+    return soxr.resample(np.concatenate(parts), sound.samplerate, sr, quality="HQ")
+
+
+def _all_windows(sound, size, sr):
+    start, last = 0, None
     rest = np.empty(0, np.float32)
-    for block in _resampled(path, sr):
+    for block in _resampled(sound, sr):
         rest = np.concatenate([rest, block])
         while len(rest) >= size:
             last, rest = rest[:size], rest[size:]
@@ -38,19 +79,18 @@ def windows(path: str | Path, *, seconds: float, sr: int) -> Iterator[tuple[floa
         yield (start - size + len(rest)) / sr, np.concatenate([last[len(rest) :], rest])
 
 
-def _resampled(path, sr):
+def _resampled(sound, sr):
     """Yield the mean of a recording's channels at another sample rate, block by block."""
-    with decoding.opened(path) as sound:
-        native = sound.samplerate
-        stream = soxr.ResampleStream(native, sr, 1, dtype="float32", quality="HQ")
-        for mono in _mono_blocks(sound):
-            yield mono if native == sr else stream.resample_chunk(mono)
-        if native != sr:
-            yield stream.resample_chunk(np.empty(0, np.float32), last=True)
+    native = sound.samplerate
+    stream = soxr.ResampleStream(native, sr, 1, dtype="float32", quality="HQ")
+    for mono in _mono_blocks(sound, decoding.MAX_SECONDS * native):
+        yield mono if native == sr else stream.resample_chunk(mono)
+    if native != sr:
+        yield stream.resample_chunk(np.empty(0, np.float32), last=True)
 
 
-def _mono_blocks(sound):
-    for block in decoding.blocks(sound, decoding.MAX_SECONDS * sound.samplerate):
+def _mono_blocks(sound, frames):
+    for block in decoding.blocks(sound, frames):
         peak = np.abs(block).max()
         if not np.isfinite(peak):
             raise RecognitionError("it holds samples that are not finite numbers")
@@ -79,13 +119,16 @@ def truncation_warnings(path: str | Path, heard: float) -> list[str]:
     return [f"It announces {announced:.1f} s and ends after {heard:.1f} s: the rest is missing."]
 
 
-def inputs(y: np.ndarray, recipe: dict, arrays: dict) -> dict[str, np.ndarray]:
+def inputs(
+    y: np.ndarray, recipe: dict, arrays: dict, *, thorough: bool = False
+) -> dict[str, np.ndarray]:
     """Describe a window of mono samples as the clips of a model's training corpus were described.
 
     That is: spectrogram (frames, mels), log_mel (excerpts, frames, mels) and, where the model reads
-    them, features (excerpts, columns).
+    them, features (excerpts, columns), embedding (excerpts, 200) and the tags (50,) with it.
     """
     y = np.resize(y, max(len(y), int(np.ceil(recipe["excerpt_seconds"] * recipe["sr"]))))
+    whole = y
     if recipe["kind"] == "study":
         from genre_utils.features import extraction, recipes
 
@@ -104,7 +147,20 @@ def inputs(y: np.ndarray, recipe: dict, arrays: dict) -> dict[str, np.ndarray]:
         from genre_utils.features import summarising
 
         found["features"] = summarising.summarise(families, length)
+    if "embedding" in recipe["reads"]:
+        found |= _by_musicnn(whole, recipe, count, how_many=0 if thorough else PATCHES)
     return found
+
+
+def _by_musicnn(y, recipe, count, how_many):
+    """What musicnn hears in the excerpts of a window, and the tags that it gives to all of it."""
+    y = soxr.resample(y, recipe["sr"], patches.SAMPLE_RATE, quality="HQ")
+    y = audio.normalise_loudness(y, patches.SAMPLE_RATE, recipe["loudness"])
+    power, starts = patches.cut(y, how_many)
+    heard = patches.listen(power)
+    seconds = recipe["excerpt_frames"] / recipe["frames_per_second"]
+    share = patches.shares(count, seconds, starts)
+    return {"embedding": share @ heard["embedding"], "tags": heard["tags"].mean(axis=0)}
 
 
 def _store_families(log_mel, recipe):

@@ -78,7 +78,7 @@ def card(results: dict, about: dict) -> str:
     )
     return template.render(
         results,
-        about={"kind": "", "abstain": None, "unlike": None} | about,
+        about={"kind": "", "abstain": None, "unlike": None, "made_from": ""} | about,
         model=model,
         confusions=_confusions(model["confusion"], corpus["genres"]),
         missed=[genre for genre, one in genres if one["support"] and one["recall"] < WEAK],

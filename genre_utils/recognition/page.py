@@ -6,24 +6,25 @@ Gradio reads its environment when it is imported, so `__main__` sets that first.
 import base64
 import ipaddress
 import signal
+import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
+from typing import NamedTuple
 
 import gradio
 import jinja2
 import matplotlib
 import matplotlib.pyplot as plt
+import uvicorn
 
 from genre_utils.plots import base, formatting
 from genre_utils.plots import recognition as figures
-from genre_utils.recognition import batch, listening, recogniser
+from genre_utils.recognition import batch, endpoint, recogniser
 
-MEGABYTES = 200  # of a recording, at most
-SECONDS = 60.0  # of computing, after which the prediction is of what was heard until then
-WAITING = 16  # recordings that wait for their turn; more are turned away
 FONTS = ["system-ui", "sans-serif"]
 WIDTHS = {"": base.WIDTH, "(max-width: 640px)": 4.0}  # inches of figures, by screen
 
@@ -32,41 +33,70 @@ class PageError(RuntimeError):
     """The page cannot be served; the message says why and what to do."""
 
 
+class Served(NamedTuple):
+    """A page that is served: its address, and what stops it."""
+
+    url: str
+    stop: Callable[[], None]
+
+
 def serve(model_path: str | Path, *, host: str, port: int) -> None:
-    """Serve the page until the process is stopped."""
-    blocks = build(model_path)
-    url = listen(blocks, host=host, port=port)
+    """Serve the page, and the endpoint beside it, until the process is stopped."""
+    served = listen(model_path, host=host, port=port)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # tidied up then, too
-    print(f"The page is at {url} (Ctrl-C stops it)", file=sys.stderr, flush=True)
+    print(f"The page is at {served.url} (Ctrl-C stops it)", file=sys.stderr)
+    print(
+        f"Programs ask POST {served.url}recognize, which {served.url}openapi.json describes:\n"
+        f"    curl -F file=@song.mp3 {served.url}recognize",
+        file=sys.stderr,
+        flush=True,
+    )
     try:
         threading.Event().wait()
     finally:
-        blocks.close(verbose=False)
+        served.stop()
 
 
-def listen(blocks, *, host: str, port: int) -> str:
-    """Serve a page from now on, in threads of its own; return its address."""
-    if not _is_loopback(host):
+def listen(model_path: str | Path, *, host: str, port: int) -> Served:
+    """Serve page and endpoint of a model from now on, in a thread of its own."""
+    local = _is_loopback(host)
+    if not local:
         print(
             f"Whoever reaches {host}:{port} over the network can use this page and make this "
             "machine compute; there is no password. Browsers let a page record only over HTTPS or "
             "from 127.0.0.1.",
             file=sys.stderr,
         )
+    blocks = build(model_path)
+    app = gradio.mount_gradio_app(
+        endpoint.application(model_path, local=local), blocks, path="/",
+        server_name=host, server_port=port, max_file_size=f"{endpoint.MEGABYTES}mb",
+        run_history=False, enable_monitoring=False, mcp_server=False, pwa=False, ssr_mode=False,
+        footer_links=[], css_paths=Path(__file__).with_suffix(".css"),
+        theme=gradio.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
+    )  # fmt: skip
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        _, url, _ = blocks.launch(
-            server_name=host, server_port=port, max_file_size=f"{MEGABYTES}mb", quiet=True,
-            share=False, run_history=False, enable_monitoring=False, mcp_server=False, pwa=False,
-            ssr_mode=False, footer_links=[], prevent_thread_lock=True,
-            css_paths=Path(__file__).with_suffix(".css"),
-            theme=gradio.themes.Default(font=FONTS, font_mono=["ui-monospace", "monospace"]),
-        )  # fmt: skip
+        listening = socket.create_server((host, port), family=family)
     except OSError as error:
         raise PageError(
             f"nothing can listen on {host}:{port}: another program does, or {host} is no address "
             "of this machine; name others with --port and --host"
         ) from error
-    return url
+    config = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.05)
+
+    def stop():
+        server.should_exit = True
+        thread.join(timeout=10)
+        blocks.close(verbose=False)
+
+    named = f"[{host}]" if family == socket.AF_INET6 else host
+    return Served(f"http://{named}:{port}/", stop)
 
 
 def _is_loopback(host):
@@ -87,8 +117,13 @@ def build(model_path: str | Path) -> gradio.Blocks:
         if path is None:
             return "", gradio.Label(visible=False), ""
         name = Path(path).name
+        images = []
+
+        def watch(start, image):
+            images.append((start, image))
+
         try:
-            prediction, images = recognised(model, path, SECONDS)
+            prediction = model.run(path, watch=watch, seconds=endpoint.SECONDS)
         except batch.FAILURES as error:
             return str(words.failure(name, error)), gradio.Label(visible=False), ""
         shares = gradio.Label(prediction["probabilities"], visible=True)
@@ -103,7 +138,7 @@ def build(model_path: str | Path) -> gradio.Blocks:
             with gradio.Column(min_width=300):
                 clip = gradio.Audio(
                     type="filepath", sources=["upload", "microphone"], buttons=[],
-                    label=f"A recording, of at most {MEGABYTES} MB",
+                    label=f"A recording, of at most {endpoint.MEGABYTES} MB",
                 )  # fmt: skip
                 verdict = gradio.HTML()
             with gradio.Column(min_width=300):
@@ -113,28 +148,7 @@ def build(model_path: str | Path) -> gradio.Blocks:
         pictures = gradio.HTML()
         shown = [verdict, shares, pictures]
         clip.change(predict, clip, shown, concurrency_limit=1, api_visibility="private")
-    return blocks.queue(max_size=WAITING)
-
-
-def recognised(model, path: str | Path, seconds: float):
-    """Prediction of what can be heard in some seconds; start and spectrogram of each window."""
-    images, windows = [], model.preprocess(path)
-    timed = _until(windows, time.monotonic() + seconds)
-    prediction = model.predict(timed, lambda *window: images.append(window))
-    heard, limit = prediction["duration_s"], f"more would take over {seconds:g} s"
-    if next(windows, None) is not None:
-        prediction["warnings"] += [f"Only the first {heard / 60:.1f} minutes were heard: {limit}."]
-    else:
-        prediction["warnings"] += listening.truncation_warnings(path, heard)
-    return prediction, images
-
-
-def _until(windows, end):
-    """Yield at least one window, and others as long as there is time."""
-    for window in windows:
-        yield window
-        if time.monotonic() > end:
-            return
+    return blocks.queue(max_size=endpoint.WAITING)
 
 
 def _words():

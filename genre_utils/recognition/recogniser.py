@@ -4,8 +4,10 @@ The names of the classes are those of Guo (2024).
 """
 
 import itertools
+import math
 import os
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,10 +16,12 @@ import numpy as np
 
 from genre_utils.evaluation import calibration
 from genre_utils.features import decoding
+from genre_utils.models import patches
 from genre_utils.recognition import exported_model, listening
 
 SHORT_SECONDS = 5.0  # under which a prediction comes with a warning
 DIGITS = 4  # of probabilities that are handed out
+TOLD = 5  # tags
 
 
 @dataclass
@@ -27,6 +31,8 @@ class _Heard:
     spans: list[tuple[float, float]] = field(default_factory=list)  # of the excerpts, in seconds
     p: list[np.ndarray] = field(default_factory=list)  # of the excerpts, (genres,) each
     distances: list[float] = field(default_factory=list)  # of the windows that are not silent
+    tags: list[np.ndarray] = field(default_factory=list)  # of the windows that musicnn heard
+    seconds: float = 0.0  # of the windows that are not silent
     silent: int = 0  # windows
     end: float = 0.0  # of the recording, in seconds
 
@@ -38,6 +44,8 @@ class MusicStyleRecognition:
     ----------
     model_path : str or Path
         An exported model; by default the one that comes with this package.
+    thorough : bool
+        Hear all of a long recording, instead of some windows of it, evenly spread.
 
     Examples
     --------
@@ -47,7 +55,10 @@ class MusicStyleRecognition:
     True
     """
 
-    def __init__(self, model_path: str | Path = exported_model.PRETRAINED):
+    def __init__(
+        self, model_path: str | Path = exported_model.PRETRAINED, *, thorough: bool = False
+    ):
+        self.thorough = thorough
         self.load_model(model_path)
 
     def load_model(self, model_path: str | Path) -> None:
@@ -56,52 +67,98 @@ class MusicStyleRecognition:
 
     def preprocess(self, audio_file: str | Path) -> Iterator[tuple[float, np.ndarray]]:
         """Yield the windows of a file: start in seconds, and samples (see `listening.windows`)."""
+        return self._windows(audio_file, math.inf if self.thorough else listening.HEARD_SECONDS)
+
+    def _windows(self, audio_file, at_most):
         recipe = self.classifier.about["recipe"]
-        return listening.windows(audio_file, seconds=recipe["clip_seconds"], sr=recipe["sr"])
+        seconds, sr = recipe["clip_seconds"], recipe["sr"]
+        return listening.windows(audio_file, seconds=seconds, sr=sr, at_most=at_most)
 
     def predict(self, windows: Iterable[tuple[float, np.ndarray]], watch=None) -> dict:
         """Predict the genre of windows, as `preprocess` yields them; all of `run` but audio_file.
 
         `watch` is given the start and log-mel spectrogram of each window that is not silent.
         """
-        heard = _heard(self.classifier, windows, watch)
+        heard = _heard(self.classifier, windows, watch, self.thorough)
         if not heard.p:
             silence = " but silence" if heard.silent else ""
-            raise listening.RecognitionError(f"there is no sound in it{silence}")
+            raise listening.SilentError(f"there is no sound in it{silence}")
         if not np.isfinite([*np.ravel(heard.p), *heard.distances]).all():
             raise listening.RecognitionError("the model's prediction for it is no number")
         return _prediction(self.classifier.about, heard)
 
-    def run(self, audio_file: str | Path) -> dict:
+    def run(
+        self,
+        audio_file: str | Path,
+        *,
+        watch: Callable | None = None,
+        seconds: float = math.inf,
+    ) -> dict:
         """Recognise any file that libsndfile or ffmpeg decodes.
+
+        Parameters
+        ----------
+        audio_file : str or Path
+            The recording.
+        watch : callable, optional
+            See `predict`.
+        seconds : float
+            Of computing, after which the prediction is of what was heard until then.
 
         Returns
         -------
         dict
             As ``schema.json`` describes it: audio_file, predicted_label, probabilities, confidence,
-            uncertain, unlike_training, distance, duration_s, model, corpus, timeline, warnings.
+            uncertain, unlike_training, distance, duration_s, heard_s, model, corpus, timeline,
+            warnings; and tags, where the model hears with musicnn: its five most probable ones.
 
         Raises
         ------
         RecognitionError, UndecodableError, OSError
             If the file cannot be recognised, decoded or read.
         """
-        prediction = self.predict(self.preprocess(audio_file))
-        duration = prediction["duration_s"]
-        prediction["warnings"] += listening.truncation_warnings(audio_file, duration)
+        try:
+            prediction = self._in_time(audio_file, self.preprocess(audio_file), watch, seconds)
+        except listening.SilentError:  # of a long recording, between the windows there may be music
+            windows = self._windows(audio_file, math.inf)
+            prediction = self._in_time(audio_file, windows, watch, seconds)
         return {"audio_file": printable(audio_file)} | prediction
 
+    def _in_time(self, audio_file, windows, watch, seconds):
+        """Prediction of the windows that can be heard in some seconds."""
+        prediction = self.predict(_until(windows, time.monotonic() + seconds), watch)
+        heard = prediction["duration_s"]
+        if next(windows, None) is None:
+            prediction["warnings"] += listening.truncation_warnings(audio_file, heard)
+        else:
+            limit = f"more would take over {seconds:g} s"
+            told = f"Only the first {heard / 60:.1f} minutes were heard: {limit}."
+            prediction["warnings"].append(told)
+        return prediction
 
-def _heard(classifier, windows, watch=None):
+
+def _until(windows, end):
+    """Yield at least one window, and others as long as there is time."""
+    for window in windows:
+        yield window
+        if time.monotonic() > end:
+            return
+
+
+def _heard(classifier, windows, watch, thorough):
     """Probabilities of the excerpts of all windows, and how unlike training the windows are."""
     heard, recipe = _Heard(), classifier.about["recipe"]
     for start, y in windows:
         duration = len(y) / recipe["sr"]
         covered, heard.end = heard.end, start + duration
+        if not len(y):  # the end of a recording of which some windows were heard
+            continue
         if not decoding.audible_seconds(y, recipe["sr"]):
             heard.silent += 1
             continue
-        read = classifier.extract_features(y)
+        read = classifier.extract_features(y, thorough=thorough)
+        heard.seconds += duration - max(0.0, covered - start)
+        heard.tags += [read["tags"]] if "tags" in read else []
         heard.distances.append(classifier.distance(read))
         if watch:
             watch(start, read["spectrogram"])
@@ -135,6 +192,7 @@ def _prediction(about, heard):
         "unlike_training": distance > 1,
         "distance": round(distance, 3),
         "duration_s": round(heard.end, 2),
+        "heard_s": round(heard.seconds, 2),
         "model": {"name": about["model"], "sha256": about["sha256"], "accuracy": accuracy},
         "corpus": about["corpus"],
         "timeline": [
@@ -142,7 +200,15 @@ def _prediction(about, heard):
             for (start, end), one in zip(heard.spans, each, strict=True)
         ],
     }
+    if heard.tags:
+        prediction["tags"] = _strongest(np.mean(heard.tags, axis=0))
     return prediction | {"warnings": _warnings(prediction, about, heard.silent)}
+
+
+def _strongest(tags):
+    """The most probable tags of musicnn, and their probabilities."""
+    order = np.argsort(-tags)[:TOLD]
+    return {patches.TAGS[place]: round(float(tags[place]), DIGITS) for place in order}
 
 
 def _labelled(labels, p, key):
@@ -176,7 +242,96 @@ def printable(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-_pretrained = cache(MusicStyleRecognition)
+@dataclass(frozen=True)
+class Excerpt:
+    """A few seconds of a recording, and what was predicted of them alone."""
+
+    start_s: float
+    end_s: float
+    label: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What `recognise` has to say of a recording.
+
+    Attributes
+    ----------
+    audio_file : str
+        The file that was asked about.
+    label : str
+        The most probable genre.
+    confidence : float
+        Its probability.
+    probabilities : dict of str to float
+        Of each genre that the model knows.
+    uncertain, unlike_training : bool
+        Whether the confidence is low, and whether the recording is unlike all that the model was
+        trained on: then the label means little.
+    distance : float
+        How unlike it is; 1 is the limit.
+    tags : dict of str to float
+        The five most probable tags of musicnn; empty if the model hears without it.
+    duration_s, heard_s : float
+        Seconds of the recording, and how many of them were heard.
+    timeline : tuple of Excerpt
+        What was predicted of each excerpt that was heard.
+    warnings : tuple of str
+        Reasons to doubt the answer, in sentences.
+    """
+
+    audio_file: str
+    label: str
+    confidence: float
+    probabilities: dict[str, float]
+    uncertain: bool
+    unlike_training: bool
+    distance: float
+    tags: dict[str, float]
+    duration_s: float
+    heard_s: float
+    timeline: tuple[Excerpt, ...]
+    warnings: tuple[str, ...]
+
+
+_loaded = cache(MusicStyleRecognition)
+
+
+def recognise(
+    path: str | Path,
+    *,
+    model: str | Path = exported_model.PRETRAINED,
+    thorough: bool = False,
+) -> Answer:
+    """Recognise the genre of a recording.
+
+    Parameters
+    ----------
+    path : str or Path
+        Any file that libsndfile or ffmpeg decodes.
+    model : str or Path
+        An exported model, ``models/NAME.npz`` of a study; by default that of this package.
+    thorough : bool
+        Hear all of a long recording, instead of some windows of it, evenly spread.
+
+    Returns
+    -------
+    Answer
+        With label, confidence, and what is needed to doubt them.
+
+    Raises
+    ------
+    RecognitionError, UndecodableError, OSError
+        If the file cannot be recognised, decoded or read.
+    ModelError
+        If the model is not one.
+    """
+    found = _loaded(model, thorough=thorough).run(path)
+    told = {name: found[name] for name in Answer.__dataclass_fields__ if name in found}
+    told |= {"label": found["predicted_label"], "tags": found.get("tags", {})}
+    told |= {"timeline": tuple(Excerpt(**span) for span in found["timeline"])}
+    return Answer(**told | {"warnings": tuple(found["warnings"])})
 
 
 def deep_learning_model(audio_file: str | Path) -> dict[str, str]:
@@ -192,8 +347,8 @@ def deep_learning_model(audio_file: str | Path) -> dict[str, str]:
     dict
         Its keys are audio_file and predicted_genre.
     """
-    found = _pretrained().run(audio_file)
-    return {"audio_file": found["audio_file"], "predicted_genre": found["predicted_label"]}
+    found = recognise(audio_file)
+    return {"audio_file": found.audio_file, "predicted_genre": found.label}
 
 
 class ExperimentAnalyzer:

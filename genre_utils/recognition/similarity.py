@@ -11,7 +11,7 @@ import numpy as np
 from tqdm import tqdm
 
 from genre_utils.features import decoding
-from genre_utils.recognition import batch, exported_model, listening, recogniser
+from genre_utils.recognition import batch, exported_model, listening, output, recogniser
 from genre_utils.workspace import evidence, files
 
 COUNT = 10  # neighbours that are told, and that precision is measured on
@@ -116,7 +116,8 @@ def _described(model, path):
 def _describe(model, path):
     recipe = model.about["recipe"]
     x, p, tempi = [], [], []
-    for _, y in listening.windows(path, seconds=recipe["clip_seconds"], sr=recipe["sr"]):
+    seconds, sr, at_most = recipe["clip_seconds"], recipe["sr"], listening.HEARD_SECONDS
+    for _, y in listening.windows(path, seconds=seconds, sr=sr, at_most=at_most):
         if decoding.audible_seconds(y, recipe["sr"]):
             heard = model.extract_features(y)
             x.append(heard["features"])
@@ -165,7 +166,8 @@ def _described_or_why(model, path):
 def _neighbours(model, name, query, others, count):
     paths, tracks = list(others), [query, *others.values()]
     x, p = (np.stack([track[key] for track in tracks]) for key in ("x", "p"))
-    sound = sound_part(x, model.arrays["mean"], model.arrays["scale"])
+    mean, scale = (model.arrays[name][: x.shape[1]] for name in ("mean", "scale"))
+    sound = sound_part(x, mean, scale)  # the features come first
     timbre = sound[:, _timbre_columns(model.about["recipe"])]
     farther = shares_farther(timbre[1:], timbre[0])
     vectors = np.hstack([genre_part(p), sound])
@@ -186,8 +188,8 @@ def _neighbours(model, name, query, others, count):
 def write(handle, found: list[dict], how: str) -> None:
     """Write what `search` found as JSON Lines (`how` is ``json``) or as CSV."""
     if how == "json":
-        handle.writelines(batch.json_line(one) + "\n" for one in found)
+        handle.writelines(output.json_line(one) + "\n" for one in found)
         return
     lines = csv.writer(handle, lineterminator="\n")
     lines.writerow(COLUMNS)
-    lines.writerows([batch.cell(one[key]) for key in COLUMNS] for one in found)
+    lines.writerows([output.cell(one[key]) for key in COLUMNS] for one in found)

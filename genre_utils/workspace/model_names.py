@@ -16,7 +16,12 @@ PAPER_MODELS = ("cnn", "rnn", "hybrid")  # those of Guo (2024)
 ENSEMBLE = "ensemble"
 #: Chosen by cross-validation on the ``train`` part of GTZAN's ten genres: see the README.
 ENSEMBLE_MEMBERS = ("logistic", "mlp")
-EXPORTED = ("logistic",)  # classical models that can be exported; every network can
+#: Regressions that can be exported, and what they read; every network can.
+EXPORTED = {
+    "logistic": ("features",),
+    "pretrained": ("embedding",),
+    "pretrained_fusion": ("features", "embedding"),
+}
 
 _TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 _PAPER = "_paper"  # and of one with the paper's setting

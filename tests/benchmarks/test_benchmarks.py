@@ -5,7 +5,6 @@ The stored measurements are of the code that is here.
 
 import dataclasses
 import importlib
-import os
 import re
 import shutil
 import sys
@@ -19,12 +18,14 @@ import pandas as pd
 import pytest
 import recognition
 import run
+import strange
 import study
 
 import extraction
 import scaling
 from genre_utils.evaluation import scoring
 from genre_utils.features import recipes
+from genre_utils.recognition import exported_model
 from genre_utils.workspace import evidence, files
 from genre_utils.workspace.study_folder import StudyFolder
 from small_study import tiny_network, uncompiled, write_small_study
@@ -178,13 +179,31 @@ def test_the_stages_of_a_study_are_told_in_minutes(tmp_path):
     assert [figure["value"] for figure in result["figures"].values()] == [2.0, 3.0]
 
 
-def test_the_folders_that_are_recognised_are_links_to_a_few_files(tmp_path):
+def test_no_two_files_that_are_recognised_are_the_same(tmp_path):
     sources = [tmp_path / "a.wav", tmp_path / "b.wav"]
     for path in sources:
         path.write_text(path.name)
     found = sorted(recognition.fill(tmp_path / "many", sources, 5).iterdir())
-    assert [path.read_text()[0] for path in found] == list("ababa")
-    assert os.stat(sources[0]).st_nlink == 4
+    assert [path.read_bytes()[:1] for path in found] == [*map(str.encode, "ababa")]
+    assert len({path.read_bytes() for path in found}) == 5
+
+
+def test_the_stored_answers_to_strange_sounds_are_of_the_model_that_is_here():
+    stored = files.read_json(files.ROOT / "benchmarks" / "strange.json")
+    assert stored["model"] == exported_model.read_sidecar(exported_model.PRETRAINED)["sha256"], (
+        "the recogniser has changed: run python benchmarks/run.py strange"
+    )
+    again = strange.told({key: stored[key] for key in ("kinds", "silence")})
+    assert again["says"] == stored["says"] and again["figures"] == stored["figures"]
+    assert set(strange.KINDS) == set(stored["kinds"])
+    assert all(stored["kinds"][kind]["unlike"] > 0.9 for kind in ("noise", "tones and clicks"))
+
+
+@pytest.mark.parametrize("kind", ["noise", "tones and clicks", "applause"])
+def test_strange_sounds_are_several_and_heard(kind):
+    several = list(strange.KINDS[kind](4))
+    assert len(several) == 4 and all(len(y) == 30 * strange.SR and y.std() > 0 for y in several)
+    assert not np.array_equal(several[0], several[-1])
 
 
 def test_throughput_is_music_over_time_and_memory_is_compared_between_sizes():
@@ -195,7 +214,7 @@ def test_throughput_is_music_over_time_and_memory_is_compared_between_sizes():
     sizes = [{"files": 10, "peak_mb": 300.0}, {"files": 100, "peak_mb": 360.0}]
     found = {"files": 100, "music_seconds": 3000.0, "runs": runs, "memory": sizes}
     figures = recognition.told(found)["figures"]
-    assert figures["times as fast as the music plays"] == measuring.figure(250.0, least=200)
+    assert figures["times as fast as the music plays"] == measuring.figure(250.0, least=150)
     assert figures["processor time over librosa's for mel spectrograms"]["value"] == 2
     assert figures["memory for 100 files over that for 10"] == measuring.figure(1.2, most=1.1)
 

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from genre_utils import __main__
 from genre_utils.data import auditing, corpora
 from genre_utils.features import audio, decoding, tags
-from genre_utils.recognition import batch, exported_model, recogniser
+from genre_utils.recognition import batch, exported_model, output, recogniser
 from genre_utils.workspace import files
 
 SCHEMA = jsonschema.Draft202012Validator(files.read_json(exported_model.SCHEMA))
@@ -146,13 +146,13 @@ def audited(folder):
 def recognised(names):
     """Answers to files, checked against the schema, and how they read as CSV."""
     model, handle = exported_model.PRETRAINED, io.StringIO()
-    lines = batch.CsvLines(handle, exported_model.read_sidecar(model)["labels"])
-    answers = list(batch.recognise(names, model, threads=1))
+    lines = output.CsvLines(handle, exported_model.read_sidecar(model)["labels"])
+    answers = [answer for answer, _ in batch.recognise(names, model, threads=1)]
     for answer in answers:
-        line = batch.json_line(answer)
+        line = output.json_line(answer)
         SCHEMA.validate(json.loads(line))
         assert line.isascii() and "\n" not in line
-        lines.write(answer)
+        lines.write("", answer)
     text = handle.getvalue()
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(text.splitlines()) == len(rows) + 1 == len(answers) + 1
@@ -253,7 +253,7 @@ def test_no_name_breaks_an_audit_or_an_answer(tmp_path):
     answers, rows = recognised(names)
     assert [answer["audio_file"] for answer in answers] == list(map(recogniser.printable, names))
     assert not any("error" in answer for answer in answers)
-    assert all(len(row) == len(batch.COLUMNS) + 10 for row in rows)
+    assert all(len(row) == len(output.COLUMNS) + 10 for row in rows)
 
 
 NAMES = st.binary(min_size=1, max_size=200).filter(
@@ -273,11 +273,11 @@ def test_whatever_a_file_is_called_it_is_found_again(tmp_path_factory, name):
     assert decoding.on_disk(folder / row.path).read_bytes() == name
     assert batch.find([str(folder)]) == [str(path)]
     handle = io.StringIO()
-    lines = batch.CsvLines(handle, ["jazz"])
-    lines.write({"audio_file": recogniser.printable(os.fsdecode(name)), "error": "why"})
+    lines = output.CsvLines(handle, ["jazz"])
+    lines.write("", {"audio_file": recogniser.printable(os.fsdecode(name)), "error": "why"})
     _, cell = csv.reader(io.StringIO(handle.getvalue()))
     assert len(handle.getvalue().splitlines()) == 2
-    assert not cell[0].startswith(batch.FORMULA) or cell[0] == batch.STDIN
+    assert not cell[0].startswith(output.FORMULA) or cell[0] == output.STDIN
 
 
 # ---------------------------------------------------------------------------- standard input
@@ -287,5 +287,5 @@ def test_standard_input_without_end_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(decoding, "MAX_BYTES", 10_000)
     with open("/dev/zero", "rb") as endless:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(endless))
-        (answer,), _ = recognised([batch.STDIN])
+        (answer,), _ = recognised([output.STDIN])
     assert "more than" in answer["error"]

@@ -1,14 +1,16 @@
 """musicnn rebuilt: its numbers, its tags, and how clips are cut for it."""
 
+import ast
+
+import librosa
 import numpy as np
 import pytest
+from conftest import song
 from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.features import audio
-from genre_utils.models import embeddings, musicnn, patches
-
-pytestmark = pytest.mark.usefixtures("musicnn_learned")
+from genre_utils.models import musicnn, patches
 
 NETWORKS = ("MSD_musicnn", "MTT_musicnn")
 #: Mean over ten patches and first patch, by place of the tag among the 50.
@@ -21,9 +23,9 @@ TAGS = {
 @pytest.mark.parametrize("track", TAGS)
 def test_tags_of_real_music_are_those_of_the_original(gtzan_mini, track):
     path = gtzan_mini / "genres" / track.split(".")[0] / f"{track}.wav"
-    images, starts = patches.cut(audio.load_clip(path, seconds=31.0, sr=patches.SAMPLE_RATE)[0])
-    assert images.shape == (10, 187, 96) and starts[1] == pytest.approx(patches.SECONDS)
-    found = musicnn.listen(images)["tags"]
+    power, starts = patches.cut(audio.load_clip(path, seconds=31.0, sr=patches.SAMPLE_RATE)[0])
+    assert power.shape == (10, 187, 257) and starts[1] == pytest.approx(patches.SECONDS)
+    found = patches.listen(power)["tags"]
     for tags, expected in zip((found.mean(axis=0), found[0]), TAGS[track], strict=True):
         places = list(expected)
         assert list(np.argsort(-tags)[: len(places)]) == places
@@ -69,6 +71,7 @@ def by_hand(values, image):
     return {"pooled": pooled, "embedding": embedding, "tags": 1 / (1 + np.exp(-tags))}
 
 
+@pytest.mark.usefixtures("musicnn_learned")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_computes_what_the_checkpoint_means(name):
     import tensorflow as tf
@@ -84,13 +87,34 @@ def test_it_computes_what_the_checkpoint_means(name):
         np.testing.assert_allclose(found[key][0], value, rtol=1e-4, atol=2e-5, err_msg=key)
 
 
+@pytest.mark.usefixtures("musicnn_learned")
+def test_the_network_that_comes_along_is_the_one_rebuilt(tmp_path):
+    y = np.concatenate([song(0, seconds=4.0, sr=patches.SAMPLE_RATE), np.zeros(9_000, np.float32)])
+    power, _ = patches.cut(y)
+    image = np.log10(1 + 10_000 * librosa.feature.melspectrogram(
+        y=y, sr=16_000, n_fft=512, hop_length=256, n_mels=96
+    ))  # fmt: skip
+    expected = musicnn.load().predict_on_batch(image.T[np.newaxis, :187])
+    for name, values in patches.listen(power).items():
+        np.testing.assert_allclose(values[:1], expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
+    again = tmp_path / "again.tflite"
+    musicnn.write_litert(again)
+    assert abs(again.stat().st_size - patches.NETWORK.stat().st_size) < 10_000
+
+
+def test_tags_have_the_names_that_the_package_gives_them(musicnn_learned):
+    source = (patches.learned() / "configuration.py").read_text()
+    named = ast.literal_eval(source.partition("MSD_LABELS = ")[2].partition("]")[0] + "]")
+    assert [name.lower() for name in named] == [*patches.TAGS]
+
+
 def test_loud_music_overflows_nowhere():
     loud = np.sign(np.sin(np.arange(48_000) / 7)).astype(np.float32) * 3
-    assert all(
-        np.isfinite(values).all() for values in musicnn.listen(patches.cut(loud)[0]).values()
-    )
+    heard = patches.listen(patches.cut(loud)[0])
+    assert all(np.isfinite(values).all() for values in heard.values())
 
 
+@pytest.mark.usefixtures("musicnn_learned")
 def test_the_package_is_never_imported(run_python):
     program = "import sys\nfrom genre_utils.models import musicnn\nmusicnn.load()\n"
     assert run_python(program + "print('musicnn' in sys.modules)").strip() == "False"
@@ -108,9 +132,9 @@ def test_patches_are_evenly_spread_inside_the_clip(samples, how_many):
 
 def test_a_short_clip_is_repeated():
     y = np.random.default_rng(0).normal(size=32_000).astype(np.float32)
-    images, starts = patches.cut(y)
-    assert images.shape == (1, 187, 96) and list(starts) == [0]
-    np.testing.assert_allclose(images, patches.cut(np.resize(y, 186 * 256))[0])
+    power, starts = patches.cut(y)
+    assert power.shape == (1, 187, 257) and list(starts) == [0]
+    np.testing.assert_allclose(power, patches.cut(np.resize(y, 186 * 256))[0])
 
 
 def test_an_excerpt_hears_what_it_overlaps():
@@ -125,6 +149,6 @@ def test_an_excerpt_hears_what_it_overlaps():
 def test_without_musicnn_one_line_says_how_to_install_it(monkeypatch):
     monkeypatch.setattr(patches.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(ModuleNotFoundError) as error:
-        embeddings.embed_tracks(None)
+        patches.learned()
     line = "pip install --no-deps -r requirements-nodeps.txt"
     assert line in [text.strip() for text in str(error.value).splitlines()]

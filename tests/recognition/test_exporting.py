@@ -7,7 +7,7 @@ import pytest
 
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.features import recipes, summarising
-from genre_utils.models import classical, cross_validation, training_data
+from genre_utils.models import classical, cross_validation, regression, training_data
 from genre_utils.recognition import exported_model, exporting, listening
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
@@ -64,7 +64,7 @@ def test_logistic_regression_is_its_matrix(study):
     x = data.x.to_numpy()
     fitted = classical.estimator("logistic", x).fit(x, data.genre)
     with np.load(path, allow_pickle=False) as arrays:
-        said = exported_model.logistic(dict(arrays), data.x.to_numpy())
+        said = regression.probabilities(dict(arrays), data.x.to_numpy())
     assert said == pytest.approx(fitted.predict_proba(data.x.to_numpy()), abs=1e-5)
     assert list(fitted.classes_) == GENRES
 
@@ -143,7 +143,7 @@ def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tm
     other = StudyFolder(tmp_path)
     other.write(features=described)
     assert exporting.obstacle(other) == ""
-    told = exporting._recipe(other, "logistic", "")
+    told = exporting.recipe(other, "logistic", "")
     assert told["kind"] == "study" and told["n_mels"] == 16 and told["excerpt_frames"] == 129
 
 

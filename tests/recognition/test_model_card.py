@@ -87,7 +87,7 @@ def test_the_card_of_the_model_of_this_package_is_that_of_its_stored_facts():
     about, results = exported_model.read_sidecar(path), path.with_suffix(".results.json")
     text = model_card.card(files.read_json(results), about)
     assert path.with_suffix(".md").read_text(encoding="utf-8") == text
-    model = files.read_json(results)["models"]["logistic"]
+    model = files.read_json(results)["models"]["pretrained_fusion"]
     counts = np.array(model["confusion"])
     assert counts.sum() == about["accuracy"]["tracks"] == model["scored_tracks"]
     assert np.trace(counts) / counts.sum() == pytest.approx(about["accuracy"]["value"])

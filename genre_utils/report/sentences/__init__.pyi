@@ -1,5 +1,6 @@
 from .comparison import conclusion as conclusion
 from .comparison import counted as counted
+from .experiments import blended as blended
 from .experiments import costs as costs
 from .experiments import missing as missing
 from .experiments import neighbour_precision as neighbour_precision

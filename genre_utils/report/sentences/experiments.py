@@ -72,3 +72,17 @@ def neighbour_precision(table: pd.DataFrame, group_by: str) -> str:
         f"{retrieval.BASELINE} (sign-flip permutation test over {group_by}s, Holm): "
         f"{different or 'none of the others'}."
     )
+
+
+def blended(prediction: dict) -> str:
+    """Tell whether a model is unsure of two pieces of different genres in equal parts.
+
+    Parameters
+    ----------
+    prediction : dict
+        From `recognition.MusicStyleRecognition.run`, of their sum.
+    """
+    said = f"with equal parts of two genres its confidence is {prediction['confidence']:.2f}, "
+    if prediction["uncertain"]:
+        return f"{said}and it is unsure, as it should be."
+    return f"{said}and it is sure: that is a failure, as neither genre is right."
