@@ -344,11 +344,11 @@ def _tags_written(backup):
 
 
 def _restore_tags(options):
-    from genre_utils.recognition import tagging
+    from genre_utils.features import genre_tags
 
     try:
-        done = tagging.restore(options.backup)
-    except (tagging.TagError, OSError) as error:
+        done = genre_tags.restore(options.backup)
+    except (genre_tags.TagError, OSError) as error:
         _tell(error)
         return 2
     wrong = {path: why for path, why in done.items() if why}

@@ -8,9 +8,6 @@ from .embeddings import embed_tracks as embed_tracks
 from .ensemble import average_members as average_members
 from .hyperparameters import AUGMENTATIONS as AUGMENTATIONS
 from .hyperparameters import choose_settings as choose_settings
-from .own_model import build_own_model as build_own_model
-from .own_model import compare_with_others as compare_with_others
-from .own_model import cross_validate_own_model as cross_validate_own_model
 from .pretrained import choose_pretrained as choose_pretrained
 from .pretrained import cross_validate_pretrained as cross_validate_pretrained
 from .summaries import accuracy_table as accuracy_table

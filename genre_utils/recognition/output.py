@@ -13,7 +13,7 @@ from typing import TextIO
 
 from tqdm import tqdm
 
-from genre_utils.recognition import tagging
+from genre_utils.features import genre_tags
 from genre_utils.workspace import files
 
 STDIN = "-"  # in place of a file: the sound itself comes from standard input
@@ -93,7 +93,7 @@ class Playlist:
 class Tags:
     """What tags say of the genre and what they would say; written over only `backup` is given."""
 
-    def __init__(self, handle: TextIO, backup: tagging.Backup | None = None):
+    def __init__(self, handle: TextIO, backup: genre_tags.Backup | None = None):
         self.handle, self.backup = handle, backup
 
     def write(self, name: str, prediction: dict) -> None:
@@ -105,7 +105,7 @@ class Tags:
             return f"left as it is: {prediction['error']}"
         label = prediction["predicted_label"]
         try:
-            before = tagging.genres(name)
+            before = genre_tags.genres(name)
             said = f"{'; '.join(before) or 'no genre'} -> {label}"
             if prediction["uncertain"] or prediction["unlike_training"]:
                 return f"{said}, left as it is: the model is unsure"
@@ -113,7 +113,7 @@ class Tags:
                 return f"{label}, as it is"
             if self.backup:
                 self.backup.write(name, (label,))
-        except (tagging.TagError, OSError) as error:
+        except (genre_tags.TagError, OSError) as error:
             return f"left as it is: {error}"
         return said
 
@@ -125,7 +125,7 @@ def writer(options, labels: Sequence[str]) -> JsonLines | CsvLines | Playlist | 
         known = ", ".join(labels)
         raise OutputError(f"The model knows no genre {options.m3u!r}; it knows {known}.")
     if options.tags or options.write_tags:
-        return Tags(out, tagging.Backup(Path()) if options.write_tags and options.yes else None)
+        return Tags(out, genre_tags.Backup(Path()) if options.write_tags and options.yes else None)
     if options.format == "json" and not options.m3u:
         return JsonLines(out)
     if isinstance(out, io.TextIOWrapper):

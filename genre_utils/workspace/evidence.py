@@ -38,7 +38,6 @@ DECIDES = {
     "learning_curve": ("experiments.learning_curve._measured",),
     "pretraining": ("experiments.pretraining._measured",),
     "exported model": ("recognition.exporting.export_model",),
-    "package model": ("recognition.package_model.make",),
     "answer": ("recognition.recogniser.MusicStyleRecognition",),
     "described recording": ("recognition.similarity._describe",
                             "recognition.exported_model.MusicStyleClassifier"),

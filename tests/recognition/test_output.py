@@ -8,7 +8,8 @@ import pytest
 from conftest import write_sound
 
 from genre_utils import __main__
-from genre_utils.recognition import batch, exported_model, output, tagging
+from genre_utils.features import genre_tags
+from genre_utils.recognition import batch, exported_model, output
 from study_runs import command, places_fixture  # noqa: F401
 
 
@@ -89,7 +90,7 @@ def test_a_name_that_a_playlist_cannot_hold_is_told(capsys):
 def test_tags_are_told_then_written_and_put_back(tmp_path, monkeypatch, capsys):
     paths = [write_sound(tmp_path / "music" / f"{i}.flac", i, seconds=1.0) for i in range(3)]
     for path in paths:
-        tagging.write(path, ("Other",))
+        genre_tags.write(path, ("Other",))
     answers = [told(), told(uncertain=True), told("rock")]
     monkeypatch.setattr(batch, "recognise", lambda *_, **__: ((one, False) for one in answers))
     monkeypatch.chdir(tmp_path)
@@ -102,16 +103,16 @@ def test_tags_are_told_then_written_and_put_back(tmp_path, monkeypatch, capsys):
     dry = run("recognize", folder, "--write-tags")
     assert "Nothing was written: add --yes" in dry.err and "0.flac': Other -> jazz\n" in dry.out
     assert run("recognize", folder, "--tags").out == dry.out
-    assert {tagging.genres(path) for path in paths} == {("Other",)}
+    assert {genre_tags.genres(path) for path in paths} == {("Other",)}
     done = run("recognize", folder, "--write-tags", "--yes")
     assert done.out == dry.out
-    assert [tagging.genres(path) for path in paths] == [("jazz",), ("Other",), ("rock",)]
+    assert [genre_tags.genres(path) for path in paths] == [("jazz",), ("Other",), ("rock",)]
     (backup,) = tmp_path.glob("genres-before-*.jsonl")
     assert f"restore-tags '{backup.name}'" in done.err
     again = run("recognize", folder, "--write-tags", "--yes")
     assert "No tag had to be written" in again.err and "0.flac': jazz, as it is\n" in again.out
     assert "2 of 2 files have their genre back" in run("restore-tags", str(backup)).out
-    assert {tagging.genres(path) for path in paths} == {("Other",)}
+    assert {genre_tags.genres(path) for path in paths} == {("Other",)}
     assert __main__.main(["restore-tags", paths[0].as_posix()]) == 2
     assert "no list of genres" in capsys.readouterr().err
 
@@ -119,11 +120,11 @@ def test_tags_are_told_then_written_and_put_back(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("doubt", ["uncertain", "unlike_training"])
 def test_what_the_model_doubts_is_not_written(tmp_path, doubt):
     path, handle = write_sound(tmp_path / "a.flac", seconds=1.0), io.StringIO()
-    lines = output.Tags(handle, tagging.Backup(tmp_path))
+    lines = output.Tags(handle, genre_tags.Backup(tmp_path))
     lines.write(str(path), told(**{doubt: True}))
-    assert tagging.genres(path) == () and "unsure" in handle.getvalue()
+    assert genre_tags.genres(path) == () and "unsure" in handle.getvalue()
     lines.write(str(path), told())
-    assert tagging.genres(path) == ("jazz",)
+    assert genre_tags.genres(path) == ("jazz",)
     lines.write(str(path), told())
     lines.write(str(tmp_path / "none.flac"), told())
     lines.write("x", {"error": "why", "audio_file": "x"})

@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+import package_model
 from genre_utils.data import splits
 from genre_utils.evaluation import scoring
 from genre_utils.features import audio
-from genre_utils.recognition import exported_model, listening, package_model
+from genre_utils.recognition import exported_model, listening
 from genre_utils.workspace import files
 from small_study import THREE_GENRES as GENRES
 from small_study import statistics_fixture  # noqa: F401

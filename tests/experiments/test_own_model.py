@@ -11,7 +11,8 @@ from study_runs import ROOT
 pytest.importorskip("keras")
 
 from genre_utils.data import splits
-from genre_utils.models import architectures, own_model, training, training_data
+from genre_utils.experiments import own_model
+from genre_utils.models import architectures, training, training_data
 
 SMALL = """
 from keras import layers
@@ -58,7 +59,7 @@ def trained(monkeypatch):
 
 
 def test_it_is_tested_on_the_folds_of_the_study_and_stands_beside_the_others(study, file):
-    predictions, run = own_model.cross_validate_own_model(study, file, epochs=1)
+    predictions, run = own_model.cross_validate(study, file, epochs=1)
     other = model_names.MODEL_ORDER[0]  # a model of the study, with worse answers
     columns = scoring.probability_columns(predictions)
     worse = predictions.assign(
@@ -80,16 +81,16 @@ def test_it_is_tested_on_the_folds_of_the_study_and_stands_beside_the_others(stu
 
 
 def test_a_changed_file_trains_anew_and_an_unchanged_one_is_read(study, file, trained):
-    first, _ = own_model.cross_validate_own_model(study, file, epochs=1)
+    first, _ = own_model.cross_validate(study, file, epochs=1)
     assert trained == [0, 1]
-    again, _ = own_model.cross_validate_own_model(study, file, epochs=1)
+    again, _ = own_model.cross_validate(study, file, epochs=1)
     assert trained == [0, 1]
     pd.testing.assert_frame_equal(first, again, check_exact=True)
     file.write_text(SMALL.replace("GlobalAverage", "GlobalMax"))
-    changed, _ = own_model.cross_validate_own_model(study, file, epochs=1)
+    changed, _ = own_model.cross_validate(study, file, epochs=1)
     assert trained == [0, 1, 0, 1] and not changed.equals(first)
     file.write_text(SMALL)
-    back, _ = own_model.cross_validate_own_model(study, file, epochs=1)
+    back, _ = own_model.cross_validate(study, file, epochs=1)
     assert trained == [0, 1, 0, 1]  # the folds of both versions are kept
     pd.testing.assert_frame_equal(first, back, check_exact=True)
 
@@ -101,7 +102,7 @@ def test_leakage_is_refused_as_for_every_model(study, file):
     folds.loc[train, "group"] = folds.loc[test, "group"]
     study.write(folds=folds)
     with pytest.raises(splits.LeakageError):
-        own_model.cross_validate_own_model(study, file, epochs=1)
+        own_model.cross_validate(study, file, epochs=1)
     assert "my_mean" not in architectures.BUILDERS and not (study.path / "predictions").exists()
 
 
@@ -110,7 +111,7 @@ def test_it_may_read_handcrafted_features(study, file):
         SMALL.replace("layers.GlobalAveragePooling1D()(x)", "layers.Dense(4)(x)")
         + "\nREADS = 'features'\n"
     )
-    network = own_model.build_own_model(training_data.load_data(study), file)
+    network = own_model.build(training_data.load_data(study), file)
     assert (network.input_shape, network.output_shape) == ((None, 2), (None, 2))
 
 
@@ -128,7 +129,7 @@ def test_it_may_read_handcrafted_features(study, file):
 def test_a_file_that_cannot_be_used_says_what_to_change(study, file, old, new, message):
     file.write_text(SMALL.replace(old, new))
     with pytest.raises(ValueError, match=message):
-        own_model.cross_validate_own_model(study, file, epochs=1)
+        own_model.cross_validate(study, file, epochs=1)
     assert not study.folds_done().exists() and "my_mean" not in architectures.BUILDERS
 
 
@@ -145,7 +146,7 @@ def test_a_missing_file_is_named(tmp_path):
 
 def test_the_example_is_a_model_of_any_study(study):
     file = ROOT / "notebooks" / "my_model.py"
-    network = own_model.build_own_model(training_data.load_data(study), file)
+    network = own_model.build(training_data.load_data(study), file)
     assert network.output_shape == (None, 2) and network.name == "my_model"
 
 

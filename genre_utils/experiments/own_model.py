@@ -67,7 +67,7 @@ def among_the_others(model: OwnModel):
         del architectures.BUILDERS[model.name]
 
 
-def build_own_model(data: training_data.Data, path: str | Path) -> keras.Model:
+def build(data: training_data.Data, path: str | Path) -> keras.Model:
     """Build the network of a file for a study, before it has learned anything.
 
     Parameters
@@ -96,7 +96,7 @@ def build_own_model(data: training_data.Data, path: str | Path) -> keras.Model:
     return network
 
 
-def cross_validate_own_model(
+def cross_validate(
     study: StudyFolder, path: str | Path, *, epochs: int, seed: int = 0
 ) -> tuple[pd.DataFrame, dict]:
     """Train and test the model of a file on every fold of a study, and store what came out.
@@ -119,7 +119,7 @@ def cross_validate_own_model(
         Predictions and run, see `cross_validate`.
     """
     model, data = _load(path), training_data.load_data(study)
-    build_own_model(data, path)
+    build(data, path)
     data.hashes["own"] = model.sha256
     data.own = str(Path(path).absolute())
     settings = dict.fromkeys(data.fold_numbers, model.settings)

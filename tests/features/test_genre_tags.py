@@ -8,7 +8,7 @@ import mutagen
 import pytest
 from conftest import write_sound
 
-from genre_utils.recognition import tagging
+from genre_utils.features import genre_tags
 
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 TAGS = ["-metadata", "genre=Old Thing", "-metadata", "artist=Somebody", "-metadata", "date=1999"]
@@ -45,45 +45,45 @@ def test_a_genre_is_written_and_put_back_and_all_else_is_kept(tmp_path, name):
     path = coded(tmp_path, name, *KINDS[name])
     sound, others = sound_of(path), other_tags(path)
     version = getattr(mutagen.File(path).tags, "version", None)
-    backup = tagging.Backup(tmp_path)
+    backup = genre_tags.Backup(tmp_path)
     backup.write(path, ("jazz",))
-    assert tagging.genres(path) == ("jazz",) and others and other_tags(path) == others
+    assert genre_tags.genres(path) == ("jazz",) and others and other_tags(path) == others
     assert sound_of(path) == sound and getattr(mutagen.File(path).tags, "version", None) == version
     assert json.loads(backup.path.read_text())["before"] == ["Old Thing"]
-    assert tagging.restore(backup.path) == {str(path): ""}
-    assert tagging.genres(path) == ("Old Thing",) and sound_of(path) == sound
+    assert genre_tags.restore(backup.path) == {str(path): ""}
+    assert genre_tags.genres(path) == ("Old Thing",) and sound_of(path) == sound
     assert other_tags(path) == others
 
 
 def test_a_file_without_tags_gets_one_and_is_left_without_a_genre(tmp_path):
     path = write_sound(tmp_path / "a.wav", seconds=2.0)
-    sound, backup = sound_of(path), tagging.Backup(tmp_path)
-    assert tagging.genres(path) == ()
+    sound, backup = sound_of(path), genre_tags.Backup(tmp_path)
+    assert genre_tags.genres(path) == ()
     backup.write(path, ("rock",))
-    assert tagging.genres(path) == ("rock",) and sound_of(path) == sound
-    tagging.restore(backup.path)
-    assert tagging.genres(path) == () and sound_of(path) == sound
+    assert genre_tags.genres(path) == ("rock",) and sound_of(path) == sound
+    genre_tags.restore(backup.path)
+    assert genre_tags.genres(path) == () and sound_of(path) == sound
 
 
 def test_what_was_changed_since_or_is_gone_is_left_and_told(tmp_path):
     paths = [write_sound(tmp_path / f"{i}.flac", i, seconds=1.0) for i in range(3)]
-    backup = tagging.Backup(tmp_path)
+    backup = genre_tags.Backup(tmp_path)
     for path in paths:
         backup.write(path, ("pop",))
-    tagging.write(paths[0], ("own choice",))
+    genre_tags.write(paths[0], ("own choice",))
     paths[1].unlink()
-    done = tagging.restore(backup.path)
+    done = genre_tags.restore(backup.path)
     assert "changed since" in done[str(paths[0])] and done[str(paths[1])]
-    assert done[str(paths[2])] == "" and tagging.genres(paths[0]) == ("own choice",)
+    assert done[str(paths[2])] == "" and genre_tags.genres(paths[0]) == ("own choice",)
 
 
 def test_several_genres_are_put_back_as_they_were(tmp_path):
     path, named = write_sound(tmp_path / "a.flac", seconds=1.0), ("one; two", "three")
-    tagging.write(path, named)
-    backup = tagging.Backup(tmp_path)
+    genre_tags.write(path, named)
+    backup = genre_tags.Backup(tmp_path)
     backup.write(path, ("jazz",))
-    tagging.restore(backup.path)
-    assert tagging.genres(path) == named
+    genre_tags.restore(backup.path)
+    assert genre_tags.genres(path) == named
 
 
 @pytest.mark.parametrize(
@@ -92,11 +92,11 @@ def test_several_genres_are_put_back_as_they_were(tmp_path):
 def test_what_is_no_list_is_refused(tmp_path, text):
     path = tmp_path / "list.jsonl"
     path.write_text(text + "\n" if text else "no json")
-    with pytest.raises(tagging.TagError, match="no list"):
-        tagging.restore(path)
+    with pytest.raises(genre_tags.TagError, match="no list"):
+        genre_tags.restore(path)
 
 
 def test_what_has_no_tags_is_said(tmp_path):
     (tmp_path / "a.txt").write_text("no music")
-    with pytest.raises(tagging.TagError, match="no tags"):
-        tagging.genres(tmp_path / "a.txt")
+    with pytest.raises(genre_tags.TagError, match="no tags"):
+        genre_tags.genres(tmp_path / "a.txt")

@@ -1,7 +1,7 @@
 """The model of this package, made anew: what musicnn hears in GTZAN, together with features.
 
     python -m genre_utils study --profile gtzan-mel-all
-    python -m genre_utils.recognition.package_model
+    python -m scripts.package_model
 
 Recordings of GTZAN that are to be had are short (gtzan_excerpts) or few (gtzan_mini), spectrograms
 of whole tracks many (gtzan_mel80). So one regression on features is fitted to these and another on
@@ -25,7 +25,7 @@ from genre_utils.data import corpora, splits
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.models import classical, patches, regression
 from genre_utils.recognition import exported_model, exporting, listening, model_card
-from genre_utils.workspace import evidence, files, parallel
+from genre_utils.workspace import files, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
 NAME, STUDY, SPECTROGRAMS = "pretrained_fusion", "gtzan-recogniser", "gtzan-mel-all"
@@ -188,7 +188,7 @@ def scored(music: Music, study: StudyFolder) -> dict:
     run = {
         "model": NAME, "hyperparameters": settings, "folds": list(runs),
         "versions": {one: version(one) for one in ("scikit-learn", "numpy")},
-        "hashes": {"musicnn": patches.network_sha256(), "code": evidence.code("package model")},
+        "hashes": {"musicnn": patches.network_sha256()},
     }  # fmt: skip
     predictions, all_heard = (pd.concat(one, ignore_index=True) for one in (tables, thorough))
     study.write(tracks=music.all.assign(status="used"), folds=music.folds[here], corpus=corpus)
