@@ -39,12 +39,14 @@ def finding() -> str:
         "| model | accuracy [95 % interval] | F1 | the paper's accuracy |",
         "|---|---|---|---|",
     ]
-    usual = [name for name in found if not name.endswith("_tuned")]
-    for name in sorted(usual, key=lambda name: -found[name]["accuracy"]):
+    ranked = sorted(found, key=lambda name: -found[name]["accuracy"])
+    best = [name for name in ranked if not name.endswith("_tuned")][:4]
+    for name in (name for name in ranked if name in {*best, *paper.PAPER.index}):
         model, claim = found[name], ""
         if name in paper.PAPER.index:
             claim = f"{paper.PAPER.loc[name, 'accuracy']:.2f}"
         rows.append(f"| `{name}` | {_accuracy(model)} | {model['f1']:.2f} | {claim} |")
+    rows += ["", f"All {len(found)} models are in the report."]
     return "\n".join(rows)
 
 
