@@ -256,7 +256,7 @@ class Excerpt:
 class Answer:
     """What `recognise` has to say of a recording.
 
-    Attributes
+    Parameters
     ----------
     audio_file : str
         The file that was asked about.

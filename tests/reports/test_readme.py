@@ -50,4 +50,4 @@ def test_profiles_and_parameters_exist():
     assert set(re.findall(r"--profile ([\w-]+)", README)) <= named
     parameters = dict(re.findall(r"--set '?([A-Z_]+)=([^\s'`]*)", README))
     assert parameters.pop("NAME") == "VALUE"
-    assert profiles.typed(parameters)["GENRES"] == []
+    assert profiles.typed(parameters) == {"CORPUS_DIR": "~/Music/study", "STUDY_DIR": "mine"}
