@@ -41,7 +41,8 @@ def finding() -> str:
     ]
     ranked = sorted(found, key=lambda name: -found[name]["accuracy"])
     best = [name for name in ranked if not name.endswith("_tuned")][:4]
-    for name in (name for name in ranked if name in {*best, *paper.PAPER.index}):
+    shown = [name for name in ranked if name in {*best, *paper.PAPER.index}]
+    for name in shown:
         model, claim = found[name], ""
         if name in paper.PAPER.index:
             claim = f"{paper.PAPER.loc[name, 'accuracy']:.2f}"

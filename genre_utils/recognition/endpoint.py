@@ -37,13 +37,12 @@ class PausedError(Exception):
 
 def application(model_path: str | Path, *, local: bool) -> fastapi.FastAPI:
     """Make the endpoint of an exported model; `local` if it serves this machine alone."""
-    app = fastapi.FastAPI(
+    app = _Endpoint(
         title="Music genre recognition", version=version("genre_utils"),
         docs_url=None, redoc_url=None,  # they would load scripts from elsewhere
     )  # fmt: skip
     recognisers = batch.Recognisers(model_path)
     turns = anyio.CapacityLimiter(batch.usable_cores())
-    schemas = _schemas()
     answers: dict[int | str, dict] = {
         code: {"description": why, "content": _json("failure")} for code, why in WHY.items()
     }
@@ -72,18 +71,20 @@ def application(model_path: str | Path, *, local: bool) -> fastapi.FastAPI:
     async def without_file(request, error) -> JSONResponse:
         return _failure(422, "send the recording as the field 'file' of a form")
 
-    described = app.openapi
-
-    def openapi():
-        content = described()
-        content["components"]["schemas"] |= schemas
-        return content
-
-    app.openapi = openapi  # type: ignore[method-assign]
     if local:
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=HOSTS)
     app.add_middleware(Limits, most=batch.usable_cores() + WAITING)
     return app
+
+
+class _Endpoint(fastapi.FastAPI):
+    """An application whose OpenAPI holds the definitions that its answers refer to."""
+
+    def openapi(self):
+        """Describe the endpoint."""
+        content = super().openapi()
+        content["components"]["schemas"] |= _schemas()
+        return content
 
 
 def _store(upload, path):
