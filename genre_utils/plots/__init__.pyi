@@ -41,6 +41,7 @@ from .formatting import as_text as as_text
 from .formatting import duration as duration
 from .formatting import p_text as p_text
 from .formatting import shown as shown
+from .formatting import signed as signed
 from .interpretation import band_profiles as band_profiles
 from .interpretation import doubt as doubt
 from .interpretation import evidence_map as evidence_map

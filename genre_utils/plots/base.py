@@ -5,6 +5,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from IPython.display import Image, display
 from matplotlib.colors import to_rgb
 from scipy.cluster.hierarchy import dendrogram
 
@@ -39,8 +40,8 @@ def style() -> None:
     sns.set_theme(style="whitegrid", palette="colorblind", rc=own)
 
 
-def keep(figure, study, name: str) -> None:
-    """Save a figure as PNG and SVG among those of a study; the notebook shows it.
+def keep(figure, study, name: str, caption: str) -> None:
+    """Save a figure as PNG (two pixels for one of the screen) and SVG, show it and close it.
 
     Parameters
     ----------
@@ -50,14 +51,29 @@ def keep(figure, study, name: str) -> None:
         Its ``figure(name, suffix)`` says where.
     name : str
         Name of the files.
+    caption : str
+        What to see in it; reports show it below, numbered.
     """
-    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
+    for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
         place = study.figure(name, suffix)
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_name(f".part-{place.name}")  # whole or not at all
-        figure.savefig(temporary, metadata=metadata)
+        figure.savefig(temporary, metadata=metadata, dpi=2 * figure.dpi)
         temporary.replace(place)
-        figure.set_layout_engine("none")  # it is laid out now; the next two drawings need not be
+        figure.set_layout_engine("none")  # it is laid out now; the next drawing need not be
+    told = {"alt": _drawn(figure), "caption": caption}
+    display(Image(data=place.read_bytes(), format="png", retina=True, metadata=told))
+    plt.close(figure)
+
+
+def _drawn(figure) -> str:
+    """What a figure draws, in the words of its titles and axes: for those who cannot see it."""
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    title = figure.get_suptitle() or next((a.get_title() for a in shown if a.get_title()), "")
+    across = [*dict.fromkeys(axes.get_xlabel() for axes in shown if axes.get_xlabel())]
+    up = [*dict.fromkeys(axes.get_ylabel() for axes in shown if axes.get_ylabel())]
+    told = [title, across and f"across: {', '.join(across)}", up and f"up: {', '.join(up)}"]
+    return " ".join("; ".join(filter(None, told)).split()).replace("\\$", "$") or "Figure"
 
 
 def plain(text: str) -> str:

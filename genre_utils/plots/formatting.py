@@ -8,7 +8,8 @@ import pandas as pd
 def points(row) -> str:
     """A difference (keys difference, low, high: shares) with its interval in whole points."""
     change, low, high = (round(100 * row[name]) for name in ("difference", "low", "high"))
-    return f"{change} {'point' if abs(change) == 1 else 'points'} ({low} to {high})"
+    text = f"{change} {'point' if abs(change) == 1 else 'points'} ({low} to {high})"
+    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def as_text(value, limits=None) -> str:
@@ -25,6 +26,19 @@ def as_text(value, limits=None) -> str:
         return ""
     known = limits and None not in limits  # with a single artist there are none
     return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if known else "")
+
+
+def signed(value: float, digits: int = 2) -> str:
+    """Write a difference with its sign, a minus that is one.
+
+    Parameters
+    ----------
+    value : float
+        The difference.
+    digits : int
+        How many behind the point.
+    """
+    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float) -> str:

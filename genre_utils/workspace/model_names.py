@@ -67,3 +67,33 @@ def chosen(notebook: str, wanted) -> list[str]:
 def place(name: str) -> int:
     """Place of a model in tables and figures: those of one's own come last."""
     return MODEL_ORDER.index(name) if name in MODEL_ORDER else len(MODEL_ORDER)
+
+
+#: What a model is and what it hears, by the name of its family.
+DESCRIPTIONS = {
+    "cnn": ("convolutional network", "spectrogram"),
+    "cnn1d": ("convolutions along time alone", "spectrogram"),
+    "rnn": ("bidirectional simple recurrent network", "spectrogram"),
+    "gru": ("bidirectional GRU", "spectrogram"),
+    "lstm": ("bidirectional LSTM", "spectrogram"),
+    "hybrid": ("CNN, then a recurrent layer", "spectrogram"),
+    "hybrid_parallel": ("CNN and RNN side by side", "spectrogram"),
+    "mlp": ("dense network", "feature statistics"),
+    "fusion": ("CNN beside a dense network", "spectrogram and feature statistics"),
+    "dbn": ("deep belief network", "feature statistics"),
+    "svm": ("support vector machine", "feature statistics"),
+    "logistic": ("logistic regression", "feature statistics"),
+    "knn": ("k nearest neighbours", "feature statistics"),
+    "pretrained": ("logistic regression on musicnn", "embeddings of a pretrained network"),
+    "pretrained_fusion": ("logistic regression on both", "embeddings and feature statistics"),
+    "pretrained_tuned": ("musicnn, trained further", "spectrogram"),
+    ENSEMBLE: (f"mean of {' and '.join(ENSEMBLE_MEMBERS)}", "feature statistics"),
+}
+
+
+def described(name: str) -> tuple[str, str]:
+    """What a model is, in a few words, and what it hears; of one's own models, nothing."""
+    words, hears = DESCRIPTIONS.get(family(name), ("", ""))
+    setting = ", the paper's setting" if is_as_in_paper(name) else ""
+    setting += ", settings searched" if is_tuned(name) else ""
+    return words + setting, hears

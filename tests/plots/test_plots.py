@@ -31,7 +31,7 @@ def test_a_figure_is_kept_twice_and_is_the_same_file_again(tmp_path):
         figure, axes = plt.subplots()
         axes.plot([0, 1], label="line")
         base.legend(figure)
-        base.keep(figure, study, "one")
+        base.keep(figure, study, "one", "One line.")
         contents.append([study.figure("one", suffix).read_bytes() for suffix in (".png", ".svg")])
     assert contents[0] == contents[1]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["one.png", "one.svg"]

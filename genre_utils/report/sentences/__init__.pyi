@@ -1,3 +1,4 @@
+from .absence import absent as absent
 from .comparison import conclusion as conclusion
 from .comparison import counted as counted
 from .experiments import blended as blended
