@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 OPTIONS = (
@@ -63,6 +64,8 @@ def check_page(page, path: Path, *, synthetic: bool, named: str = "") -> None:
         _check_formulas_fit(page, path, width)
     assert page.locator("h1").count() == 1, f"{path.name} needs exactly one h1"
     _check_banner(page, path, synthetic)
+    _check_tab_stops(page, path)
+    _check_accessible(page, path)
     _check_code(page)
     _check_formulas(page, named)
     _check_figures(page)
@@ -73,25 +76,40 @@ def check_page(page, path: Path, *, synthetic: bool, named: str = "") -> None:
 
 
 def _check_banner(page, path, synthetic):
-    first = page.locator("body > *").first.inner_text()
+    first = page.locator("body > :not(.skip)").first.inner_text()
     assert first.startswith("Composed music.") == synthetic, f"{path.name} begins with {first!r}"
     if synthetic:
         assert page.locator(".banner").first.is_visible()
 
 
+def _check_tab_stops(page, path):
+    """Whatever scrolls sideways can be reached by the keyboard, and nothing else stops there."""
+    script = """all => all.filter(box => {
+        const scrolls = box.scrollWidth > box.clientWidth + 1;
+        return scrolls != (box.tabIndex >= 0);
+    }).map(box => box.outerHTML.slice(0, 80))"""
+    wrong = page.locator(".wide, pre, .math").evaluate_all(script)
+    assert not wrong, f"{path.name}: tab stops differ from what scrolls: {wrong}"
+
+
+def _check_accessible(page, path):
+    """axe-core finds nothing to complain of."""
+    found = Axe().run(page).response["violations"]
+    told = [f"{one['id']}: {one['nodes'][0]['html'][:120]}" for one in found]
+    assert not told, f"{path.name}: {told}"
+
+
 def _check_code(page):
     blocks, button = page.locator("details.code"), page.locator("#all-code")
-    assert page.locator("details.code[open]").count() == 0, "code is not folded at first"
     if blocks.count() == 0:
         return
     code = blocks.first.locator(".highlight")
-    assert not code.is_visible()
-    blocks.first.locator("summary").click()
-    assert code.is_visible(), "a click on the summary does not show the code"
+    assert not blocks.first.is_visible(), "code is not hidden at first"
     button.click()
+    assert code.is_visible(), "a click on the button does not show the code"
     assert page.locator("details.code:not([open])").count() == 0, "not all code is shown"
     button.click()
-    assert page.locator("details.code[open]").count() == 0, "not all code is hidden again"
+    assert not blocks.first.is_visible(), "code is not hidden again"
 
 
 def _check_formulas(page, named):

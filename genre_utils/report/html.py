@@ -1,4 +1,4 @@
-"""Executed notebooks, and the index of a study, as HTML pages that ask nothing of the network."""
+"""Executed notebooks, and the first page of a study, as HTML that asks nothing of the network."""
 
 import base64
 import hashlib
@@ -16,17 +16,17 @@ from latex2mathml.converter import convert
 from markupsafe import Markup
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat.v4 import new_markdown_cell
 from PIL import Image
 from pygments.formatters import HtmlFormatter
 from traitlets.config import Config
 
-from genre_utils.paper import claims, published
 from genre_utils.plots import formatting
-from genre_utils.report.sentences import comparison
-from genre_utils.workspace import files
+from genre_utils.report import arrangement, first_page
+from genre_utils.workspace import files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
-STUDY_TITLE = "Music genre recognition: a leak-free study"
+APPENDIX_TITLE = "Appendix"
 #: Of the forms of an output, that which comes first is shown.
 MIME_TYPES = ["text/html", "text/markdown", "image/svg+xml", "image/webp", "image/jpeg"]
 MIME_TYPES += ["text/latex", "text/plain"]
@@ -40,7 +40,8 @@ SKIPPED_LINE = re.compile(
 )
 LONG_TEXT = 32  # characters of a table's cell that may be broken into lines
 BRACKETS = re.compile(r"\[[^\[\]]*\]")  # an interval stays on one line
-NUMBER = re.compile(r"([-+−–—±\d.,:%×()\[\]\s]|to|e(?=[-+\d])|nan|inf|none|<na>)*", re.I)
+NUMBER = re.compile(r"([-+−–—±\d.,:%×()\[\]\s<]|to|ms|s|min|e(?=[-+\d])|nan|none|<na>)*", re.I)
+REFERENCE = re.compile(r"(?<![\w/(])(doi:? ?)(10\.\d{4,}/[^\s,;]*[\w/])|\b(arXiv:)(\d{4}\.\d{4,5})")
 
 
 def _formula(latex: str, display: str) -> str:
@@ -74,7 +75,7 @@ class _Renderer(IPythonRenderer):
 
     def heading(self, text, level, **attrs):
         plain = BeautifulSoup(text, "html.parser").get_text()
-        slug = re.sub(r"\s+", "-", plain.strip())  # as JupyterLab does, so that links work in both
+        slug = arrangement.slug(plain)
         same = sum(taken == slug or taken.startswith(f"{slug}~") for _, taken, _ in self.headings)
         slug = f"{slug}~{same}" if same else slug
         self.headings.append((level, slug, plain))
@@ -87,13 +88,35 @@ class _Renderer(IPythonRenderer):
         return super().link(text, url, title)
 
     def table(self, text):
-        return f'<div class="wide" tabindex="0"><table>{text}</table></div>\n'
+        return f'<div class="wide"><table>{text}</table></div>\n'
+
+    def codespan(self, text):
+        title = _title_of_model(text)
+        return f"<code{title}>{escape(text)}</code>"
+
+
+def _title_of_model(name: str) -> str:
+    """Attribute that says what a model is, for whoever points at its name."""
+    words, hears = model_names.described(name)
+    return f' title="{escape(f"{words} ({hears})")}"' if words else ""
+
+
+def _linked(found) -> str:
+    """Write a DOI or a number of arXiv as a link."""
+    doi, number = found[2], found[4]
+    address = f"https://doi.org/{doi}" if doi else f"https://arxiv.org/abs/{number}"
+    return f"[{found[0]}]({address})"
 
 
 def _markdown(source: str, headings: list | None = None, **options) -> str:
     """Markdown with formulas, as HTML; the headings met are appended to `headings`."""
     renderer = _Renderer([] if headings is None else headings, **{"escape": False, **options})
-    return MarkdownWithMath(renderer=renderer).render(source)
+    return MarkdownWithMath(renderer=renderer).render(REFERENCE.sub(_linked, source))
+
+
+def _inline(source: str) -> Markup:
+    """Markdown of one sentence, without a paragraph around it."""
+    return Markup(re.sub(r"</?p>", "", _markdown(source, escape=True)).strip())
 
 
 @pass_context
@@ -117,10 +140,14 @@ def _exporter() -> HTMLExporter:
     exporter = HTMLExporter(config=config, **place)
     environment = exporter.environment
     environment.autoescape = True
-    environment.filters.update(markdown2html=_markdown_of_page, tables=_aligned_tables)
-    environment.filters.update(csp_hash=_csp_hash, breakable=_breakable)
+    environment.filters.update(markdown2html=_markdown_of_page, tables=_tables_of_page)
+    environment.filters.update(csp_hash=_csp_hash, breakable=_breakable, label=arrangement.label)
+    environment.filters.update(inline=_inline)
     environment.globals.update(
-        study_title=STUDY_TITLE,
+        figure_number=_figure_number,
+        as_text=formatting.as_text,
+        describe=model_names.described,
+        parts=arrangement.PARTS,
         math_font=base64.b64encode(MATH_FONT.read_bytes()).decode(),
         light_code=HtmlFormatter(style="default").get_style_defs(".highlight"),
         dark_code=HtmlFormatter(style="github-dark").get_style_defs(".highlight"),
@@ -132,15 +159,36 @@ def _csp_hash(script: str) -> str:
     return base64.b64encode(hashlib.sha256(str(script).encode()).digest()).decode()
 
 
-def _aligned_tables(html: str) -> str:
-    """Mark columns of numbers and long texts, say where names may break, drop pandas' own style."""
+@pass_context
+def _figure_number(context) -> int:
+    """Number of the next figure of a page."""
+    counts = context["resources"]["counts"]
+    counts["figure"] += 1
+    return counts["figure"]
+
+
+@pass_context
+def _tables_of_page(context, html: str) -> str:
+    return _aligned_tables(html, context["resources"]["counts"])
+
+
+def _aligned_tables(html: str, counts: dict) -> str:
+    """Number tables, mark columns of numbers and long texts, say where names may break."""
     if "<table" not in html:
         return html
     soup = BeautifulSoup(html, "html.parser")
-    for style in soup.select("style[scoped]"):
+    for style in soup.select("style[scoped]"):  # pandas' own
         style.decompose()
     for table in soup.find_all("table"):
+        if table.caption:
+            counts["table"] += 1
+            number = BeautifulSoup(f"<b>Table {counts['table']}.</b> ", "html.parser")
+            table.caption.insert(0, number)
         _mark_numbers(table)
+        _name_models(table)
+        for corner in table.find_all("th"):
+            if not corner.get_text(strip=True):
+                corner.name = "td"  # nothing that would head a column
         for cell in table.find_all("td"):
             if len(cell.get_text(strip=True)) > LONG_TEXT:
                 cell["class"] = [*cell.get("class", []), "long"]
@@ -153,6 +201,14 @@ def _breakable(text: str) -> Markup:
     """Text of a narrow table as HTML: a name may break after ``_``, an interval may not."""
     whole = BRACKETS.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     return Markup(escape(whole, quote=False).replace("_", "_<wbr>"))
+
+
+def _name_models(table) -> None:
+    """Say what a model is where its name is all that a cell holds."""
+    for cell in table.find_all(["th", "td"]):
+        words, hears = model_names.described(cell.get_text(strip=True))
+        if words:
+            cell["title"] = f"{words} ({hears})"
 
 
 def _mark_numbers(table) -> None:
@@ -209,6 +265,11 @@ def _describe(output, heading: str) -> None:
         entry.get("alt") for entry in output.get("metadata", {}).values() if isinstance(entry, dict)
     ]
     output.alt = next(filter(None, given), f"Figure: {heading}")
+    captions = [
+        entry.get("caption") for entry in output.get("metadata", {}).values()
+        if isinstance(entry, dict)
+    ]  # fmt: skip
+    output.caption = next(filter(None, captions), "")
     if "image/png" in output.get("data", {}):
         output.data["image/webp"] = _webp(output.data.pop("image/png"))
 
@@ -236,48 +297,58 @@ def _introduction(notebook) -> tuple[str, str]:
 
 
 def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[Path]:
-    """Write executed notebooks and the index as pages; `about` is what a profile says of itself."""
-    facts = {"corpus": study.corpus, "profile": profile}
+    """Write executed notebooks, appendix and first page; `about` is what a profile says of it."""
+    facts = {"corpus": study.corpus, "profile": profile, "study": first_page.title(study)}
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in study.notebooks}
-    pages = []
+    pages, arranged = [], {}
     for name, notebook in notebooks.items():
         title, paragraph = _introduction(notebook)
         pages.append((f"{name}.html", title or name, paragraph))
+        _prepare(notebook)
+        arranged[name] = arrangement.arrange(notebook)
+        cells = []
+        for part, placed in arranged[name].parts.items():
+            for cell in placed:
+                cell.metadata.part = part
+            cells += placed
+        notebook.cells = cells
+    if secondary := [cell for page in arranged.values() for cell in page.appendix]:
+        notebooks["appendix"] = _appendix(secondary)
+        about_it = "Secondary tests, full tables and galleries, in the order of the pages."
+        pages.append(("appendix.html", APPENDIX_TITLE, about_it))
     around = [None, *pages, None]
     for place, (name, notebook) in enumerate(notebooks.items()):
-        page = facts | {"title": pages[place][1], "source": f"notebooks/{name}.ipynb"}
+        page = facts | {"title": pages[place][1]}
+        page |= {"source": f"notebooks/{name}.ipynb"} if name in arranged else {}
         page |= {"previous": around[place], "following": around[place + 2]}
         files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
-    index = _index_page(study, facts | {"title": STUDY_TITLE}, pages, about)
-    files.write_text(study.page("index"), index)
+    absent = [_inline(text) for page in arranged.values() for text in page.absent]
+    content = first_page.content(study, profile, about)
+    page = facts | {"title": facts["study"]}
+    template = _exporter().environment.get_template("study_index.html.j2")
+    options = {"resources": {"page": page}, "pages": pages, "absent": absent, **content}
+    files.write_text(study.page("index"), template.render(**options))
+    if predictions := first_page.predictions(study):
+        files.write_text(study.downloads, predictions)
     return [study.page(name) for name in (*notebooks, "index")]
 
 
+def _appendix(cells):
+    """Notebook of what all notebooks put into the appendix."""
+    opening = new_markdown_cell(f"# {APPENDIX_TITLE}\n\nWhat stands behind the pages.")
+    for cell in (opening, *cells):
+        cell.metadata.part = "opening" if cell is opening else "body"
+    whole = {"cells": [opening, *cells], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    return nbformat.from_dict(whole)
+
+
 def _notebook_page(path, notebook, page) -> str:
-    """One executed notebook as a self-contained page, with what `page` says of it."""
+    """One notebook, arranged, as a self-contained page, with what `page` says of it."""
     started = notebook.metadata.get("papermill", {}).get("start_time") or ""
-    _prepare(notebook)
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
         "headings": [],
+        "counts": {"figure": 0, "table": 0},
         "page": page | {"started": started[:16].replace("T", " ")},
     }
     return _exporter().from_notebook_node(notebook, resources)[0]
-
-
-def _index_page(study, page, pages, about) -> str:
-    """First page of a study, of its corpus, its results where there are any, and its pages."""
-    results = study.results if study.has("results") else None
-    same_task = {genre.lower() for genre in study.genres} == {*published.GENRES}
-    template = _exporter().environment.get_template("study_index.html.j2")
-    return template.render(
-        resources={"page": page},
-        pages=pages,
-        results=results,
-        answer=comparison.conclusion(results) if results and results["models"] else [],
-        claimed=published.PAPER["accuracy"].to_dict() if same_task else {},
-        about=about,
-        by_verdict=claims.by_verdict,
-        duration=formatting.duration,
-        as_text=formatting.as_text,
-    )

@@ -227,6 +227,11 @@ class StudyFolder:
         """Executed copy of a notebook."""
         return self.path / "notebooks" / f"{notebook}.ipynb"
 
+    @property
+    def downloads(self) -> Path:
+        """Predictions of whole tracks by all models, for whoever reads the report."""
+        return self.path / "predictions.csv"
+
     def page(self, name: str) -> Path:
         """Page of the report."""
         return self.path / f"{name}.html"

@@ -1,0 +1,193 @@
+"""What the first page of a study shows: the finding, how sure it is, and what it rests on."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+
+from genre_utils import evaluation
+from genre_utils.paper import published
+from genre_utils.plots import formatting
+from genre_utils.report.sentences import comparison
+from genre_utils.report.sentences import first_page as sentences
+from genre_utils.workspace import model_names
+from genre_utils.workspace.study_folder import StudyFolder
+
+MOST_BARS = 7  # models of a chart: the paper's, and the most accurate others
+DEVELOPED = "train"  # part of GTZAN's published split on which this project settled its choices
+_TITLES = {
+    "synthetic": "composed music",
+    "gtzan": "GTZAN",
+    "gtzan-mini": "GTZAN",
+    "fma": "FMA",
+    "folder": "a folder of recordings",
+    "spectrograms": "ready spectrograms",
+    "store": "ready spectrograms",
+}
+
+
+def title(study: StudyFolder) -> str:
+    """Name a study by its music."""
+    return f"Music genre recognition on {_music(study.corpus)}"
+
+
+def _music(corpus):
+    return corpus.get("title") or _TITLES.get(corpus["name"], corpus["name"])
+
+
+def content(study: StudyFolder, profile: str, about: str) -> dict:
+    """Give the values of the template of the first page, without results where there are none.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        Its corpus, results and predictions are read.
+    profile, about : str
+        Name of the study's profile, and what that says of itself.
+    """
+    results = study.results if study.has("results") else None
+    page = {
+        "profile": profile,
+        "about": about,
+        "protocol": sentences.protocol(_counts(study), study.corpus, _music(study.corpus)),
+        "today": f"{datetime.now(UTC):%Y-%m-%d}",
+        "results": results if results and results["models"] else None,
+    }
+    return page | _found(study, results) if page["results"] else page
+
+
+def _counts(study):
+    """Numbers of tracks, and of artists known and unknown."""
+    used = study.tracks[study.tracks["status"] == "used"]
+    unknown = used["artist"].str.startswith("unknown:")
+    known = used.loc[~unknown, "artist"].nunique()
+    return {"tracks": len(used), "artists": known, "unknown": int(unknown.sum())}
+
+
+def _found(study, results):
+    models = dict(sorted(results["models"].items(), key=lambda one: -one[1]["accuracy"]))
+    corpus = results["corpus"]
+    same_task = {genre.lower() for genre in study.genres} == {*published.GENRES}
+    claimed = published.PAPER["accuracy"].to_dict() if same_task else {}
+    parts = untouched(study)
+    return {
+        "finding": sentences.finding(results, _behind(results, next(iter(models)))),
+        "charts": _charts(models, parts),
+        "untouched_count": int(parts["tracks"].iloc[0]) if len(parts) else 0,
+        "touched": sentences.untouched(parts),
+        "rows": [_row(name, model, claimed) for name, model in models.items()],
+        "claimed": claimed,
+        "matrices": [_matrix(name, models[name], study.genres) for name in _two_best(models)],
+        "leakage": sentences.leakage(results["leakage"]),
+        "claims": comparison.counted(results["audit"]) if results.get("audit") else "",
+        "limits": sentences.limitations(corpus, _counts(study), _reach(results), len(parts) > 0),
+        "next_steps": sentences.next_steps(corpus, profile=results["profile"]),
+        "chance": 1 / len(corpus["genres"]),
+    }
+
+
+def untouched(study: StudyFolder) -> pd.DataFrame:
+    """Accuracy on the tracks that took part in no choice of this project, where others did.
+
+    Returns
+    -------
+    pd.DataFrame
+        Index model, the most accurate first; columns tracks, accuracy, low, high. Empty where the
+        music is not GTZAN by its published split.
+    """
+    table = evaluation.accuracy_by_split(study)
+    if not _music(study.corpus).startswith("GTZAN") or DEVELOPED not in set(table.get("part", ())):
+        return pd.DataFrame(columns=["tracks", "accuracy", "low", "high"])
+    others = table[table["part"] != DEVELOPED].set_index("model")
+    return others[others["part"] == others["part"].iloc[0]].sort_values("accuracy", ascending=False)
+
+
+def _behind(results, best):
+    """Other models by whether the best one is significantly ahead of them."""
+    found: dict[bool, list] = {True: [], False: []}
+    for pair in results["pairwise"]:
+        if best in (pair["a"], pair["b"]):
+            found[pair["separable"]].append(pair["b"] if pair["a"] == best else pair["a"])
+    return found
+
+
+def _charts(models, parts):
+    """Bars of all tracks, and of those that took part in no choice: the same models in both."""
+    paper = [name for name in model_names.PAPER_MODELS if name in models]
+    others = [name for name in models if name not in paper]
+    chosen = {*paper, *others[: MOST_BARS - len(paper)]}
+    shown = [name for name in models if name in chosen]
+    charts = [
+        [(name, models[name]["accuracy"], models[name]["ci95"]["accuracy"]) for name in shown]
+    ]
+    if len(parts):
+        charts.append(
+            [(name, *parts.loc[name, ["accuracy"]], _limits(parts.loc[name])) for name in shown]
+        )
+    return charts
+
+
+def _limits(row):
+    return [row["low"], row["high"]]
+
+
+def _row(name, model, claimed):
+    words, hears = model_names.described(name)
+    bounds, seconds = model["ci95"] or {}, model.get("training_cpu_seconds")
+    return {
+        "name": name,
+        "what": ": ".join(filter(None, (words, hears))),
+        "accuracy": formatting.as_text(model["accuracy"], bounds.get("accuracy")),
+        "paper": f"{claimed[name]:.2f}" if name in claimed else "",
+        "f1": formatting.as_text(model["f1"], bounds.get("f1")),
+        "cpu": "" if seconds is None else formatting.duration(seconds),
+        "parameters": "" if model["parameters"] is None else f"{model['parameters']:,}",
+    }
+
+
+def _two_best(models):
+    """The most accurate network, and the most accurate classical model."""
+    networks = [name for name in models if model_names.untuned(name) in model_names.NETWORKS]
+    classical = [name for name in models if model_names.untuned(name) in model_names.CLASSICAL]
+    return networks[:1] + classical[:1]
+
+
+def _matrix(name, model, genres):
+    """Confusion matrix as rows of counts and shares, and the recall of each genre."""
+    counts = np.array(model["confusion"])
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    recalls = [model["per_genre"][genre] for genre in genres]
+    return {
+        "name": name,
+        "rows": [
+            (genre, list(zip(row, share, strict=True)), _recall(recall))
+            for genre, row, share, recall in zip(
+                genres, counts.tolist(), shares.tolist(), recalls, strict=True
+            )
+        ],
+    }
+
+
+def _recall(numbers):
+    limits = (numbers.get("ci95") or {}).get("recall")
+    return formatting.as_text(numbers["recall"], limits)
+
+
+def _reach(results):
+    """Half the width of the median interval of a difference between two models."""
+    widths = [high - low for low, high in (pair["ci95"] for pair in results["pairwise"])]
+    return float(np.median(widths)) / 2 if widths else None
+
+
+def predictions(study: StudyFolder) -> str:
+    """Write what every model predicted for whole tracks as CSV; nothing where there is none."""
+    if not study.has("results") or not study.results["models"]:
+        return ""
+    tables = [
+        evaluation.track_probabilities(study.predictions(name)).assign(model=name)
+        for name in study.results["models"]
+    ]
+    table = pd.concat(tables, ignore_index=True)
+    first = ["model", "track_id", "fold"]
+    columns = first + [column for column in table if column not in first]
+    return table[columns].to_csv(index=False, float_format="%.4f", lineterminator="\n")

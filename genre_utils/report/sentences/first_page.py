@@ -1,0 +1,193 @@
+"""Sentences of a study's first page."""
+
+import pandas as pd
+
+from genre_utils.plots import formatting
+
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def _spelled(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def _plural(count: int, what: str) -> str:
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
+
+def protocol(counts: dict, corpus: dict, music: str) -> str:
+    """Tell in one sentence which music was studied, and how.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Numbers of tracks, known artists, and unknown (tracks whose artist is not known).
+    corpus : dict
+        As in results.json.
+    music : str
+        What the music is called.
+    """
+    genres = corpus["genres"]
+    artists = _plural(counts["artists"], "known artist")
+    if counts["unknown"]:
+        artists += f" and {_plural(counts['unknown'], 'track')} of unknown artist (one group each)"
+    if corpus["protocol"] == "fixed":
+        split = "the corpus's own split"
+    elif corpus["group_by"] == "artist":
+        split = f"{_spelled(corpus['folds'])} artist-disjoint folds"
+    else:
+        split = f"{_spelled(corpus['folds'])} folds of whole tracks, whose artists may be in both"
+        split += " training and test"
+    ready = corpus["name"] in ("spectrograms", "store")
+    heard = "; ready spectrograms, not recordings" if ready else ""
+    return (
+        f"{music[0].upper()}{music[1:]}: {_plural(counts['tracks'], 'track')} of "
+        f"{_spelled(len(genres))} genres ({', '.join(genres)}) by {artists}; {split}{heard}."
+    )
+
+
+def finding(results: dict, behind: dict[bool, list]) -> str:
+    """Tell which model is best, how sure that is, and which others it cannot be told from.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json, with at least one model.
+    behind : dict of bool to list of str
+        Other models, by whether the best one is significantly ahead.
+    """
+    models, corpus = results["models"], results["corpus"]
+    best = max(models, key=lambda name: models[name]["accuracy"])
+    low, high = models[best]["ci95"]["accuracy"]
+    met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
+    said = (
+        f"`{best}` classifies {_percent(models[best]['accuracy'])} of the tracks correctly, by "
+        f"artists that {met} (95\N{NO-BREAK SPACE}% interval {_percent(low)} to {_percent(high)}; "
+        f"chance level {_percent(1 / len(corpus['genres']))})."
+    )
+    alike, worse = behind[False], behind[True]
+    if not alike and not worse:
+        return said
+    named = ", ".join(f"`{name}`" for name in (worse if len(worse) <= len(alike) else alike))
+    if not worse:
+        return f"{said} None of the {len(alike)} others is significantly different from it."
+    if not alike:
+        return f"{said} It is significantly ahead of all {len(worse)} others."
+    if len(worse) <= len(alike):
+        return f"{said} Of the others, only {named} are significantly behind."
+    return f"{said} Only {named} are not significantly different from it."
+
+
+def untouched(parts: pd.DataFrame) -> str:
+    """Tell how the models do on the tracks that took part in no choice.
+
+    Parameters
+    ----------
+    parts : pd.DataFrame
+        From `report.first_page.untouched`.
+    """
+    if parts.empty:
+        return ""
+    best, row = parts.index[0], parts.iloc[0]
+    return (
+        f"Features, recipe and settings were chosen on the rest. On these {row['tracks']:.0f}, "
+        f"`{best}` classifies {_percent(row['accuracy'])} correctly "
+        f"(95\N{NO-BREAK SPACE}% interval {_percent(row['low'])} to {_percent(row['high'])}): "
+        "they are by few artists."
+    )
+
+
+def leakage(price: dict | None) -> str:
+    """Tell what a split that is not by artist would have added to an accuracy.
+
+    Parameters
+    ----------
+    price : dict or None
+        Entry leakage of results.json.
+    """
+    price = price or {}
+    if None in [price.get(split) for split in ("segment", "track", "artist")]:
+        return ""
+    gap = next(one for one in price["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
+    change = {"difference": gap["difference"], "low": gap["ci95"][0], "high": gap["ci95"][1]}
+    return (
+        f"A random split of excerpts, as is usual, would have added {formatting.points(change)} to "
+        f"the accuracy of one and the same classifier: {_percent(price['segment'])} of excerpts, "
+        f"against {_percent(price['track'])} where tracks are kept whole and "
+        f"{_percent(price['artist'])} where artists are."
+    )
+
+
+def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bool) -> list[str]:
+    """Tell what the numbers do not show.
+
+    Parameters
+    ----------
+    corpus : dict
+        As in results.json.
+    counts : dict of str to int
+        As for `protocol`.
+    reach : float or None
+        Half the width of the usual interval of a difference between two models.
+    chosen_here : bool
+        Whether features and settings were chosen on some of these tracks.
+    """
+    listed = []
+    if corpus["synthetic"]:
+        listed.append(
+            "The music is composed by rules of this project: its difficulty is a design choice, "
+            "and no number here is evidence about genres, models or the paper."
+        )
+    if corpus["group_by"] != "artist":
+        listed.append("Artists may be in both training and test: every accuracy is too high.")
+    if reach:
+        listed.append(
+            f"{_plural(counts['artists'] + counts['unknown'], 'group')} of tracks: two models must "
+            f"differ by about {100 * reach:.0f} points before their intervals can tell. *Not "
+            "significantly different* does not mean equal."
+        )
+    if chosen_here:
+        listed.append(
+            "Features, recipe and settings were chosen on most of these tracks, which flatters all "
+            "models; the tracks that took part in no choice are few."
+        )
+    elif not corpus["synthetic"]:
+        listed.append("Features, recipe and settings were chosen on GTZAN, not on this music.")
+    if corpus["name"] in ("spectrograms", "store"):
+        listed.append("Ready spectrograms: what a change of the recording would do is not tested.")
+    if "GTZAN" in corpus.get("title", "") or corpus["name"].startswith("gtzan"):
+        listed.append(
+            "GTZAN has repeated, distorted and mislabelled tracks (Sturm 2013, arXiv:1306.1461)."
+        )
+    listed.append("One seed: other folds and initial weights would move each number somewhat.")
+    return listed
+
+
+def next_steps(corpus: dict, profile: str) -> list[str]:
+    """Tell what a reader can do now.
+
+    Parameters
+    ----------
+    corpus : dict
+        As in results.json.
+    profile : str
+        Name of the study's profile.
+    """
+    steps = ["Recognise your own recordings: `python -m genre_utils recognize FOLDER`."]
+    if corpus["synthetic"]:
+        steps.append(
+            "Study real music: put it into a folder per genre and see `tutorial_own_music.ipynb`, "
+            "or read the report of the profile gtzan-mel."
+        )
+    else:
+        steps.append(
+            "More artists, not more models: intervals shrink with the number of artists. Add your "
+            "own music by `tutorial_own_music.ipynb`."
+        )
+    steps.append("Put a model of yours beside these: `tutorial_own_model.ipynb`.")
+    steps.append(f"Run this study again: `make study PROFILE={profile}`.")
+    return steps
