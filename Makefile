@@ -5,10 +5,14 @@ BIN := .venv/bin
 HERE := import os, sys; from genre_utils.workspace import files; files.quiet_libraries(); \
   os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], files.child_environment())
 
-.PHONY: study test lab page bench numbers clean
+.PHONY: study reports test lab page bench numbers clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
+
+reports: .venv/ready  ## make the committed reports anew, and the numbers of the texts: two hours; goes on where it stopped
+	for profile in demo gtzan-mel; do $(BIN)/python -m genre_utils study --profile $$profile || exit 1; done
+	$(BIN)/python docs/fill.py
 
 test: .venv/page  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy

@@ -57,7 +57,8 @@ def arrange(notebook: NotebookNode) -> Page:
         part = "opening" if section.level < 2 else "setup" if setting_up else "body"
         if shown and _place(section, part, page) and part == "body":
             link = f"[Appendix](appendix.html#{slug(title)})"
-            page.parts[part].append(new_markdown_cell(link))
+            if [cell.source for cell in page.parts[part][-1:]] != [link]:
+                page.parts[part].append(new_markdown_cell(link))
     if page.appendix:
         page.appendix.insert(0, new_markdown_cell(f"## {title}"))
     page.parts["body"] = _without_bare_headings(page.parts["body"])

@@ -72,14 +72,16 @@ def finding(results: dict, behind: dict[bool, list]) -> str:
     alike, worse = behind[False], behind[True]
     if not alike and not worse:
         return said
-    named = ", ".join(f"`{name}`" for name in (worse if len(worse) <= len(alike) else alike))
+    fewer = worse if len(worse) <= len(alike) else alike
+    named = " and ".join(filter(None, (", ".join(f"`{n}`" for n in fewer[:-1]), f"`{fewer[-1]}`")))
+    verb = "is" if len(fewer) == 1 else "are"
     if not worse:
         return f"{said} None of the {len(alike)} others is significantly different from it."
     if not alike:
         return f"{said} It is significantly ahead of all {len(worse)} others."
     if len(worse) <= len(alike):
-        return f"{said} Of the others, only {named} are significantly behind."
-    return f"{said} Only {named} are not significantly different from it."
+        return f"{said} Of the others, only {named} {verb} significantly behind."
+    return f"{said} Only {named} {verb} not significantly different from it."
 
 
 def untouched(parts: pd.DataFrame) -> str:

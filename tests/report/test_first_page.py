@@ -1,0 +1,87 @@
+"""What the first page says, in sentences, is what was found."""
+
+import pandas as pd
+import pytest
+
+from genre_utils.report import first_page
+from genre_utils.report.sentences import first_page as sentences
+from genre_utils.workspace.study_folder import StudyFolder
+
+CORPUS = {"name": "spectrograms", "title": "GTZAN", "synthetic": False, "group_by": "artist"}
+CORPUS |= {"protocol": "cv", "folds": 10, "genres": ["rock", "jazz"]}
+COUNTS = {"tracks": 249, "artists": 39, "unknown": 16}
+
+
+def plain(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ")
+
+
+def test_the_protocol_is_one_sentence():
+    assert sentences.protocol(COUNTS, CORPUS, "GTZAN") == (
+        "GTZAN: 249 tracks of two genres (rock, jazz) by 39 known artists and 16 tracks of unknown "
+        "artist (one group each); ten artist-disjoint folds; ready spectrograms, not recordings."
+    )
+    other = CORPUS | {"name": "folder", "protocol": "fixed"}
+    said = sentences.protocol(COUNTS | {"artists": 1, "unknown": 0}, other, "own music")
+    assert said == (
+        "Own music: 249 tracks of two genres (rock, jazz) by 1 known artist; "
+        "the corpus's own split."
+    )
+    mixed = sentences.protocol(COUNTS, CORPUS | {"group_by": "track"}, "GTZAN")
+    assert "whose artists may be in both training and test" in mixed
+
+
+def results(**accuracies):
+    models = {
+        name: {"accuracy": accuracy, "ci95": {"accuracy": [accuracy - 0.1, accuracy + 0.1]}}
+        for name, accuracy in accuracies.items()
+    }
+    return {"models": models, "corpus": CORPUS}
+
+
+@pytest.mark.parametrize(
+    ("alike", "worse", "said"),
+    [
+        ([], [], "chance level 50 %)."),
+        (["a", "b"], [], "None of the 2 others is significantly different from it."),
+        ([], ["a", "b"], "It is significantly ahead of all 2 others."),
+        (["a", "b"], ["c"], "Of the others, only `c` is significantly behind."),
+        (["a", "b", "c", "d"], ["e", "f", "g"], "only `e`, `f` and `g` are significantly behind."),
+        (["a"], ["b", "c"], "Only `a` is not significantly different from it."),
+    ],
+)
+def test_the_finding_tells_what_the_best_is_not_different_from(alike, worse, said):
+    told = plain(sentences.finding(results(best=0.8, rnn=0.5), {False: alike, True: worse}))
+    assert told.startswith("`best` classifies 80 % of the tracks correctly, by artists that it has")
+    assert "95 % interval 70 % to 90 %" in told and told.endswith(said)
+
+
+def test_limitations_follow_the_music():
+    real = " ".join(sentences.limitations(CORPUS, COUNTS, 0.08, chosen_here=True))
+    assert "55 groups of tracks" in real and "by about 8 points" in real
+    assert "chosen on most of these tracks" in real and "Sturm" in real and "composed" not in real
+    composed = CORPUS | {"name": "synthetic", "title": "", "synthetic": True, "group_by": "track"}
+    said = " ".join(sentences.limitations(composed, COUNTS, None, chosen_here=False))
+    assert "no number here is evidence" in said and "too high" in said and "Sturm" not in said
+    assert "chosen on" not in said and "Ready spectrograms" not in said
+
+
+@pytest.mark.parametrize(("title", "count"), [("GTZAN", 2), ("own music", 0)])
+def test_only_tracks_outside_the_part_of_our_choices_took_part_in_none(tmp_path, title, count):
+    study = StudyFolder(tmp_path)
+    tracks = pd.DataFrame({"track_id": list("abcd"), "genre": ["rock", "jazz"] * 2})
+    tracks["artist"], tracks["status"] = list("ABCD"), "used"
+    tracks["split"] = ["train", "train", "valid", "valid"]
+    folds = tracks[["track_id"]].assign(fold=0, part="test", group=tracks["artist"])
+    study.write(tracks=tracks, folds=folds, corpus=CORPUS | {"title": title})
+    predicted = tracks[["track_id"]].assign(
+        excerpt=0, fold=0, y_true=tracks["genre"], p_rock=0.9, p_jazz=0.1
+    )
+    study.write_model("cnn", predicted, {})
+    table = first_page.untouched(study)
+    assert len(table) == (count > 0) and table["tracks"].sum() == count
+    assert (table["accuracy"] == 0.5).all()
+
+
+def test_nobody_is_told_of_leakage_that_was_not_measured():
+    assert sentences.leakage(None) == "" == sentences.leakage({"segment": None})
