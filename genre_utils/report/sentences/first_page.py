@@ -19,6 +19,11 @@ def _plural(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
+def _listed(names: list[str]) -> str:
+    *first, last = [f"`{name}`" for name in names]
+    return f"{', '.join(first)} and {last}" if first else last
+
+
 def protocol(counts: dict, corpus: dict, music: str) -> str:
     """Tell in one sentence which music was studied, and how.
 
@@ -72,13 +77,13 @@ def finding(results: dict, behind: dict[bool, list]) -> str:
     alike, worse = behind[False], behind[True]
     if not alike and not worse:
         return said
-    fewer = worse if len(worse) <= len(alike) else alike
-    named = " and ".join(filter(None, (", ".join(f"`{n}`" for n in fewer[:-1]), f"`{fewer[-1]}`")))
-    verb = "is" if len(fewer) == 1 else "are"
     if not worse:
         return f"{said} None of the {len(alike)} others is significantly different from it."
     if not alike:
         return f"{said} It is significantly ahead of all {len(worse)} others."
+    fewer = worse if len(worse) <= len(alike) else alike
+    named = _listed(fewer)
+    verb = "is" if len(fewer) == 1 else "are"
     if len(worse) <= len(alike):
         return f"{said} Of the others, only {named} {verb} significantly behind."
     return f"{said} Only {named} {verb} not significantly different from it."
