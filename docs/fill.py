@@ -13,10 +13,10 @@ import sys
 
 import pandas as pd
 
-from genre_utils import evaluation, paper, plots
-from genre_utils.experiments import ablation
-from genre_utils.report import sentences
-from genre_utils.workspace import files
+from genre_utils import plots
+from genre_utils.report import first_page, sentences
+from genre_utils.report.sentences import first_page as report_sentences
+from genre_utils.workspace import files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 TEXTS = (files.ROOT / "README.md", *sorted((files.ROOT / "docs").glob("*.md")))
@@ -28,33 +28,22 @@ SIDECAR = files.ROOT / "genre_utils" / "recognition" / "pretrained" / "gtzan.npz
 
 
 def finding() -> str:
-    """Corpus, models by accuracy beside the paper's, and the verdicts on its claims."""
-    results = REAL.results
-    corpus, found = results["corpus"], results["models"]
+    """Music, protocol and best model, and models by accuracy beside the paper's."""
+    page = first_page.content(REAL, "gtzan-mel", "")
     rows = [
-        f"On {corpus['tracks']} real tracks (GTZAN: {', '.join(corpus['genres'])}; "
-        f"{corpus['artists']} artists, of whom {_unknown()} are unknown and count as one each; ten "
-        "artist-disjoint folds), whole tracks of artists that the model has never heard:",
+        f"{page['protocol']} {page['finding']}",
         "",
-        "| model | accuracy [95 % interval] | F1 | the paper's accuracy |",
-        "|---|---|---|---|",
+        "| model | accuracy [95 % interval] | F1 | CPU time of training | the paper's accuracy |",
+        "|---|---|---|---|---|",
     ]
-    ranked = sorted(found, key=lambda name: -found[name]["accuracy"])
-    best = [name for name in ranked if not name.endswith("_tuned")][:4]
-    shown = [name for name in ranked if name in {*best, *paper.PAPER.index}]
-    for name in shown:
-        model, claim = found[name], ""
-        if name in paper.PAPER.index:
-            claim = f"{paper.PAPER.loc[name, 'accuracy']:.2f}"
-        rows.append(f"| `{name}` | {_accuracy(model)} | {model['f1']:.2f} | {claim} |")
-    rows += ["", f"All {len(found)} models are in the report."]
+    names = [row["name"] for row in page["rows"] if not model_names.is_tuned(row["name"])]
+    shown = {*names[:4], *model_names.PAPER_MODELS}
+    for row in page["rows"]:
+        if row["name"] in shown:
+            told = (row[key] for key in ("accuracy", "f1", "cpu", "paper"))
+            rows.append(f"| `{row['name']}` | {' | '.join(told)} |")
+    rows += ["", f"All {len(page['rows'])} models are in the report."]
     return "\n".join(rows)
-
-
-def _unknown():
-    tracks = REAL.tracks
-    used = tracks[tracks["status"] == "used"]
-    return int(used["artist"].str.startswith("unknown:").sum())
 
 
 def _accuracy(model):
@@ -63,33 +52,28 @@ def _accuracy(model):
 
 def trust() -> str:
     """Accuracies on the tracks that took part in no choice."""
-    shown = evaluation.accuracy_by_split(REAL)
-    (developed, untouched) = shown.columns
-    best = ("hybrid", "fusion", "logistic", "cnn")
-    values = ", ".join(f"{shown.loc[name, untouched]} for `{name}`" for name in best)
+    parts = first_page.untouched(REAL)
+    names = [name for name in ("hybrid", "cnn", "logistic", "rnn") if name != parts.index[0]]
+    others = ", ".join(f"{_accuracy_of_part(parts.loc[name])} for `{name}`" for name in names)
     looks = pd.read_csv(HELD_OUT.holdout_log).drop_duplicates("model").set_index("model")
     first = HELD_OUT.results["models"]
     wider = ", ".join(f"{_accuracy(first[n])} for `{n}`" for n in ("fusion", "logistic", "cnn"))
     genres = len(HELD_OUT.results["corpus"]["genres"])
+    count = f"{parts['tracks'].iloc[0]:.0f} of these tracks took part in no choice"
     return (
-        f"Features and settings were developed on the part *{developed}*. On the other, "
-        f"*{untouched}*, which took part in no choice: {values}. On all of that part, "
-        f"{looks['tracks'].iloc[0]} tracks of ten genres, the first look gave {wider}; chance "
-        f"level is {1 / genres:.2f}."
+        f"{count}. {report_sentences.untouched(parts)} The others: {others}. On all of that part, "
+        f"{looks['tracks'].iloc[0]} tracks of ten genres, the first look, by networks of an "
+        f"earlier recipe, gave {wider}; chance level is {1 / genres:.2f}."
     )
+
+
+def _accuracy_of_part(row):
+    return plots.as_text(row["accuracy"], (row["low"], row["high"]))
 
 
 def leakage() -> str:
-    """Accuracy of one model under three kinds of split, and what augmentation is worth."""
-    price = REAL.results["leakage"]
-    table = ablation.compare(REAL).set_index("label")
-    together = table.loc["in_training"]
-    return (
-        f"The same SVM gets {price['segment']:.0%} on six-second excerpts when these are split at "
-        f"random, as is usual, {price['track']:.0%} when tracks are kept whole, and "
-        f"{price['artist']:.0%} when artists are. Masks, random excerpts and mixup together change "
-        f"the CNN by {_points(together)}."
-    )
+    """Accuracy of one model under three kinds of split."""
+    return report_sentences.leakage(REAL.results["leakage"])
 
 
 def claims() -> str:
@@ -99,22 +83,6 @@ def claims() -> str:
     return (
         f"{sentences.counted(audit)} Whatever the music, {arithmetic['inconsistent']} of "
         f"{arithmetic['checked']} statements about the paper's own table cannot hold by arithmetic."
-    )
-
-
-def search() -> str:
-    """What searched settings are worth."""
-    pairs = {frozenset((pair["a"], pair["b"])): pair for pair in REAL.results["pairwise"]}
-    found = []
-    for name in paper.PAPER.index:
-        pair = pairs[frozenset((name, f"{name}_tuned"))]
-        sign = 1 if pair["b"] == name else -1
-        low, high = sorted(sign * limit for limit in pair["ci95"])
-        change = {"difference": sign * pair["difference"], "low": low, "high": high}
-        found.append(f"`{name}` by {_points(change)}")
-    return (
-        "Searched settings (five trials inside the training part of each fold) change "
-        f"{', '.join(found)}."
     )
 
 
@@ -218,7 +186,7 @@ def extraction() -> str:
 BLOCKS = {
     block.__name__: block
     for block in (
-        *(finding, trust, leakage, claims, search, recogniser, strange),
+        *(finding, trust, leakage, claims, recogniser, strange),
         *(coverage, machines, peer, extraction),
     )
 }

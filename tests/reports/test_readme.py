@@ -10,8 +10,6 @@ from genre_utils.workspace import files
 from study_runs import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-#: Models that read statistics of handcrafted features, alone or beside a spectrogram.
-READ_FEATURES = {"logistic", "ensemble", "fusion", "mlp", "svm", "knn"}
 
 
 def test_every_number_between_markers_is_of_the_stored_results(capsys):
@@ -22,19 +20,11 @@ def test_every_number_between_markers_is_of_the_stored_results(capsys):
 
 def test_a_number_that_was_changed_by_hand_is_found(monkeypatch, tmp_path, capsys):
     text = tmp_path / "text.md"
-    text.write_text(README.replace("0.86 [0.77, 0.91]", "0.96 [0.77, 0.91]"), encoding="utf-8")
+    accuracy = re.search(r"\| 0\.\d\d \[", README)[0]
+    text.write_text(README.replace(accuracy, "| 1.96 ["), encoding="utf-8")
     monkeypatch.setattr(fill, "TEXTS", (text,))
     assert fill.main(["--check"]) == 1 and "text.md" in capsys.readouterr().out
     assert fill.main([]) == 0 and text.read_text(encoding="utf-8") == README
-
-
-def test_what_is_said_of_the_models_at_the_top_holds():
-    results = files.read_json(ROOT / "reports" / "gtzan-mel" / "results.json")
-    accuracy = {name: model["accuracy"] for name, model in results["models"].items()}
-    order = sorted(accuracy, key=accuracy.get, reverse=True)
-    assert set(order[: len(READ_FEATURES)]) == READ_FEATURES
-    pairs = [pair for pair in results["pairwise"] if {pair["a"], pair["b"]} == {"logistic", "fusion"}]
-    assert len(pairs) == 1 and not pairs[0]["separable"]
 
 
 @pytest.mark.parametrize("path", fill.TEXTS, ids=lambda path: path.name)
