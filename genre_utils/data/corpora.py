@@ -130,6 +130,7 @@ def describe(
     corpus: str,
     group_by: str,
     protocol: str = "cv",
+    title: str = "",
     warnings: list[str],
 ) -> dict:
     """Describe a corpus as a study keeps it.
@@ -142,6 +143,8 @@ def describe(
         Those that are studied.
     corpus, group_by, protocol : str
         As `find_tracks` and `split` were given them.
+    title : str
+        What the music is called in reports; without one, they say what kind of corpus it is.
     warnings : list of str
         From `check`; those of the folds and of the corpus are added.
 
@@ -156,6 +159,7 @@ def describe(
     warnings = warnings + (gtzan.missing_lists(used) if corpus == "gtzan" else [])
     return {
         "name": "spectrograms" if corpus == "store" else corpus,
+        "title": title,
         "synthetic": synthetic,
         "tracks": len(used),
         "artists": int(used["artist"].nunique()),

@@ -79,9 +79,10 @@ def _found(study, results):
         "claimed": claimed,
         "matrices": [_matrix(name, models[name], study.genres) for name in _two_best(models)],
         "leakage": sentences.leakage(results["leakage"]),
+        "judged": bool(results.get("audit")) and results["audit"]["evidence"],
         "claims": comparison.counted(results["audit"]) if results.get("audit") else "",
         "limits": sentences.limitations(corpus, _counts(study), _reach(results), len(parts) > 0),
-        "next_steps": sentences.next_steps(corpus, profile=results["profile"]),
+        "next_steps": sentences.next_steps(corpus),
         "chance": 1 / len(corpus["genres"]),
     }
 

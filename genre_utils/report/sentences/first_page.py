@@ -174,15 +174,13 @@ def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bo
     return listed
 
 
-def next_steps(corpus: dict, profile: str) -> list[str]:
+def next_steps(corpus: dict) -> list[str]:
     """Tell what a reader can do now.
 
     Parameters
     ----------
     corpus : dict
         As in results.json.
-    profile : str
-        Name of the study's profile.
     """
     steps = ["Recognise your own recordings: `python -m genre_utils recognize FOLDER`."]
     if corpus["synthetic"]:
@@ -196,5 +194,4 @@ def next_steps(corpus: dict, profile: str) -> list[str]:
             "own music by `tutorial_own_music.ipynb`."
         )
     steps.append("Put a model of yours beside these: `tutorial_own_model.ipynb`.")
-    steps.append(f"Run this study again: `make study PROFILE={profile}`.")
     return steps
