@@ -21,7 +21,7 @@ def _feature_sets(families, groups):
     groups = {name: [f for f in members if f in families] for name, members in groups.items()}
     groups = {name: members for name, members in groups.items() if members}
     if len(groups) < 3:
-        groups = {family.replace("_", " "): [family] for family in families}
+        groups = {catalogue.family_name(family): [family] for family in families}
     sets = {"all": families}
     if len(groups) > 1:
         for name, members in groups.items():

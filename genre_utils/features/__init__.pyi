@@ -2,7 +2,6 @@ from .analysis import chosen_artists as chosen_artists
 from .analysis import cluster_agreement as cluster_agreement
 from .analysis import correlation as correlation
 from .analysis import genre_scores as genre_scores
-from .analysis import labels as labels
 from .analysis import maps as maps
 from .analysis import modulation_strength as modulation_strength
 from .analysis import track_means as track_means
@@ -14,7 +13,9 @@ from .augmentation import EFFECTS as EFFECTS
 from .augmentation import augment as augment
 from .catalogue import GROUPS as GROUPS
 from .catalogue import UNITS as UNITS
+from .catalogue import family_name as family_name
 from .catalogue import family_of as family_of
+from .catalogue import labels as labels
 from .extraction import frame_features as frame_features
 from .extraction import from_log_mel as from_log_mel
 from .recipes import TOP_DB as TOP_DB

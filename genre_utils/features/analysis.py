@@ -16,7 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from genre_utils.evaluation import intervals
-from genre_utils.features import modulation
+from genre_utils.features import audio, catalogue, modulation
 
 RESAMPLES, HALVES = 1000, 60  # of the artists, for F and for mutual information
 PERMUTATIONS = 200  # of the tracks of each genre among its artists
@@ -41,34 +41,6 @@ def track_means(summary: pd.DataFrame, track_ids) -> pd.DataFrame:
     original = summary[summary["copy"] == 0].drop(columns=["copy", "excerpt"])
     means = original.groupby("track_id").mean().astype(float).loc[list(track_ids)]
     return means.loc[:, means.std() > 1e-9 * means.abs().max()]
-
-
-def labels(columns) -> dict[str, str]:
-    """Name statistics for readers.
-
-    Parameters
-    ----------
-    columns : sequence of str
-        Columns of a summary.
-
-    Returns
-    -------
-    dict of str to str
-        Name of each, without a number where a family has one dimension.
-
-    Examples
-    --------
-    >>> labels(["mfcc_02_std", "tempo_01_mean"])
-    {'mfcc_02_std': 'mfcc 2, SD', 'tempo_01_mean': 'tempo, mean'}
-    """
-    parts = {column: column.rsplit("_", 2) for column in columns}
-    several = {family for family, number, _ in parts.values() if number != "01"}
-    return {
-        column: family.replace("_", " ")
-        + (f" {int(number)}" if family in several else "")
-        + (", mean" if statistic == "mean" else ", SD")
-        for column, (family, number, statistic) in parts.items()
-    }
 
 
 def genre_scores(
@@ -165,7 +137,7 @@ def _ranking(scores, drawn):
     return table.assign(rank=range(1, len(table) + 1), rank_low=ranks[0], rank_high=ranks[1])
 
 
-def modulation_strength(values: pd.DataFrame, genre) -> pd.DataFrame:
+def modulation_strength(values: pd.DataFrame, genre, sr: float = audio.SAMPLE_RATE) -> pd.DataFrame:
     """Mean strength of modulations in each genre, over the regions of the mel axis.
 
     Parameters
@@ -174,16 +146,23 @@ def modulation_strength(values: pd.DataFrame, genre) -> pd.DataFrame:
         From `track_means`.
     genre : sequence of str, shape (tracks,)
         Genre of each track.
+    sr : float
+        Sample rate (Hz) of the music; 0 where it is not known.
 
     Returns
     -------
     pd.DataFrame
-        Columns genre, rate, scale (of `modulation.FILTERS`), value (deviations over tracks).
+        Columns genre, rate (Hz), scale (cycles per octave above 1.4 kHz, over the mel axis without
+        a sample rate; what rises is positive), value (deviations over tracks).
     """
     wanted = values.filter(regex="^modulation_.*_mean$").to_numpy()
     strength = wanted.reshape(len(values), len(modulation.FILTERS), -1).mean(axis=2)
     standard = (strength - strength.mean(axis=0)) / (strength.std(axis=0) + 1e-12)
-    filters = pd.MultiIndex.from_tuples(modulation.FILTERS, names=["rate", "scale"])
+    octave = catalogue.cycles_per_octave(1.0, sr, 4000.0) if sr else 1.0
+    filters = [
+        (rate, -scale * octave if rate else scale * octave) for rate, scale in modulation.FILTERS
+    ]
+    filters = pd.MultiIndex.from_tuples(filters, names=["rate", "scale"])
     means = pd.DataFrame(standard, columns=filters).groupby(np.asarray(genre)).mean()
     return means.melt(ignore_index=False).rename_axis("genre").reset_index()
 

@@ -8,7 +8,7 @@ import scipy.fft
 FRAMES, BANDS = 11.0, 64  # frames a second and bands that it is read from
 RATES = (0.4, 0.8, 1.6, 3.2, 5.5)  # Hz: how fast a pattern comes and goes
 SCALES = (4.0, 8.0, 16.0)  # cycles over all mel bands: how fine a pattern is in pitch
-#: Rate and scale of each filter; a pattern of negative scale falls in pitch, one of rate 0 stays.
+#: Rate and scale of each filter; a pattern of positive scale falls in pitch, one of rate 0 stays.
 FILTERS = [
     (rate, sign * scale)
     for rate in RATES

@@ -36,8 +36,8 @@ def importance(study: StudyFolder, data: training_data.Data, *, seed: int = 0) -
     Returns
     -------
     pd.DataFrame
-        Columns model, family, accuracy of whole tracks, drop of it, low, high (95 % over artists);
-        the largest mean drop first. Empty where no model can be asked.
+        Columns model, family (as readers call it), accuracy of whole tracks, drop of it, low, high
+        (95 % over artists); the largest mean drop first. Empty where no model can be asked.
     """
     finished = attribution.finished_networks(study)
     reading = [name for name in finished if "features" in architectures.reads(name)]
@@ -138,6 +138,7 @@ def _drops(exchanged, groups, seed):
         table = pd.DataFrame({"family": drops.columns, "drop": mean, "low": low, "high": high})
         tables.append(table.assign(model=model, accuracy=found["all"].mean()))
     table = pd.concat(tables)
+    table["family"] = table["family"].map(catalogue.family_name)
     table["mean"] = table.groupby("family")["drop"].transform("mean")
     order = {"by": ["model", "mean", "family"], "ascending": [True, False, True]}
     return table.sort_values(**order, ignore_index=True).drop(columns="mean")

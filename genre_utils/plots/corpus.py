@@ -41,28 +41,26 @@ def _mp3(y, sr):
     return content.getvalue()
 
 
-def genre_counts(tracks: pd.DataFrame, genres: list[str]):
+def genre_counts(counts: pd.DataFrame):
     """Draw bars of tracks and artists per genre.
 
     Parameters
     ----------
-    tracks : pd.DataFrame
-        Columns genre, artist and status; those of status "used" count.
-    genres : list of str
-        In their order.
+    counts : pd.DataFrame
+        A row per genre; columns of nothing but 0 are not drawn.
     """
-    used = tracks[tracks["status"] == "used"]
-    counts = used.groupby("genre").agg(tracks=("track_id", "size"), artists=("artist", "nunique"))
+    genres = list(counts.index)
     turn = 0 if len(genres) < 7 else 45 if max(map(len, genres)) < 11 else 90
     figure, axes = plt.subplots(figsize=(base.WIDTH, 4.2 if turn > 45 else 3.2))
     names = base.labels(genres, 15 if turn else round(57 / len(genres)), 1 if turn else 3)
-    counts.reindex(genres).set_axis(names).plot.bar(ax=axes, rot=turn, width=0.7)
+    drawn = counts.loc[:, (counts != 0).any()].set_axis(names)
+    drawn.plot.bar(ax=axes, rot=turn, width=0.8, legend=False)
     for bars in axes.containers:
-        axes.bar_label(bars)
-    axes.set(title="Tracks and artists per genre", xlabel="", ylabel="count")
+        axes.bar_label(bars, fontsize="small")
+    axes.set(title="Tracks and artists of each genre", xlabel="", ylabel="count")
     axes.margins(y=0.12)
-    axes.legend(loc="upper left", bbox_to_anchor=(1, 1), frameon=False)
     axes.grid(axis="x", visible=False)
+    base.legend(figure, axes)
     return figure
 
 
@@ -90,7 +88,7 @@ def fold_map(folds: pd.DataFrame, tracks: pd.DataFrame, genres: list[str]):
     return figure
 
 
-def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float):
+def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float, title: str = ""):
     """Draw log-mel spectrograms side by side.
 
     Parameters
@@ -99,6 +97,8 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float):
         By title; from 0 to 1.
     frames_per_second : float
         Frames in a second.
+    title : str
+        Title of the figure.
     """
     figure, axes = base.panels(len(images), 2, 2.1, 0.9, sharex=True, sharey=True)
     figure.get_layout_engine().set(wspace=0.06, h_pad=0.08)  # labels touch nothing, nor the edge
@@ -107,6 +107,8 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float):
         axis.set_title(base.label(title, 24, 3))
     plt.setp(axes[-1], xlabel="time (s)")
     figure.supylabel("mel band")
+    if title:
+        figure.suptitle(title)
     label = "level (0: 80 dB below the loudest point, 1: the loudest point)"
     base.colour_bar(figure, drawn, axes, label, aspect=40)
     return figure
@@ -159,5 +161,6 @@ def loudness(levels: pd.DataFrame, genres: list[str]):
         sns.stripplot(rows, x="LUFS", y="genre", alpha=0.7, jitter=0.2, ax=axis, **options)
         axis.set(title=way, xlabel="", ylabel="")
     axes[0, 0].set_yticks(range(len(genres)), base.labels(genres))
+    figure.suptitle("Loudness of clips, by genre")
     figure.supxlabel("integrated loudness (LUFS)")
     return figure

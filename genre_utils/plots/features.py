@@ -14,8 +14,8 @@ COEFFICIENTS = ("coefficient", (1, 5, 10, 15, 20), (1, 5, 10, 15, 20))
 BANDS = ("mel band", (), ())
 
 
-def feature_images(images: dict, *, frames_per_second: float, around_zero: bool = False):
-    """Draw features with many dimensions, one below the other.
+def feature_images(images: dict, *, frames_per_second: float, unit: str, around_zero: bool = False):
+    """Draw features with many dimensions, one below the other, with one bar for their colours.
 
     Parameters
     ----------
@@ -23,22 +23,26 @@ def feature_images(images: dict, *, frames_per_second: float, around_zero: bool 
         By title: an array of shape (frames, dimensions), and its rows, as those of `PITCHES`.
     frames_per_second : float
         Frames in a second.
+    unit : str
+        What the colours mean.
     around_zero : bool
-        Draw positive and negative values in two colours with a bar; else they are from 0 to 1.
+        Draw positive and negative values in two colours.
     """
     figure, axes = base.panels(len(images), 1, 1.8, 0.3, sharex=True)
+    arrays = [values for values, _ in images.values()]
+    low, high = min(map(np.min, arrays)), max(map(np.max, arrays))
+    look: dict = {"limits": (low, high)}
+    if around_zero:
+        look = {"colours": "RdBu_r", "limits": (-max(-low, high), max(-low, high))}
     for axis, (title, (values, rows)) in zip(axes[:, 0], images.items(), strict=True):
         label, places, names = rows
-        reach = abs(values).max()
-        look = {"colours": "RdBu_r", "limits": (-reach, reach)} if around_zero else {}
         drawn = base.image(axis, values, len(values) / frames_per_second, bottom=0.5, **look)
-        if around_zero:
-            figure.colorbar(drawn, ax=axis)
         axis.set_title(base.plain(title))
         axis.set_ylabel(label)
         if len(places):
             axis.set_yticks(places, names, fontsize="small")
     axes[-1, 0].set_xlabel("time (s)")
+    base.colour_bar(figure, drawn, axes, unit, location="right", shrink=0.9, aspect=30)
     return figure
 
 
@@ -62,7 +66,7 @@ def frame_curves(families: dict[str, np.ndarray], frames_per_second: float):
 
 
 def image_with_curves(
-    image: np.ndarray, curves: dict[str, np.ndarray], *, frames_per_second, step, unit, title
+    image: np.ndarray, curves: dict[str, np.ndarray], *, frames_per_second, step, unit, title, shade
 ):
     """Draw curves over the image that they are computed from, on one axis of one unit.
 
@@ -74,14 +78,15 @@ def image_with_curves(
         By what to call them, in `unit`.
     frames_per_second, step : float
         Scales of the two axes.
-    unit, title : str
-        Of the vertical axis, and of the figure.
+    unit, title, shade : str
+        Of the vertical axis, and of the figure; what the shades of the image mean.
     """
     figure, axes = plt.subplots(figsize=(base.WIDTH, 3.2))
     seconds = np.arange(image.shape[1]) / frames_per_second
     drawn = base.image(axes, image.T, 1, colours="gray_r", limits=(0, 1.3))  # never quite black
     half = 0.5 / frames_per_second
     drawn.set_extent((-half, seconds[-1] + half, -step / 2, (len(image) - 0.5) * step))
+    base.colour_bar(figure, drawn, axes, shade, location="right", shrink=0.9)
     for name, curve in curves.items():
         axes.plot(seconds, curve, lw=1.6, label=name)
     axes.set(title=title, xlabel="time (s)", ylabel=unit, ylim=(0, (len(image) - 1) * step))
@@ -108,13 +113,15 @@ def distributions(values: pd.DataFrame, genre, genres: list[str], units):
     options |= {"cut": 0, "density_norm": "width", "inner": "quart", "linewidth": 1}
     for axis, name, unit in zip(axes.flat, values, units, strict=False):
         sns.violinplot(x=values[name].to_numpy(), ax=axis, **options)
-        axis.set(title=base.plain(name), xlabel=unit, ylabel="")
+        axis.set(xlabel=unit, ylabel="")
+        axis.set_title(base.label(name, 36, 2), fontsize="small")
         axis.locator_params(axis="x", nbins=5)
     axes[0, 0].set_yticks(range(len(genres)), base.labels(genres, 16))
+    figure.suptitle("Distributions over tracks, by genre")
     return figure
 
 
-def modulations(strength: pd.DataFrame, genres: list[str]):
+def modulations(strength: pd.DataFrame, genres: list[str], unit: str = "per octave"):
     """Draw how much more than usual each genre has of patterns of each rate and scale.
 
     Parameters
@@ -123,20 +130,24 @@ def modulations(strength: pd.DataFrame, genres: list[str]):
         From `features.modulation_strength`.
     genres : list of str
         In the order of the panels.
+    unit : str
+        What cycles of the scale are counted in.
     """
-    figure, axes = base.panels(len(genres), 2, 2.3, 0.6, sharex=True, sharey=True)
+    figure, axes = base.panels(len(genres), 2, 2.1, 0.9, sharex=True, sharey=True)
     reach = strength["value"].abs().max()
     for axis, genre in zip(axes.flat, genres, strict=False):
         own = strength[strength["genre"] == genre]
         table = own.pivot_table("value", "rate", "scale")[::-1]
-        rows, scales = [f"{k:g}" for k in table.index], [f"{k:.0f}" for k in table]
+        rows = [f"{k:g}" for k in table.index]
+        scales = [f"{k:.2g}".replace("-", "\N{MINUS SIGN}") for k in table]
         look = {"text": None, "colours": "vlag", "limits": (-reach, reach)}
         drawn = base.heat_map(axis, table, rows, scales, **look)
         axis.set(title=base.label(genre, 21, 3), xlabel="", ylabel="")
         axis.tick_params(axis="x", rotation=0)
-    figure.supxlabel("scale (cycles over all mel bands; negative: falling)", fontsize="small")
+    figure.suptitle("Strength of patterns in time and pitch")
+    figure.supxlabel(f"scale (cycles {unit}; negative: falling)", fontsize="small")
     figure.supylabel("rate (Hz)", fontsize="small")
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label="standard deviations over tracks")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="difference from the mean (SD over tracks)")
     return figure
 
 
@@ -169,15 +180,19 @@ def ranking(tables: dict[str, pd.DataFrame]):
     tables : dict of str to pd.DataFrame
         By the score's name and unit: from `features.ranking` the rows to show, named in words.
     """
-    figure, axes = base.panels(len(tables), 1, 0.27 * max(map(len, tables.values())) + 1.1, 0)
+    names = {score: base.labels(table.index, 40, 2) for score, table in tables.items()}
+    row = 0.4 if any("\n" in name for shown in names.values() for name in shown) else 0.27
+    figure, axes = base.panels(len(tables), 1, row * max(map(len, tables.values())) + 1.1, 0)
     for axis, (score, table) in zip(axes[:, 0], tables.items(), strict=True):
-        base.forest(axis, table, table.index, "score")
+        base.forest(axis, table, names[score], "score")
+        axis.tick_params(axis="y", labelsize="small")
         axis.set(xlabel=score, xlim=(min(0, table["low"].min()), None))
         for y, row in enumerate(table.itertuples()):
             text = f"{row.rank_low:.0f} to {row.rank_high:.0f}"
             place = {"xy": (1.01, y), "xycoords": axis.get_yaxis_transform()}
             axis.annotate(text, va="center", fontsize="small", annotation_clip=False, **place)
         axis.set_title("rank", loc="right", fontsize="small", fontweight="normal", x=1.1)
+    figure.suptitle("How much single statistics tell about the genre")
     return figure
 
 
@@ -264,7 +279,7 @@ def artist_tree(tree: np.ndarray, artists: list[str], genres: list[str], genre_o
 
 
 def family_ablation(table: pd.DataFrame, chance: float):
-    """Draw the accuracy of whole tracks with each set of features.
+    """Draw the accuracy of whole tracks with each group of features alone, and without it.
 
     Parameters
     ----------
@@ -273,16 +288,21 @@ def family_ablation(table: pd.DataFrame, chance: float):
     chance : float
         Accuracy at chance level.
     """
-    models, sets = table["model"].unique(), table["features"].nunique()
-    figure, axes = base.panels(len(models), 1, 0.27 * sets + 1.1, 0, sharex=True)
+    models, parts = table["model"].unique(), table["features"].str.partition(" ")
+    groups = [*dict.fromkeys(parts.loc[parts[0] != "all", 2])]
+    marks = (("only", "0.15", -0.16, "alone"), ("without", "0.6", 0.16, "left out"))
+    figure, axes = base.panels(len(models), 1, 0.36 * len(groups) + 0.7, 0.7, sharex=True)
     for axis, model in zip(axes[:, 0], models, strict=True):
-        rows = table[table["model"] == model]
-        kinds = rows["features"].str.split().str[0].map({"all": "0.2", "without": "C1"})
-        base.forest(axis, rows, rows["features"], "accuracy", colours=list(kinds.fillna("C0")))
-        axis.axvline(rows["accuracy"].iloc[0], color="0.6", ls="--", lw=1)
-        axis.axvline(chance, color="0.4", ls=":", lw=1.5)
-        axis.set_title(base.label(f"{model}: features left out, and alone", 44))
-    options = {"rotation": 90, "color": "0.4", "va": "bottom", "ha": "right", "fontsize": "small"}
-    axes[0, 0].text(chance, sets - 0.5, "chance level ", **options)
-    axes[-1, 0].set_xlabel("accuracy of whole tracks, with 95 % intervals")
+        rows = table[table["model"] == model].set_index(
+            [parts.loc[table["model"] == model, k] for k in (0, 2)]
+        )
+        for kind, colour, shift, label in marks:
+            look = {"colours": colour, "shift": shift, "size": 36, "label": label}
+            base.forest(axis, rows.loc[kind].reindex(groups), groups, "accuracy", **look)
+        line = {"color": "0.35", "lw": 1.5}
+        axis.axvline(rows.loc["all", "accuracy"].iloc[0], ls="--", label="all features", **line)
+        axis.axvline(chance, ls=":", label="chance level", **line)
+        axis.set_title(base.label(f"{model}: each feature group alone, and left out", 60))
+    axes[-1, 0].set_xlabel("accuracy of whole tracks")
+    base.legend(figure, axes[0, 0])
     return figure

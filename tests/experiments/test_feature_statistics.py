@@ -84,9 +84,9 @@ def test_feature_sets_are_all_without_each_group_and_each_alone():
 def test_with_fewer_than_three_groups_families_are_taken_one_by_one():
     found = feature_statistics._feature_sets(["mfcc", "mfcc_delta"], GROUPS)
     assert list(found) == [
-        "all", "without mfcc", "without mfcc delta", "only mfcc", "only mfcc delta"
+        "all", "without MFCC", "without MFCC slope", "only MFCC", "only MFCC slope"
     ]  # fmt: skip
-    assert found["without mfcc"] == ["mfcc_delta"]
+    assert found["without MFCC"] == ["mfcc_delta"]
     assert feature_statistics._feature_sets(["mfcc"], GROUPS) == {"all": ["mfcc"]}
 
 

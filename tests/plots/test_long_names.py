@@ -38,7 +38,7 @@ def tracks_of(genres):
 
 
 def counts(genres):
-    return corpus.genre_counts(tracks_of(genres).assign(status="used"), genres)
+    return corpus.genre_counts(pd.DataFrame({"tracks": 4, "known artists": 3}, genres))
 
 
 def folds(genres):

@@ -42,7 +42,7 @@ def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():
     image = np.zeros((8, 8))
     image[frames, frames] = 1  # in frame k, row k
     figure = features.image_with_curves(
-        image, {"f": 250.0 * frames}, frames_per_second=4, step=250.0, unit="Hz", title=""
+        image, {"f": 250.0 * frames}, frames_per_second=4, step=250.0, unit="Hz", title="", shade=""
     )
     axes = figure.axes[0]
     left, right, bottom, top = axes.images[0].get_extent()
@@ -56,7 +56,7 @@ def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():
 def test_values_around_zero_have_colours_that_turn_at_zero():
     image = np.array([[-0.1, 0.4], [0.0, 0.2]])
     figure = features.feature_images(
-        {"a": (image, features.BANDS)}, frames_per_second=1, around_zero=True
+        {"a": (image, features.BANDS)}, frames_per_second=1, unit="dB", around_zero=True
     )
     low, high = figure.axes[0].images[0].get_clim()
     assert (low, high) == (-0.4, 0.4) and len(figure.axes) == 2  # the second is the bar
@@ -95,14 +95,26 @@ def test_players_play_the_start_of_a_clip_and_never_clip_it(level):
 
 def test_folds_and_genres_are_counted():
     tracks = pd.DataFrame({"track_id": list("abc"), "genre": ["rock", "rock", "pop"]})
-    tracks = tracks.assign(artist=list("xxy"), status="used")
     folds = pd.DataFrame(
         {"track_id": list("abc"), "fold": 0, "part": ["test", "test", "validation"]}
     )
     axes = corpus.fold_map(folds, tracks, ["pop", "rock"]).axes
     assert [[t.get_text() for t in axis.texts] for axis in axes] == [["0", "2"], ["1", "0"]]
-    bars = corpus.genre_counts(tracks, ["rock", "pop"]).axes[0].containers
+    counts = pd.DataFrame({"tracks": [2, 1], "artists": [1, 1], "unknown": 0}, ["rock", "pop"])
+    bars = corpus.genre_counts(counts).axes[0].containers
     assert [[bar.get_height() for bar in one] for one in bars] == [[2, 1], [1, 1]]
+
+
+def test_each_group_of_features_stands_once_alone_and_left_out():
+    rows = [("svm", "all", 0.8), ("svm", "without a b", 0.7), ("svm", "only a b", 0.5)]
+    table = pd.DataFrame(rows, columns=["model", "features", "accuracy"])
+    table = table.assign(low=table["accuracy"] - 0.1, high=table["accuracy"] + 0.1)
+    axes = features.family_ablation(table, 0.25).axes[0]
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["a b"]
+    shown, named = axes.get_legend_handles_labels()
+    at = {name: one.get_offsets()[0, 0] for one, name in zip(shown[:2], named[:2], strict=True)}
+    assert at == {"alone": 0.5, "left out": 0.7}
+    assert named[2:] == ["all features", "chance level"] and shown[2].get_xdata()[0] == 0.8
 
 
 def test_settings_of_folds_are_shown_to_be_read():

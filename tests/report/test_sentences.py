@@ -1,5 +1,8 @@
 """What the report says is what was found."""
 
+import re
+
+import pandas as pd
 import pytest
 
 from genre_utils.report import sentences
@@ -9,3 +12,53 @@ from genre_utils.report import sentences
 def test_a_model_that_is_sure_of_two_genres_at_once_fails(unsure):
     said = sentences.blended({"confidence": 0.493, "uncertain": unsure})
     assert "0.49" in said and ("failure" in said) != unsure
+
+
+def told(known, unknown=0, groups=None, **more):
+    """Summary of a corpus of two genres, without mark-up."""
+    described = {"name": "spectrograms", "tracks": 20, "set_aside": 0, "folds": 10}
+    described |= {"protocol": "cv", "group_by": "artist", **more}
+    rows = [(10, known, unknown), (10, 0, 0)]
+    columns = ["tracks", "known artists", "tracks of unknown artist"]
+    counts = pd.DataFrame(rows, columns=columns, index=["rock", "jazz"])
+    return sentences.corpus(described, counts, groups or known + unknown, 10, "mels")
+
+
+def test_numbers_of_artists_and_groups_agree():
+    said = told(known=39, unknown=16, groups=53)
+    assert "2 of its 10 genres (rock, jazz)" in said and "`mels`" in said
+    assert "39 known artists, and 16 tracks of unknown artist that are a group each" in said
+    assert "which makes 53 groups" in said and "In 10 folds" in said
+    assert "none was excluded" in said
+    alone = told(known=12, set_aside=1)
+    assert "by 12 artists; 1 was excluded" in alone and "groups" not in alone
+    assert "and 1 track of unknown artist;" in told(known=2, unknown=1)
+
+
+def test_a_split_by_track_or_by_the_corpus_is_said():
+    assert "its artist may be on both sides" in told(known=5, group_by="track")
+    assert "split as the corpus says" in told(known=5, protocol="fixed")
+
+
+def test_the_best_classical_model_is_named_with_its_interval():
+    rows = {"svm": (0.8, 0.7, 0.9), "knn": (0.7, 0.6, 0.8)}
+    table = pd.DataFrame.from_dict(rows, "index", columns=["accuracy", "low", "high"])
+    ranked = pd.DataFrame({"score": 46.2, "rank_low": 1.0, "rank_high": 98.0}, ["tempo, SD", "b"])
+    said = sentences.baseline(ranked, table, 4, "artist").replace("\N{NO-BREAK SPACE}", " ")
+    assert (
+        said.startswith("Of 2 statistics of features, *tempo, SD* separates") and "1 to 98" in said
+    )
+    assert "`svm`" in said and "**80 %**" in said and "70 % to 90 %" in said and "25 %" in said
+    assert "may have met" in sentences.baseline(ranked, table, 4, "track")
+    assert "model" not in sentences.baseline(ranked, table[:0], 4, "artist")
+
+
+def test_the_price_of_leakage_is_split_between_recording_and_artist():
+    pairs = {("segment", "track"): 1 / 3, ("segment", "artist"): 0.3125, ("track", "artist"): -0.02}
+    pairwise = [
+        {"a": a, "b": b, "difference": value, "separable": value > 0}
+        for (a, b), value in pairs.items()
+    ]
+    told = sentences.price_of_leakage({"segment": 0.95, "artist": 0.6375, "pairwise": pairwise})
+    numbers = re.findall("\N{MINUS SIGN}?[0-9]+", told)
+    assert numbers == ["95", "64", "31", "33", "\N{MINUS SIGN}2", "0"]

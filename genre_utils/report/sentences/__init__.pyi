@@ -10,7 +10,8 @@ from .interpretation import confusion as confusion
 from .interpretation import tree as tree
 from .interpretation import unanimous as unanimous
 from .music import artist_clusters as artist_clusters
-from .music import prepared as prepared
+from .music import baseline as baseline
+from .music import corpus as corpus
 from .music import price_of_leakage as price_of_leakage
 from .training import networks as networks
 from .training import overfitting as overfitting

@@ -1,27 +1,86 @@
-"""What notebooks 01 and 02 conclude about a corpus and its features."""
+"""What notebooks 01 and 02 find out about a corpus and its features."""
 
 import pandas as pd
 
+#: What each corpus is, in a few words.
+CORPORA = {
+    "synthetic": "composed music",
+    "folder": "a folder of recordings",
+    "gtzan": "GTZAN",
+    "gtzan-mini": "the mini version of GTZAN",
+    "fma": "the Free Music Archive",
+    "spectrograms": "log-mel spectrograms of recordings",
+}
 
-def prepared(described: dict, tracks: pd.DataFrame) -> str:
-    """Conclude the preparation of a corpus: what is ready, what was excluded, what to beware of.
+
+def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, name: str) -> str:
+    """Summarise a corpus: what it is, who plays, how it is split, what was excluded.
 
     Parameters
     ----------
     described : dict
         From `data.describe`.
-    tracks : pd.DataFrame
-        All that were audited: genre, artist, status.
+    counts : pd.DataFrame
+        By genre: tracks, known artists, tracks of unknown artist.
+    groups, of_genres : int
+        How many groups no split parts, and genres the corpus has, studied or not.
+    name : str
+        Name of the folder, or nothing.
     """
-    used = tracks[tracks["status"] == "used"]
-    known = used.loc[~used["artist"].str.startswith("unknown:"), "artist"].nunique()
-    folds = f"{described['folds']} fold{'s' if described['folds'] > 1 else ''}"
-    warnings = described["warnings"] or ["No warnings about this corpus."]
-    listed = "\n".join(f"- {warning}" for warning in warnings)
+    genres, lost = len(counts), described["set_aside"]
+    known, unknown = counts[["known artists", "tracks of unknown artist"]].sum()
+    kind = CORPORA[described["name"]] + (f" (`{name}`)" if name else "")
+    which = f"{genres} of its {of_genres}" if genres < of_genres else "its"
+    by = f"{known} known artists" if unknown else f"{known} artists"
+    if unknown:
+        many = "tracks of unknown artist that are a group each"
+        by += f", and {unknown} " + (many if unknown > 1 else "track of unknown artist")
+    by += f"; {lost} {'was' if lost == 1 else 'were'} excluded" if lost else "; none was excluded"
+    listed = ", ".join(counts.index)
+    first = f"**{described['tracks']} tracks** of {kind} in {which} genres ({listed}), by {by}."
+    return f"{first} {_split(described, groups, known + unknown)}"
+
+
+def _split(described, groups, names):
+    """How the tracks are split, in groups fewer than there are artists where some are tied."""
+    if described["protocol"] == "fixed":
+        return f"They are split as the corpus says, and no {described['group_by']} is on two sides."
+    folds = f"n {described['folds']} folds each track is tested once"
+    if described["group_by"] == "track":
+        return f"I{folds}, but its artist may be on both sides."
+    tied = f"Artists who recorded together are one group, which makes {groups} groups. "
+    return f"{tied if groups < names else ''}I{folds}, by models that never met its artist."
+
+
+def baseline(ranked: pd.DataFrame, accuracies: pd.DataFrame, genres: int, group_by: str) -> str:
+    """Say which statistic separates the genres most, and how well the best classical model does.
+
+    Parameters
+    ----------
+    ranked : pd.DataFrame
+        Of ``rankings["F"]`` from `features.genre_scores`, its index in words.
+    accuracies : pd.DataFrame
+        By model, from `measurements.accuracies`: accuracy, low, high.
+    genres : int
+        How many there are.
+    group_by : {"artist", "track"}
+        Of the folds.
+    """
+    first = ranked.iloc[0]
+    said = (
+        f"Of {len(ranked)} statistics of features, *{first.name}* separates the genres most (F "
+        f"ratio {first['score']:.0f}; with other artists its rank is {first['rank_low']:.0f} to "
+        f"{first['rank_high']:.0f})."
+    )
+    if accuracies.empty:
+        return said
+    best = accuracies.loc[accuracies["accuracy"].idxmax()]
+    low, high, chance = (_percent(share) for share in (best["low"], best["high"], 1 / genres))
+    met = "has never met" if group_by == "artist" else "may have met"
     return (
-        f"{len(used)} tracks by {known} known artists in {len(described['genres'])} genres are "
-        f"ready, {len(tracks) - len(used)} were excluded, and every {described['group_by']} is on "
-        f"one side of each split, in {folds}.\n\n{listed}\n\nNext: **02_feature_extraction**."
+        f"{said} The best classical model, `{best.name}`, classifies "
+        f"**{_percent(best['accuracy'])}** of the tracks of artists that it {met} correctly "
+        f"(95\N{NO-BREAK SPACE}% interval {low} to {high}; chance level: {chance})."
     )
 
 
@@ -37,8 +96,8 @@ def artist_clusters(table: pd.DataFrame) -> str:
     if by_artist.empty:
         return "No artist of this corpus has two tracks, so that clusters cannot follow artists."
     found = by_artist.loc[by_artist["p_value"] < 0.05, "method"]
-    which = {0: "No method finds", len(by_artist): "Both methods find"}
-    which = which.get(len(found), f"Only {', '.join(found)} finds")
+    which = {0: "No clustering method finds", len(by_artist): "Both clustering methods find"}
+    which = which.get(len(found), f"Of the clustering methods, only {', '.join(found)} finds")
     return f"{which} artists better than their genre explains (p < 0.05), without any label."
 
 
@@ -52,12 +111,17 @@ def price_of_leakage(price: dict) -> str:
     """
     pairs = {(pair["a"], pair["b"]): pair for pair in price["pairwise"]}
     whole, recording, artist = (
-        f"{round(100 * pairs[pair]['difference'])}"
+        f"{100 * pairs[pair]['difference']:z.0f}".replace("-", "\N{MINUS SIGN}")
         + ("" if pairs[pair]["separable"] else " (not significantly different from 0)")
         for pair in (("segment", "artist"), ("segment", "track"), ("track", "artist"))
     )
     return (
-        f"On a random split, {price['segment']:.0%} of excerpts are classified correctly; on the "
-        f"artist-disjoint one, {price['artist']:.0%}: a difference of {whole} points. Training on "
-        f"the same recording accounts for {recording}, on the same artist for {artist} of them."
+        f"Split at random, as is usual, an SVM would seem to classify "
+        f"{_percent(price['segment'])} of excerpts correctly in place of "
+        f"{_percent(price['artist'])}: leakage adds {whole} points, of which {recording} by other "
+        f"parts of the same recording and {artist} by other recordings of the same artist."
     )
+
+
+def _percent(share):
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
