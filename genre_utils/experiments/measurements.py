@@ -220,6 +220,12 @@ def between(one: pd.DataFrame, other: pd.DataFrame, folds: pd.DataFrame) -> dict
     return difference(after, before.loc[after.index], after.index.map(scoring.groups_of(folds)))
 
 
+def paired(study: StudyFolder, pairs) -> dict[tuple[str, str], dict]:
+    """`between` the models of each pair of names of which both were trained, by the pair."""
+    both = [pair for pair in pairs if len(trained(study, pair)) == len(pair)]
+    return {pair: between(*map(study.predictions, pair), study.folds) for pair in both}
+
+
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Differences with p_holm (Holm over all rows with a p_value) and separable, p_holm < 0.05."""
     if "p_value" not in table:

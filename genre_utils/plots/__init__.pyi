@@ -52,7 +52,8 @@ from .interpretation import moment_losses as moment_losses
 from .interpretation import rater_agreement as rater_agreement
 from .interpretation import region_losses as region_losses
 from .recognition import timelines as timelines
+from .training import accuracies as accuracies
 from .training import architecture as architecture
 from .training import learning_curves as learning_curves
-from .training import searched as searched
+from .training import settings as settings
 from .training import tuning as tuning

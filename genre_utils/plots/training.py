@@ -4,6 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.ticker import PercentFormatter
 
 from genre_utils.plots import base
 
@@ -12,31 +13,67 @@ LOGARITHMIC = {"learning_rate", "weight_decay", "C", "gamma"}  # settings that a
 UNDRAWN = {"Dropout", "BatchNormalization", "Reshape", "Flatten", "Activation"}
 
 
-def learning_curves(run: dict):
+def accuracies(table: pd.DataFrame) -> pd.DataFrame:
+    """Show how good models are and what they cost, as text: a row per model.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `models.accuracy_table`.
+    """
+    shown = pd.DataFrame(index=pd.Index(table.index, name="model"))
+    shown["what it is"] = table["is"]
+    shown["whole tracks"] = table["accuracy"].map(_percent)
+    shown["95 % interval"] = table["low"].map(_percent) + " to " + table["high"].map(_percent)
+    shown["excerpts"] = table["excerpts"].map(_percent)
+    counts = {"parameters": "parameters", "multiply-adds per second": "multiply-adds per second",
+              "epochs": "epochs, median", "seconds": "training, CPU (s)"}  # fmt: skip
+    for key, title in counts.items():
+        if table[key].notna().any():
+            numbers = table[key].astype(float)
+            shown[title] = numbers.map(lambda n: "" if pd.isna(n) else f"{n:,.0f}")
+    return shown
+
+
+def _percent(share):
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def learning_curves(*runs: dict):
     """Draw loss and accuracy of every fold against the epoch, training and inner validation.
 
     Parameters
     ----------
-    run : dict
-        How a model was trained (see `StudyFolder.run`).
+    *runs : dict
+        How each model was trained (see `StudyFolder.run`): a row of panels.
     """
-    figure, axes = base.panels(2, 2, 3.6, 0)
-    for axis, measure in zip(axes[0], ("loss", "accuracy"), strict=True):
-        looks = {measure: ("C0", "training"), f"val_{measure}": ("C1", "inner validation")}
-        for key, (colour, label) in looks.items():
-            curves = [fold["history"].get(key, []) for fold in run["folds"]]
-            if not any(curves):  # nothing was kept for validation
-                continue
-            table = pd.DataFrame([pd.Series(curve, dtype=float) for curve in curves])
-            axis.plot(table.columns + 1, table.T, color=colour, alpha=0.25, lw=1)
-            median = table.median()[table.count() > len(table) / 2]  # while most folds go on
-            axis.plot(median.index + 1, median, color=colour, lw=2.5, label=label)
-        axis.set(title=f"{measure} per epoch", xlabel="epoch", ylabel=measure)
-        axis.xaxis.get_major_locator().set_params(integer=True)
-    base.legend(figure, axes[0, 0], columns=2)
-    title = f"{run['model']}: {len(run['folds'])} folds (thin) and their median (thick)"
-    figure.suptitle(base.label(title, 72))
+    figure, axes = base.panels(2 * len(runs), 2, 3.3 if len(runs) == 1 else 2.5, 0.1)
+    for (left, right), run in zip(axes, runs, strict=True):
+        for axis, measure in ((left, "loss"), (right, "accuracy")):
+            _histories(axis, run["folds"], measure)
+            axis.set_title(base.label(f"{run['model']}: {measure}", 34))
+        left.set_ylabel("loss (nats)")
+        right.set(ylabel="accuracy of excerpts", ylim=(0, 1.02))
+        right.yaxis.set_major_formatter(PercentFormatter(1))
+    for axis in axes[-1]:
+        axis.set_xlabel("epoch")
+    figure.suptitle("Loss and accuracy per epoch")
+    base.legend(figure, max(axes[:, 0], key=lambda axis: len(axis.lines)), columns=2)
     return figure
+
+
+def _histories(axis, folds, measure):
+    """Draw a measure of every fold, thin, and its median, on training and inner validation."""
+    looks = {measure: ("C0", "training"), f"val_{measure}": ("C1", "inner validation")}
+    for key, (colour, label) in looks.items():
+        curves = [fold["history"].get(key, []) for fold in folds]
+        if not any(curves):  # nothing was kept for validation
+            continue
+        table = pd.DataFrame([pd.Series(curve, dtype=float) for curve in curves])
+        axis.plot(table.columns + 1, table.T, color=colour, alpha=0.25, lw=1)
+        median = table.median()[table.count() > len(table) / 2]  # while most folds go on
+        axis.plot(median.index + 1, median, color=colour, lw=2.5, label=label)
+    axis.xaxis.get_major_locator().set_params(integer=True)
 
 
 def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
@@ -65,30 +102,37 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
             axis.set_xticks(range(len(values)), [str(v) for v in values], fontsize="x-small")
         axis.plot(place, finished["value"], ".", ms=4, alpha=0.5)
         axis.axvline(mark, color="C1", lw=1.5, ls="--")
-        axis.set_title(f"{name.replace('_', ' ')} ({shares[name]:.0%})", fontsize="small")
+        axis.set_title(f"{name.replace('_', ' ')} ({_percent(shares[name])})", fontsize="small")
         axis.tick_params(labelsize="x-small")
-    figure.supylabel("cross-entropy against the fold's median", fontsize="small")
-    figure.suptitle("Every finished trial; dashed: the untuned setting; in brackets: importance")
+    figure.supylabel("cross-entropy above the fold's median (nats)", fontsize="small")
+    figure.suptitle("Trials by setting, and the importance of each")
     return figure
 
 
-def searched(tuned: dict, names) -> pd.DataFrame:
-    """Show the settings that were chosen for each fold, as text: a row per fold.
+def settings(chosen: dict, names=None, of: str = "fold") -> pd.DataFrame:
+    """Show settings as text: a row per fold, or per network.
 
     Parameters
     ----------
-    tuned : dict of int to Hyperparameters or dict
-        By fold.
-    names : iterable of str
-        The settings that were searched: the columns.
+    chosen : dict of int or str to Hyperparameters or dict
+        By fold or network.
+    names : collection of str, optional
+        The settings that are the columns; all of a network, unless given.
+    of : str
+        What each row is of.
     """
-    rows = [one if isinstance(one, dict) else one.as_json() for one in tuned.values()]
-    table = pd.DataFrame(rows, index=[*tuned])[[*names]]
-    table = table.map(
-        lambda value: ", ".join(value) or "none" if isinstance(value, list) else value
-    )
-    table = table.map(lambda value: f"{value:.2g}" if isinstance(value, float) else str(value))
-    return table.rename(columns=lambda name: name.replace("_", " ")).rename_axis("fold")
+    rows = [one if isinstance(one, dict) else one.as_json() for one in chosen.values()]
+    table = pd.DataFrame(rows, index=pd.Index(chosen, name=of))
+    table = table[[*names] if names else table.columns.drop("tuned_on")].map(_setting)
+    return table.rename(columns=lambda name: name.replace("_", " "))
+
+
+def _setting(value):
+    if isinstance(value, list | tuple):
+        return ", ".join(value) or "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:.2g}" if isinstance(value, float) else str(value)
 
 
 def architecture(model, table: pd.DataFrame):

@@ -138,3 +138,11 @@ def test_two_tables_of_predictions_differ_by_what_the_comparison_of_models_says(
     assert found["difference"] == pytest.approx(-pair["difference"])
     assert [found["low"], found["high"]] == pytest.approx([-pair["ci95"][1], -pair["ci95"][0]])
     assert found["p_value"] == pytest.approx(pair["p_value"])
+
+
+def test_pairs_of_which_one_was_not_trained_are_left_out():
+    study = StudyFolder(ROOT / "reports" / "gtzan-mel")
+    found = measurements.paired(study, [("rnn", "cnn"), ("rnn", "nothing")])
+    assert list(found) == [("rnn", "cnn")]
+    same = measurements.between(*map(study.predictions, ("rnn", "cnn")), study.folds)
+    assert found["rnn", "cnn"] == same

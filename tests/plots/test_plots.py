@@ -122,10 +122,27 @@ def test_settings_of_folds_are_shown_to_be_read():
 
     usual = hyperparameters.PAPER["cnn_paper"]
     few = replace(usual, l2=3.7e-5, augmentation=("masks", "mixup"))
-    shown = training.searched({0: few, 3: usual}, ["l2", "batch_size", "augmentation"])
+    shown = training.settings({0: few, 3: usual}, ["l2", "batch_size", "augmentation"])
     assert [*shown.columns] == ["l2", "batch size", "augmentation"]
     assert [*shown.loc[0]] == ["3.7e-05", str(usual.batch_size), "masks, mixup"]
     assert shown.loc[3, "augmentation"] == "none"
+    whole = training.settings({"cnn_paper": usual}, of="network")
+    assert whole.index.name == "network" and "tuned on" not in whole
+    assert whole.loc["cnn_paper", "normalise"] == "yes"
+
+
+def test_accuracies_and_costs_are_shown_where_there_are_any():
+    row = {"is": "dense network", "accuracy": 0.836, "low": 0.7, "high": 0.9, "excerpts": 0.8}
+    row |= {"parameters": 126_852, "multiply-adds per second": None, "epochs": 1, "seconds": 0.4}
+    ensemble = row | {"parameters": None, "epochs": None}
+    shown = training.accuracies(pd.DataFrame({"mlp": row, "ensemble": ensemble}).T)
+    assert "multiply-adds per second" not in shown
+    assert [*shown.loc["mlp"]][1:3] == [
+        "84\N{NO-BREAK SPACE}%",
+        "70\N{NO-BREAK SPACE}% to 90\N{NO-BREAK SPACE}%",
+    ]
+    assert [*shown.loc["mlp"]][-3:] == ["126,852", "1", "0"]
+    assert [*shown.loc["ensemble"]][-3:] == ["", "", "0"]
 
 
 def test_layers_are_joined_as_the_network_joins_them():
@@ -151,3 +168,15 @@ def test_a_fold_that_went_on_longer_does_not_bend_the_median():
     folds = [{"history": {"loss": [3, 2, 1][:n], "accuracy": [1] * n}} for n in (1, 1, 3)]
     axes = training.learning_curves({"model": "cnn", "folds": folds}).axes[0]
     assert list(axes.lines[3].get_ydata()) == [3]
+
+
+def test_each_network_has_its_row_of_learning_curves():
+    kept = {"loss": [2, 1], "accuracy": [0.5, 0.6]}
+    held = kept | {"val_loss": [2, 3], "val_accuracy": [0.4, 0.3]}
+    runs = [{"model": n, "folds": [{"history": h}]} for n, h in (("cnn", kept), ("rnn", held))]
+    figure = training.learning_curves(*runs)
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["cnn: loss", "cnn: accuracy", "rnn: loss", "rnn: accuracy"]
+    assert [len(axes.lines) for axes in figure.axes] == [2, 2, 4, 4]
+    labels = [text.get_text() for text in figure.legends[0].texts]
+    assert labels == ["training", "inner validation"]

@@ -7,6 +7,16 @@ import pytest
 
 from genre_utils.report import sentences
 
+ROWS = pd.DataFrame(
+    [(0.69, 0.58, 0.78, 8, 32.0), (0.67, 0.56, 0.77, 1, 90.0)],
+    columns=["accuracy", "low", "high", "epochs", "seconds"],
+    index=["cnn", "cnn_paper"],
+)
+
+
+def plain(text):
+    return text.replace("\N{NO-BREAK SPACE}", " ").replace("\N{MINUS SIGN}", "-")
+
 
 @pytest.mark.parametrize("unsure", [True, False])
 def test_a_model_that_is_sure_of_two_genres_at_once_fails(unsure):
@@ -62,3 +72,40 @@ def test_the_price_of_leakage_is_split_between_recording_and_artist():
     told = sentences.price_of_leakage({"segment": 0.95, "artist": 0.6375, "pairwise": pairwise})
     numbers = re.findall("\N{MINUS SIGN}?[0-9]+", told)
     assert numbers == ["95", "64", "31", "33", "\N{MINUS SIGN}2", "0"]
+def test_networks_are_told_with_intervals_chance_and_cpu_time():
+    said = plain(sentences.networks(ROWS, 4, "artist"))
+    assert "`cnn` classifies **69 %** of whole tracks by artists that it has never met" in said
+    assert "(95 % interval 58 % to 78 %; chance level 25 %)" in said
+    assert "`cnn_paper`) **67 %** (95 % interval 56 % to 77 %)" in said
+    assert "32 s of CPU time over all folds, in a median of 8 epochs" in said
+    assert "(`cnn_paper`: 1.5 min, 1 epoch)" in said
+    alone = plain(sentences.networks(ROWS.iloc[:1], 4, "track"))
+    assert "may have met" in alone and "paper" not in alone
+
+
+def test_the_network_that_is_ahead_is_told_if_there_are_several():
+    assert plain(sentences.ahead(ROWS)).startswith(
+        "Of the 2 untuned networks of this notebook, `cnn`"
+    )
+    assert "`" not in sentences.ahead(ROWS.iloc[:1])
+
+
+def test_differences_are_told_by_the_model_that_they_are_of():
+    change = {"difference": -0.08, "low": -0.16, "high": 0.01}
+    said = plain(sentences.differences({("rnn", "cnn"): change, ("rnn", "gru"): change}))
+    assert "`rnn` less `cnn` -8 points (-16 to 1), less `gru` -8 points" in said
+    assert sentences.differences({}) == ""
+
+
+def test_overfitting_is_told_where_there_is_a_validation_part():
+    gap = pd.Series({"epoch": 3, "accuracy": 0.63, "val_accuracy": 0.67, "gap": -0.04})
+    assert "`rnn` classifies 63 %" in plain(sentences.overfitting("rnn", gap))
+    assert "of -4 points" in plain(sentences.overfitting("rnn", gap))
+    gap["val_accuracy"] = gap["gap"] = float("nan")
+    assert "gap" not in sentences.overfitting("rnn", gap)
+
+
+@pytest.mark.parametrize("why", ["", "a fixed split is for one look"])
+def test_what_is_not_trained_anew_is_told_how_to_get(why):
+    said = sentences.untrained(why)
+    assert said == "A fixed split is for one look." if why else "MEASURE=true" in said

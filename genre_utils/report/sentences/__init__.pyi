@@ -13,7 +13,10 @@ from .music import artist_clusters as artist_clusters
 from .music import baseline as baseline
 from .music import corpus as corpus
 from .music import price_of_leakage as price_of_leakage
+from .training import ahead as ahead
+from .training import differences as differences
 from .training import networks as networks
 from .training import overfitting as overfitting
 from .training import pretraining as pretraining
 from .training import search as search
+from .training import untrained as untrained

@@ -1,0 +1,17 @@
+"""Numbers and names as they stand in sentences."""
+
+
+def percent(share: float) -> str:
+    """A share as a whole percentage."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
+def limits(found) -> str:
+    """The interval (keys low and high: shares) of what stands before it in a sentence."""
+    return f"95\N{NO-BREAK SPACE}% interval {percent(found['low'])} to {percent(found['high'])}"
+
+
+def names(models) -> str:
+    """Names of models, as in a sentence."""
+    *others, last = (f"`{name}`" for name in models)
+    return f"{', '.join(others)} and {last}" if others else last
