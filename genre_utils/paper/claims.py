@@ -10,7 +10,7 @@ from scipy import stats
 
 from genre_utils.evaluation import comparisons, intervals, metrics, scoring
 from genre_utils.experiments import ablation
-from genre_utils.paper.published import GENRES, METRICS, PAPER, check_arithmetic
+from genre_utils.paper.published import CALLED, GENRES, METRICS, PAPER, check_arithmetic
 from genre_utils.plots import formatting
 from genre_utils.workspace import files
 from genre_utils.workspace.model_names import PAPER_MODELS
@@ -19,8 +19,6 @@ from genre_utils.workspace.study_folder import StudyFolder
 REPRODUCED, NOT_REPRODUCED = "reproduced", "not reproduced"
 UNCLEAR, NOT_MEASURED = "not significantly different", "not measured"
 _VERDICTS = (REPRODUCED, NOT_REPRODUCED, UNCLEAR, NOT_MEASURED)
-_EARLIER = {"not separable": UNCLEAR}  # what reports that were stored before call it
-_CALLED = {"cnn": "CNN", "rnn": "RNN", "hybrid": "hybrid"}
 
 
 class _UnmeasuredError(Exception):
@@ -47,7 +45,8 @@ def _evidence(results, study):
     others = [variant for label, (variant, _) in stored.items() if label not in tested]
     plans = ablation.claims, lambda has_audio: others  # Holm within each
     effects = [ablation.compare(study, variants) for variants in plans]
-    by_label = {row["label"]: row for table in effects for _, row in table.iterrows()}
+    counted = (table.assign(tests=len(table)) for table in effects)
+    by_label = {row["label"]: row for table in counted for _, row in table.iterrows()}
     return _Evidence(results, study, stored, by_label)
 
 
@@ -83,8 +82,9 @@ def audit(results: dict, study: StudyFolder) -> dict:
     dict
         Keys evidence (whether this music can test anything), why (it cannot), note (how genres
         differ from the paper's), claims, each with topic, claim, rule, verdict, found (in words),
-        value, ci95 and needs (what would measure it), None where that does not apply, and
-        arithmetic: how many statements of the paper were checked, and how many cannot hold.
+        value, ci95, p (which decided), tests (for how many it is corrected) and needs (what would
+        measure it), None where that does not apply, and arithmetic: how many statements of the
+        paper were checked, and how many cannot hold. No two claims are judged by the same test.
     """
     why = _why_no_evidence(results)
     seen = None if why else _evidence(results, study)
@@ -99,7 +99,7 @@ def audit(results: dict, study: StudyFolder) -> dict:
 
 
 def _verdict(judge, seen):
-    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "needs"))
+    blank = dict.fromkeys(("verdict", "found", "value", "ci95", "p", "tests", "needs"))
     if seen is None:
         return blank
     try:
@@ -112,8 +112,31 @@ def by_verdict(audit: dict) -> dict[str, list[dict]]:
     """Claims of an `audit` under the verdict on them, in the order in which they are shown."""
     found: dict = {verdict: [] for verdict in (*_VERDICTS, None)}
     for one in audit["claims"]:
-        found[_EARLIER.get(one["verdict"], one["verdict"])].append(one)
+        found[one["verdict"]].append(one)
     return found
+
+
+def judged(audit: dict) -> pd.DataFrame:
+    """Show the claims of an `audit` that were judged, by verdict.
+
+    Parameters
+    ----------
+    audit : dict
+        As in results.json.
+
+    Returns
+    -------
+    pd.DataFrame of str
+        Columns verdict (once, with their number), claim, difference (that it says is above 0,
+        with its 95 % interval), p, tests (that p is corrected for). Empty where none was judged.
+    """
+    rows = []
+    for verdict, claims in by_verdict(audit).items():
+        for one in claims if verdict in _VERDICTS[:3] else []:
+            row = {"verdict": "" if one is not claims[0] else f"{verdict} ({len(claims)})"}
+            row |= {"claim": one["claim"], "difference [95 % interval]": one["found"]}
+            rows.append(row | {"p": formatting.p_text(one["p"]), "tests": one["tests"] or ""})
+    return pd.DataFrame(rows)
 
 
 def _other_genres(corpus):
@@ -125,29 +148,20 @@ def _other_genres(corpus):
 
 def _claims():
     """Topic, claim, rule and judge of every claim, in the order in which they are shown."""
-    accuracy = PAPER["accuracy"]
-    for name in PAPER_MODELS:
-        claim = f"The {_CALLED[name]} reaches an accuracy of {accuracy[name]:.2f}."
-        yield "Accuracy", claim, "level", partial(_level, name=name)
-    pairs = list(itertools.pairwise(accuracy.sort_values(ascending=False).index))
-    for pair in pairs:
-        claim = "The {} is ahead of the {}.".format(*(_CALLED[name] for name in pair))
+    accuracy = PAPER["accuracy"].sort_values(ascending=False)
+    for pair in (pairs := list(itertools.pairwise(accuracy.index))):
+        claim = "The {} is ahead of the {}.".format(*(CALLED[name] for name in pair))
         yield "Order of the models", claim, "pair", partial(_ahead, pair=pair, family=pairs)
     for name in PAPER_MODELS:
         genre = PAPER.loc[name, list(GENRES)].astype(float).idxmax()
-        claim = f"The {_CALLED[name]} is best at {genre}."
+        claim = f"The {CALLED[name]} is best at {genre}."
         yield "Best genre", claim, "highest", partial(_best_genre, name=name, genre=genre)
-    for key, label in METRICS.items():
-        name = PAPER[label].idxmax()
-        claim = f"The {_CALLED[name]} has the highest {label} of the three."
-        yield "Best measure", claim, "highest", partial(_extreme, name=name, key=key, sign=1)
-    for key in ("precision", "recall", "f1"):
-        claim = f"The hybrid has the lowest {METRICS[key]} of the three"
-        said = PAPER[METRICS[key]].idxmin() == "hybrid"
-        claim += "." if said else " (so the paper's text; its own table says otherwise)."
-        yield "Best measure", claim, "highest", partial(_extreme, name="hybrid", key=key, sign=-1)
+    for key in ("precision", "recall", "f1"):  # by accuracy: the order of the models
+        name = PAPER[METRICS[key]].idxmax()
+        claim = f"The {CALLED[name]} has the highest {METRICS[key]}."
+        yield "Best measure", claim, "highest", partial(_best_model, name=name, key=key)
     for pair in itertools.pairwise(PAPER["hours"].sort_values().index):
-        claim = "The {} trains faster than the {}.".format(*(_CALLED[name] for name in pair))
+        claim = "The {} trains faster than the {}.".format(*(CALLED[name] for name in pair))
         yield "Training time", claim, "time", partial(_faster, pair=pair)
     for topic, claim, label, sign in (
         ("Input", "A spectrogram tells a CNN more than MFCC alone.", "cnn_log_mel", 1),
@@ -194,28 +208,14 @@ def _measuring(seen, *, recordings):
     return f"the profile {profile}{'-full' if full else ' with MEASURE=true'}"
 
 
-def _judged(value, limits, found, verdict):
-    return {"value": value, "ci95": list(limits), "found": found, "verdict": verdict}
-
-
-def _signed(value, limits):
-    return "{:+.2f} [{:+.2f}, {:+.2f}]".format(value, *limits)
-
-
-def _difference(value, limits, p):
-    p_said = formatting.p_text(p) if p < 0.001 else f"= {formatting.p_text(p)}"
-    return f"difference in accuracy {_signed(value, limits)}, p {p_said}"
-
-
-def _level(seen, *, name):
-    """Judge a number by whether it lies inside our interval: it can only be contradicted."""
-    if {*seen.genres} != {*GENRES}:
-        raise _UnmeasuredError(f"a corpus of just {', '.join(GENRES)}")
-    _need(seen, name)
-    model = seen.results["models"][name]
-    value, (low, high) = model["accuracy"], model["ci95"]["accuracy"]
-    verdict = UNCLEAR if low <= PAPER.loc[name, "accuracy"] <= high else NOT_REPRODUCED
-    return _judged(value, (low, high), formatting.as_text(value, [low, high]), verdict)
+def _judged(value, limits, p, tests=None, *, of="", unit="", digits=2):
+    """Judge a difference that a claim says is above zero; p is corrected for so many tests."""
+    direction = REPRODUCED if value > 0 else NOT_REPRODUCED
+    found = "{}{} [{}, {}]".format(
+        formatting.signed(value, digits), unit, *(formatting.signed(x, digits) for x in limits)
+    )
+    judged = {"verdict": direction if p < intervals.LEVEL else UNCLEAR, "found": found + of}
+    return judged | {"value": value, "ci95": list(limits), "p": p, "tests": tests}
 
 
 def _ahead(seen, *, pair, family):
@@ -224,37 +224,36 @@ def _ahead(seen, *, pair, family):
     by_pair = {frozenset((one["a"], one["b"])): one for one in seen.results["pairwise"]}
     tested = {names: by_pair[frozenset(names)] for names in family if frozenset(names) in by_pair}
     one, p_values = tested[pair], [other["p_value"] for other in tested.values()]
-    p_holm = dict(zip(tested, comparisons.holm(p_values), strict=True))
-    p = p_holm[pair] if one["p_holm"] is None else one["p_holm"]
+    p = dict(zip(tested, comparisons.holm(p_values), strict=True))[pair], len(tested)
+    if one["p_holm"] is not None:
+        p = one["p_holm"], sum(other["primary"] for other in seen.results["pairwise"])
     sign = 1 if one["a"] == pair[0] else -1
-    value, limits = sign * one["difference"], sorted(sign * limit for limit in one["ci95"])
-    verdict = UNCLEAR if p >= intervals.LEVEL else REPRODUCED if value > 0 else NOT_REPRODUCED
-    return _judged(value, limits, _difference(value, limits, p), verdict)
+    limits = sorted(sign * limit for limit in one["ci95"])
+    return _judged(sign * one["difference"], limits, *p)
 
 
-def _compared(ratios, claimed, what, *, sign=1):
-    """Judge that `claimed` has the highest (sign 1) or lowest (-1) ratio (of `what`) by name."""
-    values = {name: intervals.combined_ratios(*one).value for name, one in ratios.items()}
-    ahead = {
-        name: _less(ratios[claimed], one, sign) for name, one in ratios.items() if name != claimed
-    }
-    nearest = min(ahead, key=lambda name: ahead[name].value)
-    value, limits = ahead[nearest].value, intervals.change_interval(ahead[nearest])
-    p = np.array([comparisons.change_test(one) for one in ahead.values()])
-    above = np.array([one.value for one in ahead.values()]) > 0
-    verdict = UNCLEAR
-    if (above & (p < intervals.LEVEL)).all():
-        verdict = REPRODUCED
-    elif (~above & (comparisons.holm(p) < intervals.LEVEL)).any():
-        verdict = NOT_REPRODUCED
-    found = f"{what}: {claimed} {values[claimed]:.2f}, nearest other {nearest} "
-    found += f"{values[nearest]:.2f}; distance {_signed(value, limits)}"
-    return _judged(value, limits, found, verdict)
+def _compared(ratios, claimed):
+    """Judge that `claimed` has the highest of some ratios by name, by the pair that decides.
+
+    To be ahead of all takes every test, which needs no correction (Berger 1982, Technometrics
+    24): the least sure one decides. To be behind takes one of them, corrected: the surest one.
+    """
+    others = [name for name in ratios if name != claimed]
+    ahead = [_less(ratios[claimed], ratios[name]) for name in others]
+    behind = np.array([one.value for one in ahead]) <= 0
+    p, tests = np.array([comparisons.change_test(one) for one in ahead]), None
+    decides = p.argmax()
+    if behind.any():
+        p, tests = comparisons.holm(p), len(p)
+        decides = np.where(behind, p, np.inf).argmin()
+    one, other = ahead[decides], others[decides]
+    of = f" against {CALLED.get(other, other)}"
+    return _judged(one.value, intervals.change_interval(one), p[decides], tests, of=of)
 
 
-def _less(one, other, sign):
-    """Estimate of one value less another, or the reverse, over the same artists."""
-    signed = zip((*one[:2], sign * one[2]), (*other[:2], -sign * other[2]), strict=True)
+def _less(one, other):
+    """Estimate of one value less another, over the same artists."""
+    signed = zip(one, (*other[:2], -other[2]), strict=True)
     return intervals.combined_ratios(*(np.concatenate(both, axis=-1) for both in signed))
 
 
@@ -270,14 +269,13 @@ def _best_genre(seen, *, name, genre):
     _need(seen, name)
     counts = scoring.confusions(seen.study, name)
     ratios = {one: _recall_of(counts, seen.genres.index(one)) for one in GENRES}
-    return _compared(ratios, genre, "recall")
+    return _compared(ratios, genre)
 
 
-def _extreme(seen, *, name, key, sign):
+def _best_model(seen, *, name, key):
     _need(seen, *PAPER_MODELS)
     counts = {one: scoring.confusions(seen.study, one) for one in PAPER_MODELS}
-    ratios = {one: metrics.metric_ratios(counts[one])[key] for one in PAPER_MODELS}
-    return _compared(ratios, name, METRICS[key], sign=sign)
+    return _compared({one: metrics.metric_ratios(counts[one])[key] for one in counts}, name)
 
 
 def _faster(seen, *, pair):
@@ -288,11 +286,10 @@ def _faster(seen, *, pair):
     more = (slow - fast).to_numpy()
     if (count := len(more)) < 2:
         raise _UnmeasuredError("more than one fold")
-    mean, reach = more.mean(), stats.t.ppf(0.975, count - 1) * stats.sem(more)
-    low, high = mean - reach, mean + reach
-    verdict = REPRODUCED if low > 0 else NOT_REPRODUCED if high < 0 else UNCLEAR
-    found = f"{_CALLED[pair[1]]} minus {_CALLED[pair[0]]}, CPU time per fold: "
-    return _judged(mean, (low, high), found + f"{mean:+.1f} s [{low:+.1f}, {high:+.1f}]", verdict)
+    mean, error = more.mean(), max(stats.sem(more), intervals.NOTHING)
+    reach = stats.t.ppf(1 - intervals.LEVEL / 2, count - 1) * error
+    p = 2 * stats.t.sf(abs(mean) / error, count - 1)
+    return _judged(mean, (mean - reach, mean + reach), p, unit=" s", digits=1)
 
 
 def _change(seen, *, label, sign):
@@ -301,10 +298,8 @@ def _change(seen, *, label, sign):
         of_sound = "chroma" in label or label == "waveform"
         raise _UnmeasuredError(_measuring(seen, recordings=of_sound))
     row = seen.effects[label]
-    value, limits = sign * row["difference"], sorted((sign * row["low"], sign * row["high"]))
-    helps = {"helps": sign > 0, "hurts": sign < 0}.get(row["verdict"])
-    verdict = {True: REPRODUCED, False: NOT_REPRODUCED, None: UNCLEAR}[helps]
-    return _judged(value, limits, _difference(value, limits, row["p_holm"]), verdict)
+    limits = sorted((sign * row["low"], sign * row["high"]))
+    return _judged(sign * row["difference"], limits, row["p_holm"], row["tests"])
 
 
 def _best_rate(seen, *, genre):
@@ -324,4 +319,4 @@ def _best_rate(seen, *, genre):
         counts = metrics.group_confusions(scoring.track_probabilities(predictions), *known)
         whole = metrics.metric_ratios(counts)["accuracy"]
         ratios[rate] = _recall_of(counts, seen.genres.index(genre)) if genre else whole
-    return _compared(ratios, "0.005", f"recall of {genre}" if genre else "accuracy")
+    return _compared(ratios, "0.005")

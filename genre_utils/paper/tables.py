@@ -3,14 +3,21 @@
 import pandas as pd
 
 from genre_utils.evaluation import intervals, metrics, scoring
-from genre_utils.paper.published import GENRES, METRICS, PAPER, SETTINGS
+from genre_utils.paper.published import GENRES, METRICS, PAPER, SETTINGS, WORDS
 from genre_utils.plots import formatting
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 _STORED = " (stored)"  # beside a model whose predictions are from an earlier run
-_UNCLEAR = " (not significantly different)"
+_UNCLEAR = "*"  # beside a best that is not significantly different from the runner-up
 _LEVELS = ((0.85, "Excellent"), (0.75, "Good"), (0.60, "Average"), (0.0, "Poor"))
+_PAPER = "paper"
+#: Which of our models stand for one of the paper's.
+_SETTINGS = {
+    "best": str,
+    "paper's setting": model_names.as_in_paper,
+    "tuned": model_names.tuned,
+}
 
 
 def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
@@ -53,13 +60,19 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
     return reasons
 
 
-def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, dict[str, pd.DataFrame]]:
-    """Set the numbers of the paper's Table 2 beside ours, other settings of a model below it.
+def _ours(results):
+    """Model of the paper, which setting of it, and its scores here, of all that there are."""
+    for name in model_names.PAPER_MODELS:
+        for setting, called in _SETTINGS.items():
+            if called(name) in results["models"]:
+                yield name, setting, results["models"][called(name)]
+
+
+def table_2(results: dict, stored=()) -> pd.DataFrame:
+    """Set the numbers of the paper's Table 2 beside ours, which have 95 % intervals.
 
     Parameters
     ----------
-    study : StudyFolder
-        Its predictions are read.
     results : dict
         Content of results.json.
     stored : collection of str
@@ -67,72 +80,47 @@ def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, dict[str,
 
     Returns
     -------
-    dict of dict of pd.DataFrame of str
-        Under measures, by name: this study (mean over genres), weighted (by tracks; not for
-        accuracy), paper. Under genres, by name: recall, against the rest, and paper where it has
-        that genre (it does not say which of the two its number is). Under settings, by "": settings
-        and training, of all folds for ours. Ours have 95 % intervals.
+    pd.DataFrame of str
+        Columns model, numbers (paper, or which setting of ours), accuracy, precision,
+        recall, F1.
     """
-    measures: dict = {label: {} for label in METRICS.values()}
-    genres: dict = {genre: {} for genre in results["corpus"]["genres"]}
-    settings = {}
-    kinds = str, model_names.as_in_paper, model_names.tuned
-    for name in (called(one) for one in model_names.PAPER_MODELS for called in kinds):
-        model, family = results["models"].get(name), model_names.family(name)
-        if model is None and name != family:
-            continue
-        label, claim = name + (_STORED if name in stored else ""), PAPER.loc[family]
-        weighted = _weighted(study, name, model["weighted"]) if model else {}
-        for key, measure in METRICS.items():
-            row = {"this study": _with_interval(model, key) if model else "not run"}
-            row |= {} if key == "accuracy" else {"weighted": weighted.get(key, "")}
-            measures[measure][label] = row | {"paper": formatting.as_text(claim[measure])}
-        for genre, rows in genres.items():
-            rows[label] = _genre_row(model and model["per_genre"][genre], claim, genre.lower())
-        if model:
-            seconds = model["training_seconds"]
-            training = "" if seconds is None else formatting.duration(seconds)
-            settings[label] = _settings_row(model["hyperparameters"], training)
-        if name == family:
-            values = {key: claim[text] for key, text in SETTINGS.items()}
-            settings[f"{name}, paper"] = _settings_row(values, f"{claim['hours']} h")
-    found = {"measures": measures, "genres": genres, "settings": {"": settings}}
-    return {
-        kind: {name: pd.DataFrame(rows).T.rename_axis("model") for name, rows in tables.items()}
-        for kind, tables in found.items()
-    }
+    rows = []
+    for name, claim in PAPER.iterrows():
+        theirs = {label: formatting.as_text(claim[label]) for label in METRICS.values()}
+        rows.append({"model": name, "numbers": _PAPER} | theirs)
+        for setting, model in ((s, m) for one, s, m in _ours(results) if one == name):
+            mark = _STORED if _SETTINGS[setting](name) in stored else ""
+            ours = {label: _with_interval(model, key) for key, label in METRICS.items()}
+            rows.append({"model": name, "numbers": setting + mark} | ours)
+    return pd.DataFrame(rows)
 
 
-def _with_interval(numbers, name):
-    return formatting.as_text(numbers[name], numbers["ci95"][name])
+def weighted_means(study: StudyFolder, results: dict) -> pd.DataFrame:
+    """Precision and F1 of the paper's models as means weighted by tracks; 95 % intervals.
+
+    Recall weighted in this way is the accuracy.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        Its predictions are read.
+    results : dict
+        Content of results.json.
+
+    Returns
+    -------
+    pd.DataFrame of str
+        Columns model, setting, precision, F1.
+    """
+    rows = []
+    for name, setting, model in _ours(results):
+        means = _weighted(study, _SETTINGS[setting](name), model["weighted"])
+        rows.append({"model": name, "setting": setting} | means)
+    return pd.DataFrame(rows)
 
 
-def _genre_row(numbers, claim, genre):
-    row = {"recall": "not run", "against the rest": ""}
-    if numbers:
-        row["recall"] = _with_interval(numbers, "recall")
-        row["against the rest"] = _with_interval(numbers, "accuracy")
-    return row | ({"paper": formatting.as_text(claim[genre])} if genre in GENRES else {})
-
-
-def _settings_row(values, training):
-    row = {text: values[key] for key, text in SETTINGS.items()}
-    texts = {text: f"{value:.2g}" if value < 1 else f"{value:.0f}" for text, value in row.items()}
-    return texts | {"training": training}
-
-
-def _weighted(study, name, means):
-    """Means of precision, recall and F1 weighted by the tracks of each genre, with intervals."""
-    counts, texts = scoring.confusions(study, name), {}
-    share, ratios = counts.sum(axis=(0, 2)) / counts.sum(), metrics.metric_ratios(counts)
-    for key, mean in means.items():
-        estimate = intervals.combined_ratios(*ratios[key][:2], share)
-        texts[key] = formatting.as_text(mean, intervals.share_interval(estimate).tolist())
-    return texts
-
-
-def table_1(results: dict) -> pd.DataFrame:
-    """Rate the paper's numbers and ours by one rule of ours, in the vocabulary of its Table 1.
+def genre_readings(results: dict) -> pd.DataFrame:
+    """Set both readings of a number per genre beside the paper's, which does not say which it is.
 
     Parameters
     ----------
@@ -141,46 +129,138 @@ def table_1(results: dict) -> pd.DataFrame:
 
     Returns
     -------
-    pd.DataFrame
-        Index criterion, model; columns paper, this study (empty if not run), paper's setting and
-        tuned (if any was), differs (the first two).
-        Our Best in accuracy says where the runner-up is as good.
+    pd.DataFrame of str
+        Columns genre, model, setting, recall, against the rest, and paper where it has the genre.
     """
-    columns = {"paper": _words(PAPER, METRICS.values(), "hours")}
-    sources = {"this study": str, "paper's setting": model_names.as_in_paper}
-    sources["tuned"] = model_names.tuned
-    for source, called in sources.items():
-        there = {name: called(name) for name in model_names.PAPER_MODELS}
-        ours = {n: results["models"][c] for n, c in there.items() if c in results["models"]}
-        if source == "this study" or ours:
-            numbers = pd.DataFrame(ours, index=[*METRICS, "training_seconds"]).T.astype(float)
-            words = _words(numbers.reindex([*there]), METRICS, "training_seconds")
-            best = [("accuracy", name) for name in _unclear_best(results, list(ours), called)]
-            columns[source] = words.mask(words.index.isin(best), words + _UNCLEAR)
-    table = pd.DataFrame(columns)
-    ours = table["this study"].str.removesuffix(_UNCLEAR)
-    return table.assign(differs=(ours != "") & (table["paper"] != ours))
+    rows = []
+    for genre in results["corpus"]["genres"]:
+        for name, setting, model in _ours(results):
+            numbers = model["per_genre"][genre]
+            row = {"genre": genre, "model": name, "setting": setting}
+            row |= {"recall": _with_interval(numbers, "recall")}
+            row |= {"against the rest": _with_interval(numbers, "accuracy")}
+            if genre.lower() in GENRES:
+                row["paper"] = formatting.as_text(PAPER.loc[name, genre.lower()])
+            rows.append(row)
+    return pd.DataFrame(rows).fillna("")
 
 
-def _words(numbers, measures, seconds):
-    """Words for the columns of a table: by criterion and model."""
-    pairs = zip(METRICS.values(), measures, strict=True)
-    rated = {label: _rate(numbers[name]) for label, name in pairs}
-    words = pd.concat(rated | {"training time": _rate_time(numbers[seconds])})
-    return words.rename_axis(["criterion", "model"])
+def training_settings(results: dict) -> pd.DataFrame:
+    """Settings and training time of the paper's models; ours is the CPU time of all folds.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json.
+
+    Returns
+    -------
+    pd.DataFrame of str
+        Columns model, setting, learning rate, batch size, hidden layers, training.
+    """
+    rows = []
+    for name, claim in PAPER.iterrows():
+        values = {key: claim[text] for key, text in SETTINGS.items()}
+        rows.append(_settings_row(name, _PAPER, values, f"{claim['hours']} h"))
+        for setting, model in ((s, m) for one, s, m in _ours(results) if one == name):
+            seconds = model["training_cpu_seconds"]
+            training = "" if seconds is None else f"{formatting.duration(seconds)} of CPU time"
+            rows.append(_settings_row(name, setting, model["hyperparameters"], training))
+    return pd.DataFrame(rows)
+
+
+def _with_interval(numbers, name):
+    return formatting.as_text(numbers[name], numbers["ci95"][name])
+
+
+def _settings_row(name, setting, values, training):
+    row = {text: values[key] for key, text in SETTINGS.items()}
+    texts = {text: f"{value:.2g}" if value < 1 else f"{value:.0f}" for text, value in row.items()}
+    return {"model": name, "setting": setting} | texts | {"training": training}
+
+
+def _weighted(study, name, means):
+    """Means of precision and F1 weighted by the tracks of each genre, with intervals."""
+    counts, texts = scoring.confusions(study, name), {}
+    share, ratios = counts.sum(axis=(0, 2)) / counts.sum(), metrics.metric_ratios(counts)
+    for key in ("precision", "f1"):
+        limits = intervals.share_interval(intervals.combined_ratios(*ratios[key][:2], share))
+        texts[METRICS[key]] = formatting.as_text(means[key], limits.tolist())
+    return texts
+
+
+def table_1(results: dict) -> pd.DataFrame:
+    """Set the words of the paper's Table 1 beside those that one rule of ours gives.
+
+    The highest of the three models is Best; the others go by `_LEVELS`. A star marks a Best in
+    accuracy that is not significantly different from the runner-up.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json.
+
+    Returns
+    -------
+    pd.DataFrame of str
+        Columns model, words (whose), and one for each of the paper's measures and genres.
+    """
+    sources = {"the paper's own": WORDS, "by rule, the paper's numbers": _rated(PAPER)}
+    for setting, called in _SETTINGS.items():
+        ours = {n: m for n, s, m in _ours(results) if s == setting}
+        if ours and setting != "tuned":
+            words = _rated(pd.DataFrame({n: _numbers(model) for n, model in ours.items()}).T)
+            best = _unclear_best(results, list(ours), called)
+            words.loc[best, "accuracy"] += _UNCLEAR
+            sources[f"by rule, ours, {setting}"] = words
+    table = pd.concat(sources, names=["words", "model"]).reindex(columns=WORDS.columns)
+    order = {name: place for place, name in enumerate(PAPER.index)}
+    table = table.reset_index().sort_values("model", key=lambda m: m.map(order), kind="stable")
+    return table[["model", "words", *WORDS.columns]].fillna("")
+
+
+def _numbers(model):
+    """Numbers of a model under the names of the paper's columns."""
+    genres = {genre.lower(): one["recall"] for genre, one in model["per_genre"].items()}
+    return {label: model[key] for key, label in METRICS.items()} | genres
+
+
+def _rated(numbers):
+    """Words for the columns of `WORDS`, as far as they are among the numbers."""
+    return numbers[[label for label in WORDS if label in numbers]].astype(float).apply(_rate)
 
 
 def _rate(values):
     """Words for shares: the highest of several is Best, the others go by `_LEVELS`."""
-    words = values.map(lambda value: next((word for low, word in _LEVELS if value >= low), ""))
-    return words.mask((values == values.max()) & (values.count() > 1), "Best")
+    words = values.map(lambda value: next(word for low, word in _LEVELS if value >= low))
+    return words.mask((values == values.max()) & (len(values) > 1), "Best")
 
 
-def _rate_time(values):
-    """Words for training times: the shortest of several is Best, the longest High."""
-    words = values.map(lambda value: "" if pd.isna(value) else "Average")
-    words = words.mask((values == values.max()) & (values.count() > 1), "High")
-    return words.mask((values == values.min()) & (values.count() > 1), "Best")
+def arithmetic(checked: pd.DataFrame) -> pd.DataFrame:
+    """Show what `check_arithmetic` found.
+
+    Parameters
+    ----------
+    checked : pd.DataFrame
+        From there.
+
+    Returns
+    -------
+    pd.DataFrame of str
+        Columns model, statement, value, allowed, rounding, verdict.
+    """
+    limits = checked[["lowest", "highest"]].itertuples(index=False)
+    shown = {"model": checked["model"], "statement": checked["claim"]}
+    shown |= {"value": checked["value"].map("{:.2f}".format)}
+    shown |= {"allowed": [_allowed(*pair) for pair in limits]}
+    shown |= {"rounding": checked["slack"].map("±{:.2f}".format), "verdict": checked["verdict"]}
+    return pd.DataFrame(shown)
+
+
+def _allowed(lowest, highest):
+    if lowest == highest:
+        return f"{lowest:.2f}"
+    return f"{lowest:.2f} to {highest:.2f}" if lowest else f"at most {highest:.2f}"
 
 
 def _unclear_best(results, names, called):

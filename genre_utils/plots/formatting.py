@@ -38,7 +38,7 @@ def signed(value: float, digits: int = 2) -> str:
     digits : int
         How many behind the point.
     """
-    return f"{value:+.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    return f"{value:+z.{digits}f}".replace("-", "\N{MINUS SIGN}")
 
 
 def duration(seconds: float) -> str:

@@ -15,6 +15,9 @@ from .music import corpus as corpus
 from .music import price_of_leakage as price_of_leakage
 from .training import ahead as ahead
 from .training import differences as differences
+from .paper import arithmetic as arithmetic
+from .paper import earlier_run as earlier_run
+from .paper import untested_claims as untested_claims
 from .training import networks as networks
 from .training import overfitting as overfitting
 from .training import pretraining as pretraining
