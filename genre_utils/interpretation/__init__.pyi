@@ -1,7 +1,6 @@
 from .attribution import attributions as attributions
 from .attribution import checks as checks
 from .attribution import explain as explain
-from .attribution import foreign_neighbours as foreign_neighbours
 from .attribution import load_networks as load_networks
 from .genre_relations import agreement as agreement
 from .genre_relations import borders as borders

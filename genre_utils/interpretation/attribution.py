@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 from keras import layers
-from scipy.spatial.distance import pdist, squareform
 from scipy.stats import spearmanr
 from tqdm import tqdm
 
@@ -337,44 +336,3 @@ def _highest(maps):
     flat = maps.reshape(len(maps), -1)
     limit = np.quantile(flat, 1 - HIDDEN_SHARE, axis=1, keepdims=True)
     return (flat > limit).reshape(maps.shape)
-
-
-def foreign_neighbours(networks: dict, data: training_data.Data) -> pd.DataFrame:
-    """Count the genres of each track's nearest track of another genre, over what chance gives.
-
-    Parameters
-    ----------
-    networks, data : dict of int to keras.Model, models.Data
-        One kind of network, by fold (see `load_networks`), and excerpts and folds.
-
-    Returns
-    -------
-    pd.DataFrame, shape (genres, genres)
-        How often, over chance, the neighbour in the fold of a track (row) is of a genre (column).
-    """
-    lift = _lift([_embedded(model, data, fold) for fold, model in networks.items()], data.genres)
-    return pd.DataFrame(lift, index=data.genres, columns=data.genres)
-
-
-def _embedded(model, data, fold):
-    """Mean embedding of each track that a fold tests, (tracks, units), and its genre."""
-    hidden = keras.Model(model.input, model.get_layer("genre").input)
-    rows = data.rows(fold)["test"]
-    values = pd.DataFrame(outputs(hidden, data.inputs(model.name, rows)))
-    tracks = data.table["track_id"].to_numpy()[rows]
-    genre = pd.Series(data.y[rows]).groupby(tracks).first()
-    return values.groupby(tracks).mean().to_numpy(), genre.to_numpy()
-
-
-def _lift(folds, genres):
-    k = len(genres)
-    found, chance = np.zeros((2, k, k))
-    for places, true in folds:
-        if len(set(true)) > 1:
-            distances = squareform(pdist(places))
-            distances[true[:, np.newaxis] == true] = np.inf
-            np.add.at(found, (true, true[distances.argmin(axis=1)]), 1)
-            size = np.bincount(true, minlength=k)
-            chance += np.outer(size / (len(true) - size), size)
-    np.fill_diagonal(chance, 0)
-    return np.divide(found, chance, out=np.full((k, k), np.nan), where=chance > 0)

@@ -14,7 +14,8 @@ from genre_utils.interpretation import attribution
 from genre_utils.models import architectures, classical, training_data
 from genre_utils.workspace.study_folder import StudyFolder
 
-SPECTROGRAM = "spectrogram"  # stands among the families where a network reads it beside them
+#: Stand among the families where a network reads a spectrogram beside them.
+WHOLE = SPECTROGRAM, FEATURES = ("spectrogram", "all features")
 REPEATS = 5  # permutations of each family of features
 
 
@@ -37,7 +38,8 @@ def importance(study: StudyFolder, data: training_data.Data, *, seed: int = 0) -
     -------
     pd.DataFrame
         Columns model, family (as readers call it), accuracy of whole tracks, drop of it, low, high
-        (95 % over artists); the largest mean drop first. Empty where no model can be asked.
+        (95 % over artists); the largest mean drop first. Of a network that reads a spectrogram,
+        too, this and all features are families (`WHOLE`). Empty where no model can be asked.
     """
     finished = attribution.finished_networks(study)
     reading = [name for name in finished if "features" in architectures.reads(name)]
@@ -60,7 +62,7 @@ def _exchange(study, data, networks, names, seed):
         else:
             model = _classical(name, statistics, data.genres, fold)
         sees = name in networks and "log_mel" in architectures.reads(name)
-        parts = families | ({SPECTROGRAM: []} if sees else {})
+        parts = families | ({SPECTROGRAM: [], FEATURES: [*places]} if sees else {})
         tables.append(_exchanged(*model, parts, seed=(seed, fold)).assign(model=name))
     return pd.concat(tables, ignore_index=True)
 

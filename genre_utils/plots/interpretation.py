@@ -30,8 +30,9 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
     Parameters
     ----------
     rows : dict of str to dict of str to np.ndarray, shape (frames, mels)
-        By names of row and column. A map that is nowhere negative is drawn from white to dark, any
-        other red (for the genre) and blue (against it), blurred as points are noise; each scaled.
+        By names of row and column. A column that is nowhere negative is drawn from white to dark,
+        any other red (for the genre) and blue (against it), blurred as points are noise; each map
+        as a share of its highest values.
     seconds : float
         Length of an excerpt.
     boundaries : np.ndarray, shape (mels + 1,), or None
@@ -43,40 +44,44 @@ def maps(rows: dict, *, seconds: float, boundaries=None, title: str, sounds=("sp
     """
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
     count = len(rows) * len(columns)
-    figure, axes = base.panels(count, len(columns), 1.55, 1.0, sharex=True, sharey=True)
+    figure, axes = base.panels(count, len(columns), 1.45, 1.6, sharex=True, sharey=True)
     places, names = _frequency_marks(boundaries)
-    for line, label, row in zip(axes, base.labels(rows, 15, 3), rows.values(), strict=True):
-        for axis, column in zip(line, columns, strict=True):
-            if column in row:
-                values, look = _scaled(row[column], column in sounds)
-                base.image(axis, values, seconds, **look)
+    for place, column in enumerate(columns):
+        shown = {k: row[column] for k, row in enumerate(rows.values()) if column in row}
+        shown, look, meaning = _scaled(shown, column in sounds)
+        for k, axis in enumerate(axes[:, place]):
+            if k in shown:
+                drawn = base.image(axis, shown[k], seconds, **look)
             else:
                 axis.set_axis_off()
                 axis.text(0.5, 0.5, "no convolution", transform=axis.transAxes, ha="center")
-        line[0].set_ylabel(label, fontsize="small" if "\n" in label else None)
-        line[0].tick_params(axis="y", labelsize="small")
+            axis.tick_params(labelsize="small")
+        axes[0, place].set_title(column)
+        axes[-1, place].set_xlabel("time (s)", fontsize="small")
+        bar = base.colour_bar(figure, drawn, axes[:, place], "", shrink=0.9, aspect=16)
+        bar.set_label(meaning, fontsize="small")
+        bar.ax.tick_params(labelsize="small")
+    for axis, label in zip(axes[:, 0], base.labels(rows, 15, 3), strict=True):
+        axis.set_ylabel(label, fontsize="small" if "\n" in label else None)
         if places:
-            line[0].set_yticks(places, names)
-    for axis, column in zip(axes[0], columns, strict=True):
-        axis.set_title(column)
-    for axis in axes[-1]:
-        axis.set_xlabel("time (s)")
-        axis.tick_params(axis="x", labelsize="small")
+            axis.set_yticks(places, names)
     figure.supylabel("frequency (Hz)" if places else "mel band")
     figure.suptitle(base.label(title, 66, 3))
     return figure
 
 
-def _scaled(values, is_sound):
-    """Values as they are drawn, and their colours; extreme points do not set the scale."""
+def _scaled(column, is_sound):
+    """Maps as they are drawn, their colours, and what these mean; extremes set no scale."""
     if is_sound:
-        return values, {"colours": "gray_r", "limits": (values.min(), values.max())}
-    if values.min() < 0:
-        values = gaussian_filter(values, BLUR)
-    reach = np.quantile(abs(values), 0.995) or 1.0
-    if values.min() >= 0:
-        return values, {"colours": "YlOrBr", "limits": (0, reach)}
-    return values, {"colours": "RdBu_r", "limits": (-reach, reach)}
+        every = np.concatenate([*column.values()])
+        return column, {"colours": "gray_r", "limits": (every.min(), every.max())}, "level"
+    signed = min(values.min() for values in column.values()) < 0
+    if signed:
+        column = {k: gaussian_filter(values, BLUR) for k, values in column.items()}
+    column = {k: v / (np.quantile(abs(v), 0.995) or 1.0) for k, v in column.items()}
+    if signed:
+        return column, {"colours": "RdBu_r", "limits": (-1, 1)}, "evidence against and for"
+    return column, {"colours": "YlOrBr", "limits": (0, 1)}, "weight"
 
 
 def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
@@ -115,8 +120,9 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
         axes[0, 0].set_xticks(places, names)
     figure.supxlabel("frequency (Hz)" if places else "mel band", fontsize="small")
     figure.supylabel("share of the evidence per band", fontsize="small")
-    figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of genres")
-    base.legend(figure, axes[0, 0], loc="outside upper center")
+    figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of the genres")
+    base.legend(figure, axes[0, 0])
+    figure.suptitle("Bands that speak for a genre, and against it")
     return figure
 
 
@@ -135,7 +141,8 @@ def region_losses(regions: pd.DataFrame, genres: list[str]):
     figure, axes = base.panels(len(networks), columns, 0.26 * len(names) + 1.9, 0, sharey=True)
     reach = regions["lost"].abs().max()
     sure = (regions["lost_low"] > 0) | (regions["lost_high"] < 0)
-    regions = regions.assign(text=(100 * regions["lost"]).map("{:.0f}".format).where(sure, ""))
+    text = [f"{round(100 * lost)}".replace("-", "\N{MINUS SIGN}") for lost in regions["lost"]]
+    regions = regions.assign(text=np.where(sure, text, ""))
     for axis, network in zip(axes.flat, networks, strict=False):
         own = regions[regions["network"] == network]
         here = [genre for genre in genres if genre in set(own["genre"])]
@@ -173,37 +180,49 @@ def moment_losses(moments: pd.DataFrame, seconds: float):
         axes.plot(middle, table["share"], "o-", color=colour, lw=1, label=base.plain(name))
     axes.axhline(1 / parts, color="0.4", ls="--", lw=1, label="an even share")
     axes.set(xlabel="place in the excerpt (s)", ylabel="share of the evidence", xlim=(0, seconds))
-    axes.set_title("What hiding a part of the time takes away, with 95 % intervals")
+    axes.set_title("What hiding a part of the time takes away")
     axes.yaxis.set_major_formatter(PERCENT)
     base.legend(figure, axes)
     return figure
 
 
 def importance(table: pd.DataFrame, sizes: dict[str, int]):
-    """Draw the accuracy that is lost when feature groups are exchanged: the eight that cost most.
+    """Draw the accuracy that is lost when features are exchanged: the eight groups that cost most.
 
     Parameters
     ----------
     table : pd.DataFrame
         From `interpretation.importance`.
     sizes : dict of str to int
-        Columns of each group, where it has any.
+        Columns of each group; a family that has none here is a whole input, and drawn apart.
     """
-    every, models = list(dict.fromkeys(table["family"])), list(dict.fromkeys(table["model"]))
-    families = every[:8]
+    every = pd.unique(table["family"])
+    groups = [family for family in every if family in sizes][:8]
+    whole = [family for family in every if family not in sizes]
+    shown = {"A whole input": whole, "One feature group (columns)": groups}
+    shown = {title: families for title, families in shown.items() if families}
+    counts = [len(families) for families in shown.values()]
+    size = {"figsize": (base.WIDTH, 0.36 * sum(counts) + 1.0 * len(counts) + 0.6)}
+    figure, axes = plt.subplots(len(shown), squeeze=False, height_ratios=counts, **size)
+    for axis, (title, families) in zip(axes[:, 0], shown.items(), strict=True):
+        _losses(axis, table[table["family"].isin(families)], families, sizes)
+        axis.set_title(title)
+    axes[-1, 0].set_xlabel("loss of track accuracy (points)")
+    base.legend(figure, axes[-1, 0], columns=2)
+    figure.suptitle("What exchanging features between tracks costs")
+    return figure
+
+
+def _losses(axes, table, families, sizes):
+    """Losses of some families, a colour for each model."""
     names = [f.replace("_", " ") + (f" ({sizes[f]})" if f in sizes else "") for f in families]
-    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.38 * len(families) + 1.6))
-    for k, model in enumerate(models):
-        rows = table[table["model"] == model].set_index("family").reindex(families)
-        label = f"{base.plain(model)} ({rows['accuracy'].max():.2f} with everything)"
+    models = pd.unique(table["model"])
+    for k, (model, own) in enumerate(table.groupby("model", sort=False)):
+        label = f"{base.plain(model)} ({own['accuracy'].max():.0%} with everything)"
+        rows = 100 * own.set_index("family")[["drop", "low", "high"]].reindex(families)
         look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
         base.forest(axes, rows, names, "drop", colours=base.colour(model), **look)
     axes.axvline(0, color="0.4", ls="--", lw=1)
-    which = f"the 8 most important of {len(every)}" if len(every) > 8 else "what each is worth"
-    figure.suptitle(f"Feature groups (columns): {which}")
-    axes.set_xlabel("loss of track accuracy, 95 %")
-    base.legend(figure, columns=2)
-    return figure
 
 
 def genre_tree(found):
@@ -265,15 +284,21 @@ def rater_agreement(table: pd.DataFrame, models: list[str]):
     grid = pd.DataFrame(np.nan, models, models)
     for row in table.itertuples():
         grid.loc[row.a, row.b], grid.loc[row.b, row.a] = row.kappa, row.consistency
-    size = 0.42 * len(models) + 1.8
+    size = 0.42 * len(models) + 2.2
     figure, axes = plt.subplots(figsize=(max(4.4, min(base.WIDTH, size + 1.0)), size))
-    text = np.vectorize(lambda value: f"{value:.2f}".replace("0.", "."))(grid)
+    text = np.vectorize(_correlation)(grid)
     names = base.labels(models, 15, 1)
     base.heat_map(axes, grid, names, names, text=text, square=True, annot_kws={"size": 9})
     axes.set_facecolor("0.9")
     axes.grid(visible=False)
     axes.set_title("Agreement of predictions (above), of errors (below)", fontsize="small")
+    base.colour_bar(figure, axes.collections[0], axes, "kappa")
     return figure
+
+
+def _correlation(value):
+    """A number between -1 and 1 in few characters."""
+    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
 
 
 def doubt(values: dict[str, np.ndarray], genres: int):

@@ -171,13 +171,3 @@ def test_parts_of_an_axis_are_even_and_leave_nothing_out(size, count):
     parts = np.array(summaries.parts_of(size, count))
     assert (parts.sum(axis=0) == 1).all() and np.ptp(parts.sum(axis=1)) <= 1
     assert (np.diff(parts.argmax(axis=0)) >= 0).all() and len(parts) == min(size, count)
-
-
-def test_foreign_neighbours_are_counted_within_folds(data, cnn):
-    true = np.array([0, 1, 2, 2])
-    folds = [(start + np.array([[0.0], [1.0], [5.0], [9.0]]), true) for start in (0, 100)]
-    jazz, pop, rock = attribution._lift(folds, ["jazz", "pop", "rock"])
-    # by chance jazz would meet pop once in three; here always
-    assert (jazz[1], jazz[2]) == (3, 0) and rock[1] == 2 and np.isnan(pop[1])
-    table = attribution.foreign_neighbours(cnn, data)
-    assert list(table) == ["jazz", "rock"] and table.loc["jazz", "rock"] == 1

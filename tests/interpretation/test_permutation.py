@@ -1,9 +1,11 @@
 """Exchanging features costs where they tell the genre."""
 
 import numpy as np
+import pandas as pd
 
 from genre_utils.interpretation import permutation
 from genre_utils.models import hyperparameters, training, training_data
+from genre_utils.report.sentences import interpretation as told
 from small_study import write_small_study
 
 
@@ -29,3 +31,32 @@ def test_a_fusion_network_predicts_from_its_parts_as_it_does_as_a_whole(tmp_path
     other = order[::-1]
     mixed = {"log_mel": data.excerpts[rows][other], "features": x}
     np.testing.assert_allclose(predict(x, other), model(mixed), atol=1e-5)
+
+
+def test_a_fusion_network_is_asked_without_its_spectrogram_and_without_its_features(
+    tmp_path, monkeypatch
+):
+    study = write_small_study(tmp_path)
+    data = training_data.load_data(study)
+    study.write_model("fusion", study.folds, {})
+    model = training.untrained(data, "fusion", hyperparameters.DEFAULTS["fusion"])
+    networks = {"fusion": dict.fromkeys(data.fold_numbers, model)}
+    monkeypatch.setattr(permutation.attribution, "load_networks", lambda *_: (networks, []))
+    table = permutation.importance(study, data)
+    assert {*permutation.WHOLE} < {*table["family"]} and table["low"].notna().all()
+    assert "`fusion`" in told.parts(table) and "mlp" not in told.parts(table)
+
+
+def test_what_a_network_rests_on_is_told_by_what_it_loses():
+    table = pd.DataFrame({"model": "fusion", "family": permutation.WHOLE, "drop": [0.004, 0.4]})
+    table = table.assign(low=[-0.01, 0.3], high=[0.02, 0.5])
+    pair = {"a": "fusion", "b": "mlp", "difference": 0.01, "ci95": [-0.02, 0.05]}
+    said = told.parts(table, [pair | {"separable": False}]).replace("\N{MINUS SIGN}", "-")
+    assert "Without its spectrogram, `fusion` loses nothing significant, 0 points (-1 to 2)" in said
+    assert "without its features, 40 points (30 to 50): what it knows, it has from the hand" in said
+    assert "is 1 point (-2 to 5), which is not significant" in said
+    assert told.parts(table.assign(family=["tempo", "chroma"])) == ""
+    groups = told.feature_groups(table.assign(family=["tempo", "chroma_cqt"]))
+    assert groups == "`fusion` loses most accuracy without chroma cqt: 40 points (30 to 50)."
+    none = told.feature_groups(table[:1].assign(family="tempo"))
+    assert none == "`fusion` loses nothing significant without any one feature group."

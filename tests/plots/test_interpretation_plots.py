@@ -68,13 +68,17 @@ def test_maps_have_a_place_for_what_a_network_has_not():
     rows["b"] = {"spectrogram": rng.random((12, 16))}
     figure = drawing.maps(rows, seconds=6.0, title="$ is a dollar")
     figure.canvas.draw()
-    assert [len(axis.images) for axis in figure.axes] == [1, 1, 1, 0]
+    assert [len(axis.images) for axis in figure.axes[:4]] == [1, 1, 1, 0]
+    assert [axis.get_xlabel() for axis in figure.axes[4:]] == ["level", "evidence against and for"]
 
 
-def test_the_feature_groups_that_cost_most_are_shown_with_their_size():
+def test_the_feature_groups_that_cost_most_are_shown_with_their_size_and_whole_inputs_apart():
     rows = [(model, f"group_{k}", 0.7, 0.1 / k) for model in ("mlp", "svm") for k in range(1, 11)]
+    rows.append(("mlp", "spectrogram", 0.7, -0.01))
     table = pd.DataFrame(rows, columns=["model", "family", "accuracy", "drop"])
     table = table.assign(low=table["drop"] - 0.1, high=table["drop"] + 0.1)
-    (axes,) = drawing.importance(table, {"group_1": 40}).axes
-    labels = [label.get_text() for label in axes.get_yticklabels()]
-    assert labels[:2] == ["group 1 (40)", "group 2"] and len(labels) == 8
+    figure = drawing.importance(table, {f"group_{k}": 41 - k for k in range(1, 11)})
+    above, below = ([x.get_text() for x in axes.get_yticklabels()] for axes in figure.axes)
+    assert above == ["spectrogram"]
+    assert below[:2] == ["group 1 (40)", "group 2 (39)"] and len(below) == 8
+    assert len(drawing.importance(table[:10], {f"group_{k}": 1 for k in range(1, 11)}).axes) == 1

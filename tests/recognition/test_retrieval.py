@@ -98,8 +98,8 @@ def test_precision_its_interval_and_its_test_are_those_of_the_hits(measured_stud
 def test_what_was_measured_is_told(measured_study):
     table = retrieval.neighbour_precision(measured_study, "logistic")
     sentence = sentences.neighbour_precision(table, "artist")
-    assert "10 nearest tracks" in sentence and "47%" in sentence
-    assert f"{table['precision'].iloc[0]:.0%} are of its genre by MFCC statistics" in sentence
+    assert "10 nearest tracks" in sentence and "chance level is 47\N{NO-BREAK SPACE}%" in sentence
+    assert f"{100 * table['precision'].iloc[0]:.0f}\N{NO-BREAK SPACE}% by MFCC stat" in sentence
     shown = retrieval.precision_table(table)
     assert list(shown.index) == list(retrieval.VECTORS)
     assert shown["same genre"].iloc[0].startswith(f"{table['precision'].iloc[0]:.2f} [")

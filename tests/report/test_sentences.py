@@ -20,7 +20,7 @@ def plain(text):
 
 @pytest.mark.parametrize("unsure", [True, False])
 def test_a_model_that_is_sure_of_two_genres_at_once_fails(unsure):
-    said = sentences.blended({"confidence": 0.493, "uncertain": unsure})
+    said = sentences.blended("cnn", {"confidence": 0.493, "uncertain": unsure})
     assert "0.49" in said and ("failure" in said) != unsure
 
 
@@ -109,3 +109,44 @@ def test_overfitting_is_told_where_there_is_a_validation_part():
 def test_what_is_not_trained_anew_is_told_how_to_get(why):
     said = sentences.untrained(why)
     assert said == "A fixed split is for one look." if why else "MEASURE=true" in said
+ABOUT = {
+    "labels": ["rock", "pop"],
+    "accuracy": {"value": 0.856, "ci95": [0.77, 0.913]},
+    "abstain": {"below": 0.7, "coverage": 0.8, "accuracy": 0.92, "ci95": [0.84, 0.96]},
+    "unlike": {"false_alarms": 0.056},
+}
+
+
+def heard(confidence, unsure, unlike):
+    one = {"predicted_label": "pop", "confidence": confidence, "distance": 1.0}
+    return one | {"uncertain": unsure, "unlike_training": unlike}
+
+
+def test_a_confidence_that_stays_high_through_noise_is_called_a_failure():
+    found = {"noise": heard(0.99, False, True), "a siren": heard(0.3, True, False)}
+    said = sentences.strange("cnn", found, ABOUT)
+    assert "noise (pop, 0.99): a failure" in said and "siren" not in said
+    assert "calls 1 of 2 unlike its training, and 6\N{NO-BREAK SPACE}% of its own" in said
+    assert "nothing warns" in sentences.strange("cnn", {"hum": heard(0.9, False, False)}, ABOUT)
+    assert "a failure" in sentences.unsure("cnn", ABOUT, found)
+    calm = {"a siren": found["a siren"]}
+    for said in (sentences.strange("cnn", calm, ABOUT), sentences.unsure("cnn", ABOUT, calm)):
+        assert "failure" not in said
+
+
+def test_how_often_a_recogniser_is_right_is_told_with_its_interval():
+    said = sentences.accuracy("cnn", ABOUT).replace("\N{NO-BREAK SPACE}", " ")
+    assert "`cnn` is right on 86 % (95 % interval 77 % to 91 %) among 2 genres" in said
+    assert said.count("among 2 genres") == 1
+    assert sentences.accuracy("cnn", ABOUT, "other", ABOUT).count("among 2 genres") == 2
+    assert "no evidence" in sentences.recognised("cnn", 3, 8, "learned")
+    assert sentences.recognised("cnn", 3, 8, "new").endswith("3 of 8 new composed pieces.")
+
+
+def test_frequencies_are_told_where_both_methods_find_them():
+    rows = [("rock", "cnn", "a", 0.2, 0.1), ("rock", "hybrid", "b", 0.4, -0.1)]
+    rows.append(("pop", "cnn", None, None, None))
+    columns = ["genre", "network", "name", "share", "level"]
+    said = sentences.listening(pd.DataFrame(rows, columns=columns))
+    assert "for rock b (40\N{NO-BREAK SPACE}% of the evidence, where it is quieter" in said
+    assert "No part" in sentences.listening(pd.DataFrame(rows[2:], columns=columns))

@@ -1,11 +1,8 @@
-"""Sentences about what was measured anew: how to measure it, and what costs and neighbours say."""
-
-import pandas as pd
+"""Sentences about what was measured anew: how to measure it, and what costs say."""
 
 from genre_utils.evaluation import comparisons
 from genre_utils.experiments import measurements
 from genre_utils.plots import formatting
-from genre_utils.recognition import retrieval
 from genre_utils.workspace import files
 
 
@@ -49,40 +46,3 @@ def costs(results: dict) -> str:
         return f"{said}, and every cheaper model is significantly less accurate."
     other = f"the cheapest that is not significantly different, `{cheapest}`, takes"
     return f"{said}; {other} {seconds[cheapest]}."
-
-
-def neighbour_precision(table: pd.DataFrame, group_by: str) -> str:
-    """Tell how well neighbours share the genre of a track.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        From `recognition.neighbour_precision`.
-    group_by : {"artist", "track"}
-        Whose tracks are left out.
-    """
-    rows = table.set_index("vector")
-    base, both = rows.loc[retrieval.BASELINE], rows.loc[retrieval.BOTH]
-    different = ", ".join(f"`{name}`" for name in rows.index[rows["p_holm"] < 0.05])
-    return (
-        f"Of the {table.attrs['count']} nearest tracks, the query's own {group_by} left out, "
-        f"{base['precision']:.0%} are of its genre by {retrieval.BASELINE}, and "
-        f"{both['precision']:.0%} [{both['low']:.0%}, {both['high']:.0%}] by both parts together; "
-        f"chance level is {table.attrs['chance']:.0%}. Significantly different from "
-        f"{retrieval.BASELINE} (sign-flip permutation test over {group_by}s, Holm): "
-        f"{different or 'none of the others'}."
-    )
-
-
-def blended(prediction: dict) -> str:
-    """Tell whether a model is unsure of two pieces of different genres in equal parts.
-
-    Parameters
-    ----------
-    prediction : dict
-        From `recognition.MusicStyleRecognition.run`, of their sum.
-    """
-    said = f"with equal parts of two genres its confidence is {prediction['confidence']:.2f}, "
-    if prediction["uncertain"]:
-        return f"{said}and it is unsure, as it should be."
-    return f"{said}and it is sure: that is a failure, as neither genre is right."

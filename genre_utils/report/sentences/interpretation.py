@@ -1,10 +1,106 @@
-"""How genres relate, in sentences with computed numbers."""
+"""What models listen to and how genres relate, in sentences with computed numbers."""
 
 import pandas as pd
 
+from genre_utils.interpretation import permutation
 from genre_utils.interpretation.genre_relations import Tree
+from genre_utils.plots import formatting
+from genre_utils.report.sentences import numbers
 
 LOPSIDED = 2.0  # times as often one way as the other, to be worth saying
+NAMED = 4  # genres whose frequencies are told
+
+
+def listening(strongest: pd.DataFrame) -> str:
+    """Tell by which frequencies networks know the genres, the most telling first.
+
+    Parameters
+    ----------
+    strongest : pd.DataFrame
+        From `interpretation.strongest`, of networks that pass the checks.
+    """
+    found = strongest.dropna(subset="share").sort_values("share", ascending=False)
+    if found.empty:
+        return "No part of the frequencies reliably speaks for a genre by two methods."
+    told = [
+        f"for {row.genre} {row.name} ({numbers.percent(row.share)} of the evidence"
+        f"{', where it is quieter than the others' if row.level < 0 else ''})"
+        for row in found.drop_duplicates("genre").head(NAMED).itertuples()
+    ]
+    networks = numbers.names(sorted(set(found["network"])))
+    return f"What speaks most for a genre, to {networks}: {', '.join(told)}."
+
+
+def feature_groups(worth: pd.DataFrame) -> str:
+    """Tell which feature group each model loses most without.
+
+    Parameters
+    ----------
+    worth : pd.DataFrame
+        From `interpretation.importance`.
+    """
+    told = []
+    groups = worth[~worth["family"].isin(permutation.WHOLE)]
+    for model, own in groups.groupby("model", sort=False):
+        most = own.loc[own["drop"].idxmax()]
+        family = most["family"].replace("_", " ")
+        told.append(
+            f"`{model}` loses most accuracy without {family}: {_lost(most)}"
+            if most["low"] > 0
+            else f"`{model}` loses nothing significant without any one feature group"
+        )
+    return f"{'; '.join(told)}."
+
+
+def _lost(row):
+    """A loss of accuracy with its interval, in points."""
+    points = formatting.points({"difference": row["drop"], "low": row["low"], "high": row["high"]})
+    return points if row["low"] > 0 else f"nothing significant, {points}"
+
+
+def parts(worth: pd.DataFrame, pairs=()) -> str:
+    """Tell what networks that read spectrogram and features lose without either.
+
+    Parameters
+    ----------
+    worth : pd.DataFrame
+        From `interpretation.importance`.
+    pairs : sequence of dict
+        Comparisons of models, as in results.json: `mlp` reads the features alone.
+
+    Returns
+    -------
+    str
+        Empty where no model reads both.
+    """
+    table, told = worth.set_index(["model", "family"]), []
+    for model in worth.loc[worth["family"] == permutation.SPECTROGRAM, "model"]:
+        seen, read = (table.loc[(model, part)] for part in permutation.WHOLE)
+        rests = {
+            (True, True): "it needs both",
+            (False, True): "what it knows, it has from the handcrafted features",
+            (True, False): "what it knows, it has from the spectrogram",
+            (False, False): "either stands in for the other",
+        }[seen["low"] > 0, read["low"] > 0]
+        told.append(
+            f"Without its spectrogram, `{model}` loses {_lost(seen)} of accuracy; without its "
+            f"features, {_lost(read)}: {rests}{_against(model, pairs)}."
+        )
+    return " ".join(told)
+
+
+def _against(model, pairs):
+    """How a network that reads both compares with one that reads the features alone."""
+    for pair in pairs:
+        if {pair["a"], pair["b"]} == {model, "mlp"}:
+            low, high = pair["ci95"]
+            points = formatting.points({**pair, "low": low, "high": high})
+            significant = "" if pair["separable"] else ", which is not significant"
+            return (
+                f"; the accuracy of `{pair['a']}` less that of `{pair['b']}` (`mlp` reads the "
+                f"features alone) is {points}{significant}"
+            )
+    return ""
 
 
 def confusion(pairs: pd.DataFrame) -> str:
@@ -21,17 +117,14 @@ def confusion(pairs: pd.DataFrame) -> str:
     top = pairs.iloc[0]
     text = (
         f"The average model takes {top['a']} and {top['b']} for each other most, on "
-        f"{top['confused']:.0%} of their tracks ({_limits(top)})"
+        f"{numbers.percent(top['confused'])} of their tracks ({numbers.limits(top)})"
     )
     ways = [(top["a_as_b"], top["a"], top["b"]), (top["b_as_a"], top["b"], top["a"])]
     (less, *_), (more, label, predicted) = sorted(ways)
     if more > LOPSIDED * less:
-        text += f", mostly {label} predicted as {predicted} ({more:.0%} against {less:.0%})"
+        text += f", mostly {label} predicted as {predicted} "
+        text += f"({numbers.percent(more)} against {numbers.percent(less)})"
     return text + "."
-
-
-def _limits(found):
-    return f"95 % interval {found['low']:.0%} to {found['high']:.0%}"
 
 
 def tree(found: Tree | None, genres: list[str]) -> str:
@@ -47,9 +140,8 @@ def tree(found: Tree | None, genres: list[str]) -> str:
     if found is None:
         return "Distances need two genres with two artists each, which this corpus has not."
     nearest = " and ".join(found.genres[int(k)] for k in found.linkage[0, :2])
-    held = f"in {found.nearest_support:.0%} of {found.resamples} resamples of artists"
-    text = f"By the evidence of all models, {nearest} are nearest ({held}), at a distance of "
-    text += f"{found.linkage[0, 2]:.2f}."
+    held = f"in {numbers.percent(found.nearest_support)} of {found.resamples} resamples of artists"
+    text = f"By the evidence of all models, {nearest} are nearest ({held})."
     alone = [genre for genre in genres if genre not in found.genres]
     return text + (f" Left out, with one artist each: {', '.join(alone)}." if alone else "")
 
@@ -69,8 +161,8 @@ def unanimous(share: dict, tracks: int, models: int) -> str:
     expected = f"{share['expected']:.1f}" if share["expected"] >= 0.1 else "fewer than 0.1"
     return (
         f"All {models} models put {round(share['share'] * tracks)} of {tracks} tracks "
-        f"({share['share']:.0%}, {_limits(share)}) into another genre than their label; if they "
-        f"erred independently in each genre, {expected} would be expected."
+        f"({numbers.percent(share['share'])}, {numbers.limits(share)}) into another genre than "
+        f"their label; if they erred independently in each genre, {expected} would be expected."
     )
 
 
@@ -86,15 +178,16 @@ def borders(pairs: pd.DataFrame, undecided: dict, doubt: pd.DataFrame | None) ->
     """
     top = pairs.iloc[0]
     text = (
-        f"{undecided['share']:.0%} of the tracks ({_limits(undecided)}) have no genre that more "
-        f"than half of the models choose. Of the quarter of tracks nearest to a border, "
-        f"{top['share']:.0%} lie between {top['a']} and {top['b']}. "
+        f"No genre has more than half of the models on {numbers.percent(undecided['share'])} of "
+        f"the tracks ({numbers.limits(undecided)}). Of the quarter of tracks nearest to a border, "
+        f"{numbers.percent(top['share'])} lie between {top['a']} and {top['b']}."
     )
     if doubt is None or doubt.dropna().empty:
-        return text + "There are no other models, or none that differ, to compare doubt with."
+        return text
     words = {"border": "the distance to the border", "split": "the disagreement of the others"}
     told = [
-        f"with {words[what]} {row['correlation']:+.2f} [{row['low']:+.2f} to {row['high']:+.2f}]"
+        f"with {words[what]} by {formatting.signed(row['correlation'])} "
+        f"({formatting.signed(row['low'])} to {formatting.signed(row['high'])})"
         for what, row in doubt.dropna().iterrows()
     ]
-    return f"{text}The entropy of a model correlates (ranks, 95 % intervals) {' and '.join(told)}."
+    return f"{text} The entropy of a model correlates {' and '.join(told)}."

@@ -1,0 +1,130 @@
+"""What the recogniser answers, how often it is right, and what it does not know."""
+
+import pandas as pd
+
+from genre_utils.recognition import retrieval
+from genre_utils.report.sentences import numbers
+
+
+def accuracy(model: str, about: dict, other: str = "", other_about: dict | None = None) -> str:
+    """Tell how often a recogniser is right, and one of other genres, by their cards.
+
+    Parameters
+    ----------
+    model, about : str, dict
+        Name and sidecar of an exported model.
+    other, other_about : str, dict
+        The same of a second one, if there is one.
+    """
+    text = f"`{model}` is right on {_right(about)}"
+    text += f", the {other} on {_right(other_about)}" if other else ""
+    return f"{text}: whole tracks by artists that it has not met."
+
+
+def _right(about):
+    low, high = about["accuracy"]["ci95"]
+    limits = numbers.limits({"low": low, "high": high})
+    count = len(about["labels"])
+    return f"{numbers.percent(about['accuracy']['value'])} ({limits}) among {count} genres"
+
+
+def unsure(model: str, about: dict, strange: dict[str, dict]) -> str:
+    """Tell what a recogniser is unsure of, and whether it is so of sounds that are no music.
+
+    Parameters
+    ----------
+    model, about : str, dict
+        Name and sidecar of an exported model.
+    strange : dict of str to dict
+        From `recognition.MusicStyleRecognition.run`, by name of a sound that is no music.
+    """
+    sure, missed = about["abstain"], sum(not one["uncertain"] for one in strange.values())
+    low, high = sure["ci95"]
+    return (
+        f"`{model}` is unsure of {numbers.percent(1 - sure['coverage'])} of such tracks, and right "
+        f"on {numbers.percent(sure['accuracy'])} of the others "
+        f"({numbers.limits({'low': low, 'high': high})}). Its confidence is not low for "
+        f"{missed} of {len(strange)} sounds that are no music{': a failure' if missed else ''}."
+    )
+
+
+def recognised(model: str, right: int, total: int, kind: str) -> str:
+    """Tell how many pieces a recogniser has right, and what that is worth.
+
+    Parameters
+    ----------
+    model, right, total : str, int, int
+        Name of the model, pieces of which it predicts the genre, and how many there are.
+    kind : {"new", "foreign", "learned"}
+        Composed by artists that it has not met, composed where it knows real music alone, or the
+        study's own tracks, which it has learned from.
+    """
+    worth = {
+        "new": "new composed pieces.",
+        "foreign": "composed pieces; having learned from real music alone, it has met nothing "
+        "like them, and this says nothing about real genres.",
+        "learned": "tracks, which it has learned from: no evidence of anything.",
+    }
+    return f"`{model}` predicts the genre of {right} of {total} {worth[kind]}"
+
+
+def blended(model: str, prediction: dict) -> str:
+    """Tell whether a model is unsure of two pieces of different genres in equal parts.
+
+    Parameters
+    ----------
+    model, prediction : str, dict
+        The model, and from `recognition.MusicStyleRecognition.run`, its prediction of their sum.
+    """
+    said = f"With equal parts of two genres the confidence of `{model}` is "
+    said += f"{prediction['confidence']:.2f}, and it is "
+    if prediction["uncertain"]:
+        return f"{said}unsure, as it should be."
+    return f"{said}sure: that is a failure, as neither genre is right."
+
+
+def strange(model: str, predictions: dict[str, dict], about: dict) -> str:
+    """Tell what a recogniser makes of sounds that are no music.
+
+    Parameters
+    ----------
+    model : str
+        Name of the model.
+    predictions : dict of str to dict
+        From `recognition.MusicStyleRecognition.run`, by name of the sound.
+    about : dict
+        Its sidecar.
+    """
+    sure = {name: one for name, one in predictions.items() if not one["uncertain"]}
+    told = [
+        f"{name} ({one['predicted_label']}, {one['confidence']:.2f})" for name, one in sure.items()
+    ]
+    noticed = sum(one["unlike_training"] for one in predictions.values())
+    missed = [name for name, one in sure.items() if not one["unlike_training"]]
+    alarms = numbers.percent(about["unlike"]["false_alarms"])
+    text = f"The confidence of `{model}` stays high through "
+    text += f"{', '.join(told)}: a failure" if told else "none of these sounds"
+    text += f". By their distance it calls {noticed} of {len(predictions)} unlike its training, "
+    text += f"and {alarms} of its own tracks"
+    return f"{text}; of {', '.join(missed)} nothing warns." if missed else f"{text}."
+
+
+def neighbour_precision(table: pd.DataFrame, group_by: str) -> str:
+    """Tell how well neighbours share the genre of a track.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `recognition.neighbour_precision`.
+    group_by : {"artist", "track"}
+        Whose tracks are left out.
+    """
+    rows = table.set_index("vector")
+    base, both = rows.loc[retrieval.BASELINE], rows.loc[retrieval.BOTH]
+    apart = "a" if both["p_holm"] < 0.05 else "no"
+    return (
+        f"Of the {table.attrs['count']} nearest tracks, the query's own {group_by} left out, "
+        f"{numbers.percent(both['precision'])} ({numbers.limits(both)}) are of its genre by both "
+        f"parts together and {numbers.percent(base['precision'])} by {retrieval.BASELINE}, {apart} "
+        f"significant difference; chance level is {numbers.percent(table.attrs['chance'])}."
+    )
