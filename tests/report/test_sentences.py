@@ -72,6 +72,8 @@ def test_the_price_of_leakage_is_split_between_recording_and_artist():
     told = sentences.price_of_leakage({"segment": 0.95, "artist": 0.6375, "pairwise": pairwise})
     numbers = re.findall("\N{MINUS SIGN}?[0-9]+", told)
     assert numbers == ["95", "64", "31", "33", "\N{MINUS SIGN}2", "0"]
+
+
 def test_networks_are_told_with_intervals_chance_and_cpu_time():
     said = plain(sentences.networks(ROWS, 4, "artist"))
     assert "`cnn` classifies **69 %** of whole tracks by artists that it has never met" in said
@@ -109,6 +111,8 @@ def test_overfitting_is_told_where_there_is_a_validation_part():
 def test_what_is_not_trained_anew_is_told_how_to_get(why):
     said = sentences.untrained(why)
     assert said == "A fixed split is for one look." if why else "MEASURE=true" in said
+
+
 ABOUT = {
     "labels": ["rock", "pop"],
     "accuracy": {"value": 0.856, "ci95": [0.77, 0.913]},

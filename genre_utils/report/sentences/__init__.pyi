@@ -14,8 +14,6 @@ from .music import artist_clusters as artist_clusters
 from .music import baseline as baseline
 from .music import corpus as corpus
 from .music import price_of_leakage as price_of_leakage
-from .training import ahead as ahead
-from .training import differences as differences
 from .paper import arithmetic as arithmetic
 from .paper import earlier_run as earlier_run
 from .paper import untested_claims as untested_claims
@@ -25,6 +23,8 @@ from .recognition import neighbour_precision as neighbour_precision
 from .recognition import recognised as recognised
 from .recognition import strange as strange
 from .recognition import unsure as unsure
+from .training import ahead as ahead
+from .training import differences as differences
 from .training import networks as networks
 from .training import overfitting as overfitting
 from .training import pretraining as pretraining
