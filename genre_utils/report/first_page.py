@@ -8,31 +8,18 @@ import pandas as pd
 from genre_utils import evaluation
 from genre_utils.paper import published
 from genre_utils.plots import formatting
-from genre_utils.report.sentences import comparison
+from genre_utils.report.sentences import comparison, music
 from genre_utils.report.sentences import first_page as sentences
 from genre_utils.workspace import model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 MOST_BARS = 7  # models of a chart: the paper's, and the most accurate others
 DEVELOPED = "train"  # part of GTZAN's published split on which this project settled its choices
-_TITLES = {
-    "synthetic": "composed music",
-    "gtzan": "GTZAN",
-    "gtzan-mini": "GTZAN",
-    "fma": "FMA",
-    "folder": "a folder of recordings",
-    "spectrograms": "ready spectrograms",
-    "store": "ready spectrograms",
-}
 
 
 def title(study: StudyFolder) -> str:
     """Name a study by its music."""
-    return f"Music genre recognition on {_music(study.corpus)}"
-
-
-def _music(corpus):
-    return corpus.get("title") or _TITLES.get(corpus["name"], corpus["name"])
+    return f"Music genre recognition on {music.called(study.corpus)}"
 
 
 def content(study: StudyFolder, profile: str, about: str) -> dict:
@@ -49,7 +36,7 @@ def content(study: StudyFolder, profile: str, about: str) -> dict:
     page = {
         "profile": profile,
         "about": about,
-        "protocol": sentences.protocol(_counts(study), study.corpus, _music(study.corpus)),
+        "protocol": sentences.protocol(_counts(study), study.corpus),
         "today": f"{datetime.now(UTC):%Y-%m-%d}",
         "results": results if results and results["models"] else None,
     }
@@ -97,7 +84,9 @@ def untouched(study: StudyFolder) -> pd.DataFrame:
         music is not GTZAN by its published split.
     """
     table = evaluation.accuracy_by_split(study)
-    if not _music(study.corpus).startswith("GTZAN") or DEVELOPED not in set(table.get("part", ())):
+    if not music.called(study.corpus).startswith("GTZAN") or DEVELOPED not in set(
+        table.get("part", ())
+    ):
         return pd.DataFrame(columns=["tracks", "accuracy", "low", "high"])
     others = table[table["part"] != DEVELOPED].set_index("model")
     return others[others["part"] == others["part"].iloc[0]].sort_values("accuracy", ascending=False)

@@ -322,11 +322,16 @@ def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[P
         page |= {"source": f"notebooks/{name}.ipynb"} if name in arranged else {}
         page |= {"previous": around[place], "following": around[place + 2]}
         files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
-    absent = [_inline(text) for page in arranged.values() for text in page.absent]
+    absent = dict.fromkeys(text for page in arranged.values() for text in page.absent)
     content = first_page.content(study, profile, about)
     page = facts | {"title": facts["study"]}
     template = _exporter().environment.get_template("study_index.html.j2")
-    options = {"resources": {"page": page}, "pages": pages, "absent": absent, **content}
+    options = {
+        "resources": {"page": page},
+        "pages": pages,
+        "absent": map(_inline, absent),
+        **content,
+    }
     files.write_text(study.page("index"), template.render(**options))
     if predictions := first_page.predictions(study):
         files.write_text(study.downloads, predictions)

@@ -17,17 +17,17 @@ def plain(text):
 
 
 def test_the_protocol_is_one_sentence():
-    assert sentences.protocol(COUNTS, CORPUS, "GTZAN") == (
+    assert sentences.protocol(COUNTS, CORPUS) == (
         "GTZAN: 249 tracks of two genres (rock, jazz) by 39 known artists and 16 tracks of unknown "
         "artist (one group each); ten artist-disjoint folds; ready spectrograms, not recordings."
     )
-    other = CORPUS | {"name": "folder", "protocol": "fixed"}
-    said = sentences.protocol(COUNTS | {"artists": 1, "unknown": 0}, other, "own music")
+    other = CORPUS | {"name": "folder", "protocol": "fixed", "title": ""}
+    said = sentences.protocol(COUNTS | {"artists": 1, "unknown": 0}, other)
     assert said == (
-        "Own music: 249 tracks of two genres (rock, jazz) by 1 known artist; "
+        "A folder of recordings: 249 tracks of two genres (rock, jazz) by 1 known artist; "
         "the corpus's own split."
     )
-    mixed = sentences.protocol(COUNTS, CORPUS | {"group_by": "track"}, "GTZAN")
+    mixed = sentences.protocol(COUNTS, CORPUS | {"group_by": "track"})
     assert "whose artists may be in both training and test" in mixed
 
 

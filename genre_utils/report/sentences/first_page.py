@@ -3,6 +3,7 @@
 import pandas as pd
 
 from genre_utils.plots import formatting
+from genre_utils.report.sentences import music, numbers
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -11,20 +12,11 @@ def _spelled(count: int) -> str:
     return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
-
-
 def _plural(count: int, what: str) -> str:
     return f"{count} {what}" + ("" if count == 1 else "s")
 
 
-def _listed(names: list[str]) -> str:
-    *first, last = [f"`{name}`" for name in names]
-    return f"{', '.join(first)} and {last}" if first else last
-
-
-def protocol(counts: dict, corpus: dict, music: str) -> str:
+def protocol(counts: dict, corpus: dict) -> str:
     """Tell in one sentence which music was studied, and how.
 
     Parameters
@@ -33,10 +25,8 @@ def protocol(counts: dict, corpus: dict, music: str) -> str:
         Numbers of tracks, known artists, and unknown (tracks whose artist is not known).
     corpus : dict
         As in results.json.
-    music : str
-        What the music is called.
     """
-    genres = corpus["genres"]
+    genres, called = corpus["genres"], music.called(corpus)
     artists = _plural(counts["artists"], "known artist")
     if counts["unknown"]:
         artists += f" and {_plural(counts['unknown'], 'track')} of unknown artist (one group each)"
@@ -50,7 +40,7 @@ def protocol(counts: dict, corpus: dict, music: str) -> str:
     ready = corpus["name"] in ("spectrograms", "store")
     heard = "; ready spectrograms, not recordings" if ready else ""
     return (
-        f"{music[0].upper()}{music[1:]}: {_plural(counts['tracks'], 'track')} of "
+        f"{called[0].upper()}{called[1:]}: {_plural(counts['tracks'], 'track')} of "
         f"{_spelled(len(genres))} genres ({', '.join(genres)}) by {artists}; {split}{heard}."
     )
 
@@ -70,9 +60,9 @@ def finding(results: dict, behind: dict[bool, list]) -> str:
     low, high = models[best]["ci95"]["accuracy"]
     met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
     said = (
-        f"`{best}` classifies {_percent(models[best]['accuracy'])} of the tracks correctly, by "
-        f"artists that {met} (95\N{NO-BREAK SPACE}% interval {_percent(low)} to {_percent(high)}; "
-        f"chance level {_percent(1 / len(corpus['genres']))})."
+        f"`{best}` classifies {numbers.percent(models[best]['accuracy'])} of the tracks correctly, by "
+        f"artists that {met} (95\N{NO-BREAK SPACE}% interval {numbers.percent(low)} to {numbers.percent(high)}; "
+        f"chance level {numbers.percent(1 / len(corpus['genres']))})."
     )
     alike, worse = behind[False], behind[True]
     if not alike and not worse:
@@ -82,7 +72,7 @@ def finding(results: dict, behind: dict[bool, list]) -> str:
     if not alike:
         return f"{said} It is significantly ahead of all {len(worse)} others."
     fewer = worse if len(worse) <= len(alike) else alike
-    named = _listed(fewer)
+    named = numbers.names(fewer)
     verb = "is" if len(fewer) == 1 else "are"
     if len(worse) <= len(alike):
         return f"{said} Of the others, only {named} {verb} significantly behind."
@@ -102,9 +92,8 @@ def untouched(parts: pd.DataFrame) -> str:
     best, row = parts.index[0], parts.iloc[0]
     return (
         f"Features, recipe and settings were chosen on the rest. On these {row['tracks']:.0f}, "
-        f"`{best}` classifies {_percent(row['accuracy'])} correctly "
-        f"(95\N{NO-BREAK SPACE}% interval {_percent(row['low'])} to {_percent(row['high'])}): "
-        "they are by few artists."
+        f"`{best}` classifies {numbers.percent(row['accuracy'])} correctly "
+        f"({numbers.limits(row)}): they are by few artists."
     )
 
 
@@ -123,9 +112,9 @@ def leakage(price: dict | None) -> str:
     change = {"difference": gap["difference"], "low": gap["ci95"][0], "high": gap["ci95"][1]}
     return (
         f"A random split of excerpts, as is usual, would have added {formatting.points(change)} to "
-        f"the accuracy of one and the same classifier: {_percent(price['segment'])} of excerpts, "
-        f"against {_percent(price['track'])} where tracks are kept whole and "
-        f"{_percent(price['artist'])} where artists are."
+        f"the accuracy of one and the same classifier: {numbers.percent(price['segment'])} of excerpts, "
+        f"against {numbers.percent(price['track'])} where tracks are kept whole and "
+        f"{numbers.percent(price['artist'])} where artists are."
     )
 
 

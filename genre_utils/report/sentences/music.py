@@ -13,6 +13,12 @@ CORPORA = {
 }
 
 
+def called(described: dict) -> str:
+    """What the music of a study is called: by its title, or by the kind of its corpus."""
+    kind = described["name"]  # that of another program's study may be none of these
+    return described.get("title") or CORPORA.get(kind, kind)
+
+
 def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, name: str) -> str:
     """Summarise a corpus: what it is, who plays, how it is split, what was excluded.
 
@@ -29,7 +35,7 @@ def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, n
     """
     genres, lost = len(counts), described["set_aside"]
     known, unknown = counts[["known artists", "tracks of unknown artist"]].sum()
-    kind = CORPORA[described["name"]] + (f" (`{name}`)" if name else "")
+    kind = called(described) + (f" (`{name}`)" if name else "")
     which = f"{genres} of its {of_genres}" if genres < of_genres else "its"
     by = f"{known} known artists" if unknown else f"{known} artists"
     if unknown:
