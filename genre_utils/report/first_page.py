@@ -84,9 +84,8 @@ def untouched(study: StudyFolder) -> pd.DataFrame:
         music is not GTZAN by its published split.
     """
     table = evaluation.accuracy_by_split(study)
-    if not music.called(study.corpus).startswith("GTZAN") or DEVELOPED not in set(
-        table.get("part", ())
-    ):
+    known = music.called(study.corpus).startswith("GTZAN")
+    if not known or DEVELOPED not in set(table.get("part", ())):
         return pd.DataFrame(columns=["tracks", "accuracy", "low", "high"])
     others = table[table["part"] != DEVELOPED].set_index("model")
     return others[others["part"] == others["part"].iloc[0]].sort_values("accuracy", ascending=False)

@@ -298,44 +298,41 @@ def _introduction(notebook) -> tuple[str, str]:
 
 def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[Path]:
     """Write executed notebooks, appendix and first page; `about` is what a profile says of it."""
-    facts = {"corpus": study.corpus, "profile": profile, "study": first_page.title(study)}
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in study.notebooks}
-    pages, arranged = [], {}
+    pages = []
     for name, notebook in notebooks.items():
         title, paragraph = _introduction(notebook)
         pages.append((f"{name}.html", title or name, paragraph))
-        _prepare(notebook)
-        arranged[name] = arrangement.arrange(notebook)
-        cells = []
-        for part, placed in arranged[name].parts.items():
-            for cell in placed:
-                cell.metadata.part = part
-            cells += placed
-        notebook.cells = cells
-    if secondary := [cell for page in arranged.values() for cell in page.appendix]:
+    arranged = [_arrange(notebook) for notebook in notebooks.values()]
+    if secondary := [cell for page in arranged for cell in page.appendix]:
         notebooks["appendix"] = _appendix(secondary)
-        about_it = "Secondary tests, full tables and galleries, in the order of the pages."
-        pages.append(("appendix.html", APPENDIX_TITLE, about_it))
+        pages.append(("appendix.html", APPENDIX_TITLE, "What stands behind the pages."))
+    facts = {"corpus": study.corpus, "profile": profile, "study": first_page.title(study)}
     around = [None, *pages, None]
     for place, (name, notebook) in enumerate(notebooks.items()):
-        page = facts | {"title": pages[place][1]}
-        page |= {"source": f"notebooks/{name}.ipynb"} if name in arranged else {}
-        page |= {"previous": around[place], "following": around[place + 2]}
+        page = facts | {"title": pages[place][1], "previous": around[place]}
+        page |= {"following": around[place + 2], "source": f"notebooks/{name}.ipynb"}
         files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
-    absent = dict.fromkeys(text for page in arranged.values() for text in page.absent)
+    absent = dict.fromkeys(text for page in arranged for text in page.absent)
     content = first_page.content(study, profile, about)
-    page = facts | {"title": facts["study"]}
+    content |= {"pages": pages, "absent": [_inline(text) for text in absent]}
     template = _exporter().environment.get_template("study_index.html.j2")
-    options = {
-        "resources": {"page": page},
-        "pages": pages,
-        "absent": map(_inline, absent),
-        **content,
-    }
-    files.write_text(study.page("index"), template.render(**options))
+    resources = {"page": facts | {"title": facts["study"]}}
+    files.write_text(study.page("index"), template.render(resources=resources, **content))
     if predictions := first_page.predictions(study):
         files.write_text(study.downloads, predictions)
     return [study.page(name) for name in (*notebooks, "index")]
+
+
+def _arrange(notebook) -> arrangement.Page:
+    """Put the cells of a notebook into the order of its page; each cell knows its part."""
+    _prepare(notebook)
+    arranged = arrangement.arrange(notebook)
+    for part, cells in arranged.parts.items():
+        for cell in cells:
+            cell.metadata.part = part
+    notebook.cells = [cell for cells in arranged.parts.values() for cell in cells]
+    return arranged
 
 
 def _appendix(cells):

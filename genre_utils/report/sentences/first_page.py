@@ -60,9 +60,9 @@ def finding(results: dict, behind: dict[bool, list]) -> str:
     low, high = models[best]["ci95"]["accuracy"]
     met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
     said = (
-        f"`{best}` classifies {numbers.percent(models[best]['accuracy'])} of the tracks correctly, by "
-        f"artists that {met} (95\N{NO-BREAK SPACE}% interval {numbers.percent(low)} to {numbers.percent(high)}; "
-        f"chance level {numbers.percent(1 / len(corpus['genres']))})."
+        f"`{best}` classifies {numbers.percent(models[best]['accuracy'])} of the tracks correctly, "
+        f"by artists that {met} ({numbers.limits({'low': low, 'high': high})}; chance level "
+        f"{numbers.percent(1 / len(corpus['genres']))})."
     )
     alike, worse = behind[False], behind[True]
     if not alike and not worse:
@@ -110,11 +110,11 @@ def leakage(price: dict | None) -> str:
         return ""
     gap = next(one for one in price["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
     change = {"difference": gap["difference"], "low": gap["ci95"][0], "high": gap["ci95"][1]}
+    shares = {split: numbers.percent(price[split]) for split in ("segment", "track", "artist")}
     return (
         f"A random split of excerpts, as is usual, would have added {formatting.points(change)} to "
-        f"the accuracy of one and the same classifier: {numbers.percent(price['segment'])} of excerpts, "
-        f"against {numbers.percent(price['track'])} where tracks are kept whole and "
-        f"{numbers.percent(price['artist'])} where artists are."
+        f"the accuracy of one and the same classifier: {shares['segment']} of excerpts, against "
+        f"{shares['track']} where tracks are kept whole and {shares['artist']} where artists are."
     )
 
 
