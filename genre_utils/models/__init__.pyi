@@ -11,8 +11,6 @@ from .hyperparameters import choose_settings as choose_settings
 from .pretrained import choose_pretrained as choose_pretrained
 from .pretrained import cross_validate_pretrained as cross_validate_pretrained
 from .summaries import accuracy_table as accuracy_table
-from .summaries import excerpt_table as excerpt_table
-from .summaries import kept_table as kept_table
 from .summaries import overfitting_gap as overfitting_gap
 from .summaries import surest_mistakes as surest_mistakes
 from .training import untrained as untrained

@@ -21,18 +21,13 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     table : pd.DataFrame
         From `models.accuracy_table`.
     """
-    shown = pd.DataFrame(index=pd.Index(table.index, name="model"))
-    shown["what it is"] = table["is"]
-    shown["whole tracks"] = table["accuracy"].map(_percent)
-    shown["95 % interval"] = table["low"].map(_percent) + " to " + table["high"].map(_percent)
-    shown["excerpts"] = table["excerpts"].map(_percent)
-    counts = {"parameters": "parameters", "multiply-adds per second": "multiply-adds per second",
-              "epochs": "epochs, median", "seconds": "training, CPU (s)"}  # fmt: skip
-    for key, title in counts.items():
-        if table[key].notna().any():
-            numbers = table[key].astype(float)
-            shown[title] = numbers.map(lambda n: "" if pd.isna(n) else f"{n:,.0f}")
-    return shown
+    shares = (100 * table[["whole tracks", "low", "high"]]).to_numpy(float)
+    limits = [f"{x:.0f}\N{NO-BREAK SPACE}% [{low:.0f}, {high:.0f}]" for x, low, high in shares]
+    costs = table.columns.drop(["what it is", "whole tracks", "excerpts", "low", "high"])
+    counts = table[costs].map(lambda value: "" if pd.isna(value) else f"{value:,.0f}")
+    shown = table[["what it is"]].assign(**{"whole tracks [95\N{NO-BREAK SPACE}%]": limits})
+    shown = shown.assign(excerpts=table["excerpts"].map(_percent)).join(counts)
+    return shown.loc[:, (shown != "").any()].rename_axis("model")
 
 
 def _percent(share):
@@ -53,7 +48,7 @@ def learning_curves(*runs: dict):
             _histories(axis, run["folds"], measure)
             axis.set_title(base.label(f"{run['model']}: {measure}", 34))
         left.set_ylabel("loss (nats)")
-        right.set(ylabel="accuracy of excerpts", ylim=(0, 1.02))
+        right.set(ylabel="accuracy", ylim=(0, 1.02))
         right.yaxis.set_major_formatter(PercentFormatter(1))
     for axis in axes[-1]:
         axis.set_xlabel("epoch")

@@ -28,5 +28,3 @@ from .training import differences as differences
 from .training import networks as networks
 from .training import overfitting as overfitting
 from .training import pretraining as pretraining
-from .training import search as search
-from .training import untrained as untrained
