@@ -53,6 +53,7 @@ def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
 
     Pairs of the paper's models are primary: separable (significantly different) if p_holm < 0.05,
     corrected over those. The others are exploratory: p_holm None, separable if p_value < 0.05.
+    p_all is corrected over all pairs.
     """
     accuracy, pairs = correct.mean(), []
     for a, b in itertools.combinations(correct.columns, 2):
@@ -67,7 +68,8 @@ def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
     primary = [pair for pair in pairs if pair["primary"]]
     for pair, p_holm in zip(primary, holm([pair["p_value"] for pair in primary]), strict=True):
         pair["p_holm"] = float(p_holm)
-    for pair in pairs:
+    for pair, p_all in zip(pairs, holm([pair["p_value"] for pair in pairs]), strict=True):
+        pair["p_all"] = float(p_all)
         pair["separable"] = bool(pair["p_holm" if pair["primary"] else "p_value"] < intervals.LEVEL)
     return pairs
 
@@ -110,11 +112,11 @@ def costs(results: dict) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Indexed by model: accuracy, low, high, training_seconds, parameters, and for both costs
+        Indexed by model: accuracy, low, high, training_cpu_seconds, parameters, and for both
         whether it is on the Pareto front (no other model is at least as accurate and cheaper, or
-        more accurate and no dearer): ``on_front_training_seconds``, ``on_front_parameters``.
+        more accurate and no dearer): ``on_front_training_cpu_seconds``, ``on_front_parameters``.
     """
-    models, costs = results["models"], ["training_seconds", "parameters"]
+    models, costs = results["models"], ["training_cpu_seconds", "parameters"]
     table = pd.DataFrame.from_dict(models, orient="index")[["accuracy", *costs]].astype(float)
     limits = [model["ci95"]["accuracy"] for model in models.values()]
     table[["low", "high"]] = np.array(limits, float).reshape(-1, 2)

@@ -128,22 +128,18 @@ def accuracy_by_split(study: StudyFolder) -> pd.DataFrame:
 
     Returns
     -------
-    pd.DataFrame of str
-        A row per model, the most accurate first, a column per part, each with a 95 % interval over
-        artists. Empty where the corpus has no split.
+    pd.DataFrame
+        Columns model, part, tracks (how many), accuracy, low, high (95 % over artists); without
+        rows where the corpus has no split.
     """
-    split, rows = study.tracks.set_index("track_id")["split"], {}
+    split, rows = study.tracks.set_index("track_id")["split"], []
     for name in study.finished() if split.astype(bool).any() else ():
         tracks = scoring.track_probabilities(study.predictions(name)).set_index("track_id")
         right = tracks["y_true"] == tracks["y_pred"]
-        rows[name] = {"all": right.mean()}
         for part, own in right.groupby(split):
-            low, high = intervals.accuracy_interval(own, study.groups[own.index])
-            rows[name][f"{part}, {len(own)} tracks"] = f"{own.mean():.2f} [{low:.2f}, {high:.2f}]"
-    if not rows:
-        return pd.DataFrame()
-    shown = pd.DataFrame.from_dict(rows, orient="index").rename_axis("model")
-    return shown.sort_values("all", ascending=False, kind="stable").drop(columns="all")
+            limits = intervals.accuracy_interval(own, study.groups[own.index])
+            rows.append((name, part, len(own), own.mean(), *limits))
+    return pd.DataFrame(rows, columns=["model", "part", "tracks", "accuracy", "low", "high"])
 
 
 def environment() -> dict:

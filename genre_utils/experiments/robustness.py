@@ -240,15 +240,8 @@ def compare_copies(study: StudyFolder) -> pd.DataFrame:
     return measurements.judged(pd.DataFrame(rows))
 
 
-def leading(table: pd.DataFrame) -> list[str]:
-    """Up to four models to look at closely: the best as recordings are, the cnn twice, the SVM."""
-    clean = table[table["change"] == corruptions.CLEAN].set_index("model")["accuracy"]
-    twice = [name for name in clean.index if name.split(", ")[0] == NETWORK]
-    return list(dict.fromkeys([clean.idxmax(), *twice, *clean.index.intersection(["svm"])]))
-
-
-def shown(table: pd.DataFrame, names) -> pd.DataFrame:
-    """`compare` of some models as a table to be read: their changes that differ significantly."""
-    rows = table[table["model"].isin(names) & table["separable"].eq(True)]
+def shown(table: pd.DataFrame) -> pd.DataFrame:
+    """`compare` as a table to be read: the changes that differ significantly."""
+    rows = table[table["separable"].eq(True)]
     columns = {"model": rows["model"], "change": rows["change"]}
     return measurements.readable(rows, columns, "difference_low", "difference_high")

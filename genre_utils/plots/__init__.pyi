@@ -1,12 +1,10 @@
 from .base import keep as keep
 from .base import style as style
 from .comparison import TRACK_COLUMNS as TRACK_COLUMNS
-from .comparison import accuracy_by_coverage as accuracy_by_coverage
 from .comparison import accuracy_intervals as accuracy_intervals
+from .comparison import all_pairs as all_pairs
 from .comparison import confusion as confusion
 from .comparison import forest as forest
-from .comparison import per_genre as per_genre
-from .comparison import power_curves as power_curves
 from .comparison import reliability as reliability
 from .corpus import fold_map as fold_map
 from .corpus import genre_counts as genre_counts
@@ -19,7 +17,6 @@ from .experiments import accuracy_by_training_size as accuracy_by_training_size
 from .experiments import changes as changes
 from .experiments import costs as costs
 from .experiments import leakage as leakage
-from .experiments import strengths as strengths
 from .experiments import transfer as transfer
 from .experiments import variants as variants
 from .features import BANDS as BANDS

@@ -1,5 +1,6 @@
 """Style of all figures, how they are kept, and what is drawn in several of them."""
 
+import re
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -7,20 +8,23 @@ import numpy as np
 import seaborn as sns
 from IPython.display import Image, display
 from matplotlib.colors import to_rgb
+from matplotlib.ticker import PercentFormatter
 from scipy.cluster.hierarchy import dendrogram
 
-#: Models of one kind are near one another: blues, oranges, greens; tuned ones are darker.
-COLOURS = {
-    "cnn": "#0173b2", "cnn_tuned": "#014a73", "cnn_paper": "#7ab6dd",
-    "cnn1d": "#56b4e9", "cnn1d_tuned": "#3a7fa6",
-    "rnn": "#de8f05", "rnn_tuned": "#9c6403", "rnn_paper": "#f0c27a",
-    "lstm": "#ece133", "gru": "#ca9161",
-    "hybrid": "#029e73", "hybrid_tuned": "#016b4e", "hybrid_paper": "#66c9ae",
-    "hybrid_parallel": "#7fcfb5",
-    "mlp": "#4f4f4f", "fusion": "#949494", "dbn": "#fbafe4", "svm": "#d55e00",
-    "logistic": "#8c3c00", "knn": "#cc78bc", "paper": "#737373", "ensemble": "#000000",
-    "pretrained": "#5d3fa8", "pretrained_fusion": "#9b86d6", "pretrained_tuned": "#3c2473",
-}  # fmt: skip
+#: Kinds of models, each with a colour of its own, safe for the colour-blind, and its families.
+KINDS = {
+    "convolutional network": ("#0173b2", ("cnn", "cnn1d")),
+    "recurrent network": ("#de8f05", ("rnn", "gru", "lstm")),
+    "hybrid of both": ("#029e73", ("hybrid", "hybrid_parallel")),
+    "on feature statistics": ("#d55e00", ("logistic", "svm", "knn", "mlp", "dbn")),
+    "network and features": ("#cc78bc", ("fusion",)),
+    "pretrained": ("#56b4e9", ("pretrained", "pretrained_fusion")),
+    "ensemble": ("#000000", ("ensemble",)),
+    "the paper's number": ("#737373", ("paper",)),
+}
+#: Marks of the families of a kind, by how the name of a model goes on.
+MARKS = {"": "osD^v", "_tuned": "PX*dH", "_paper": "<>ph8"}
+PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NO-BREAK SPACE}%")
 WIDTH = 7.2  # inches: what a phone still reads
 
 
@@ -100,9 +104,32 @@ def labels(names, width: int = 18, lines: int = 2) -> list[str]:
     return shown
 
 
+def kind(model: str) -> str:
+    """Kind of a model, of `KINDS`, or nothing for one that has none."""
+    family = _parts(model)[0]
+    return next((kind for kind, (_, families) in KINDS.items() if family in families), "")
+
+
+def _parts(model):
+    """Family of a model, and how its name goes on."""
+    return re.fullmatch(r"(.*?)(_tuned|_paper|, .*)?", model).groups(default="")
+
+
 def colour(model: str, other: str = "C7") -> str:
-    """Colour of a model, or `other` for one that has none."""
-    return COLOURS.get(model, other)
+    """Colour of the kind of a model, or `other` for one that has none."""
+    return KINDS.get(kind(model), (other,))[0]
+
+
+def mark(model: str) -> str:
+    """Mark of a model, which no other of its kind has."""
+    (family, rest), families = _parts(model), KINDS.get(kind(model), ("", ()))[1]
+    return MARKS.get(rest, MARKS["_paper"])[families.index(family) if families else 0]
+
+
+def say_kinds(axes, models) -> None:
+    """Have the legend of some axes say which kinds of models the colours stand for."""
+    for name in sorted({*map(kind, models)} - {""}, key=[*KINDS].index):
+        axes.plot([], [], "o", color=KINDS[name][0], label=name)
 
 
 def dark(colour) -> tuple:

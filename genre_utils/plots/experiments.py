@@ -3,23 +3,16 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, PercentFormatter
 
 from genre_utils.plots import base
 
-ORANGE, BLUE, PURPLE = "#de8f05", "#0173b2", "#9b4fb5"  # purple: models not of the study
-#: What was met in training under each split, and its colour.
+DARK, LIGHT = "0.2", "0.55"  # colours are for kinds of models
+#: What was met in training under each split, and its grey.
 MET = {
-    "segment": ("excerpts at random:\nthe recording was met", "#c44e2f"),
-    "track": ("tracks at random:\nthe artist was met", "#b07d12"),
-    "artist": ("artist-disjoint:\nall is new", "#3f7f3f"),
-}
-MARKS = "osD^vP"
-#: Questions whose changes have a strength, and what it is called on an axis.
-STRENGTHS = {
-    "white noise": "signal-to-noise ratio (dB)",
-    "length of the clip": "length of the clip (s)",
+    "segment": ("excerpts at random:\nthe recording was met", "0.55"),
+    "track": ("tracks at random:\nthe artist was met", "0.42"),
+    "artist": ("artist-disjoint:\nall is new", "0.25"),
 }
 
 
@@ -40,9 +33,9 @@ def leakage(table: pd.DataFrame, title: str, *, genres: int):
     for axis, model in zip(axes[:, 0], models, strict=True):
         rows = table[table["model"] == model].set_index("split").loc[list(MET)].reset_index()
         axis.barh(rows.index, rows["accuracy"], color=colours, height=0.66)
-        axis.hlines(rows.index, rows["low"], rows["high"], "k", lw=2, label="95 % over artists")
+        axis.hlines(rows.index, rows["low"], rows["high"], "k", lw=2, label="95 % interval")
         for y, accuracy in rows["accuracy"].items():
-            axis.text(0.02, y, f"{accuracy:.0%}", color="white", weight="bold", va="center")
+            axis.text(0.02, y, base.PERCENT(accuracy), color="white", weight="bold", va="center")
         if "by_seed" in rows:
             draws = rows["by_seed"].explode().astype(float)
             look = {"ms": 5, "mfc": "w", "mec": "k", "label": "each random draw"}
@@ -52,7 +45,7 @@ def leakage(table: pd.DataFrame, title: str, *, genres: int):
         axis.set_yticks(rows.index, labels, fontsize="small")
         axis.set_xlim(0, 1)
         axis.invert_yaxis()
-        axis.xaxis.set_major_formatter(PercentFormatter(1))
+        axis.xaxis.set_major_formatter(base.PERCENT)
         axis.grid(axis="y", visible=False)
     axes[-1, 0].set_xlabel("accuracy of single excerpts (dotted: chance level)")
     base.legend(figure, axes[0, 0], columns=2, loc="outside lower right")
@@ -86,66 +79,32 @@ def changes(table: pd.DataFrame):
     axes.xaxis.tick_top()
     axes.tick_params(labelsize="small", length=0)
     plt.setp(axes.get_xticklabels(), rotation=60, ha="left", rotation_mode="anchor")
-    look = {"aspect": 35, "pad": 0.02, "format": FuncFormatter(lambda v, _: f"{100 * v:.0f}")}
+    look = {"aspect": 35, "pad": 0.02, "format": PercentFormatter(1, symbol="")}
     base.colour_bar(figure, drawn, axes, "change of accuracy (points)", **look)
     figure.suptitle("Tracks recognised (%), as recordings are and changed")
     return figure
 
 
-def strengths(table: pd.DataFrame, models, *, genres: int):
-    """Draw accuracy against how strong a change is: noise, and length of a clip.
-
-    Parameters
-    ----------
-    table : pd.DataFrame
-        From `robustness.compare`.
-    models : sequence of str
-        Up to six of its models.
-    genres : int
-        How many there are, for the chance level.
-    """
-    here = [question for question in STRENGTHS if (table["question"] == question).any()]
-    figure, axes = base.panels(len(here), len(here), 3.7, 0, sharey=True)
-    for axis, question in zip(axes[0], here, strict=True):
-        rows, unchanged = table[table["question"] == question], table[table["question"] == ""]
-        values = rows["value"].drop_duplicates().sort_values(ascending="length" in question)
-        order = [*values, np.inf] if "length" in question else [np.inf, *values]
-        rows = pd.concat([rows, unchanged.assign(value=np.inf)])
-        for number, model in enumerate(models):
-            own = rows[rows["model"] == model].set_index("value").loc[order]
-            x = np.arange(len(own)) + 0.09 * (number - (len(models) - 1) / 2)
-            colour, mark = base.colour(model, PURPLE), MARKS[number % len(MARKS)]
-            axis.plot(x, own["accuracy"], mark, ls="-", ms=5, c=colour, label=base.plain(model))
-            axis.vlines(x, own["low"], own["high"], color=colour, lw=1.2, alpha=0.7)
-        ticks = [f"{value:g}" if np.isfinite(value) else "as\nit is" for value in order]
-        axis.set_xticks(range(len(ticks)), ticks)
-        axis.set(title=question, xlabel=STRENGTHS[question], ylim=(0, 1))
-        axis.axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
-    axes[0, 0].set_ylabel("accuracy of tracks")
-    axes[0, 0].yaxis.set_major_formatter(PercentFormatter(1))
-    base.legend(figure, axes[0, 0])
-    return figure
-
-
-def variants(table: pd.DataFrame, *, names: str = "title", by: str = "question"):
+def variants(table: pd.DataFrame, *, names: str = "title"):
     """Draw differences in accuracy of variants of a model from their baselines.
 
     Parameters
     ----------
     table : pd.DataFrame
         From `ablation.compare` or `robustness.compare_copies`.
-    names, by : str
-        Columns that name the rows, and that colour them.
+    names : str
+        Column that names the rows.
     """
-    colours = dict(zip(table[by].unique(), sns.color_palette("colorblind"), strict=False))
-    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.33 * len(table) + 1.8))
-    points, of = 100 * table[["difference", "low", "high"]].astype(float), table[by].map(colours)
-    base.forest(axes, points, table[names], "difference", colours=list(of))
+    figure, axes = plt.subplots(figsize=(base.WIDTH, 0.3 * len(table) + 1.7))
+    points = 100 * table[["difference", "low", "high"]].astype(float)
+    apart = table["separable"].eq(True)
+    look = {"colours": np.where(apart, DARK, LIGHT), "faces": np.where(apart, DARK, "1")}
+    base.forest(axes, points, table[names], "difference", **look)
+    starts = np.flatnonzero(table["question"].to_numpy()[1:] != table["question"].to_numpy()[:-1])
+    axes.hlines(starts + 0.5, *axes.get_xlim(), color="0.6", lw=1)
     axes.axvline(0, color="0.4", ls="--", lw=1)
-    for label, colour in colours.items():
-        axes.plot([], [], lw=3, color=colour, label=label)
-    axes.set(title="What each change is worth", xlabel="change of track accuracy (points), 95 %")
-    base.legend(figure, axes, columns=2)
+    axes.set_title("What each change is worth")
+    axes.set_xlabel("change of track accuracy, points (line: 95 % interval over artists)")
     return figure
 
 
@@ -159,8 +118,8 @@ def transfer(table: pd.DataFrame):
     """
     models, corpora = list(table["model"].unique()), list(table["tested"].unique())
     figure, axes = base.panels(len(corpora), len(corpora), 0.5 * len(models) + 1.9, 0, sharey=True)
-    kinds = (("learned from the same corpus", True, "o", BLUE),
-             ("learned from the other", False, "D", ORANGE))  # fmt: skip
+    kinds = (("learned from the same corpus", True, "o", DARK),
+             ("learned from the other", False, "D", LIGHT))  # fmt: skip
     for axis, tested in zip(axes[0], corpora, strict=True):
         for label, same, mark, colour in kinds:
             own = (table["tested"] == tested) & ((table["learned"] == tested) == same)
@@ -169,8 +128,8 @@ def transfer(table: pd.DataFrame):
             base.forest(axis, rows, base.labels(models, 20, 1), "accuracy", colours=colour, **look)
         axis.axvline(table["guess"].iloc[0], color="k", ls=":", lw=1.5, label="chance level")
         axis.set(title=base.label(f"tested on {tested}", 24, 3), xlim=(0, 1))
-        axis.set_xlabel("accuracy of tracks, 95 %")
-        axis.xaxis.set_major_formatter(PercentFormatter(1))
+        axis.set_xlabel("accuracy of tracks (line: 95 % interval)")
+        axis.xaxis.set_major_formatter(base.PERCENT)
     base.legend(figure, axes[0, 0], columns=3)
     return figure
 
@@ -188,8 +147,8 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
     models = table["model"].unique()
     columns = min(2, len(models))
     figure, axes = base.panels(len(models), columns, 2.6, 0.9, sharex=True, sharey=True)
-    looks = {"tracks": ("o", BLUE, -1, "all artists, fewer tracks each"),
-             "artists": ("D", ORANGE, 1, "fewer artists, all their tracks")}  # fmt: skip
+    looks = {"tracks": ("o", DARK, -1, "all artists, fewer tracks each"),
+             "artists": ("D", LIGHT, 1, "fewer artists, all their tracks")}  # fmt: skip
     nudge = 0.006 * table["tracks"].max()
     for number, (axis, model) in enumerate(zip(axes.flat, models, strict=False)):
         for by, (mark, colour, side, label) in looks.items():
@@ -202,7 +161,7 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
         if number + columns >= len(models):  # nothing is drawn below it
             axis.set_xlabel("tracks that a fold learns from")
             axis.tick_params(labelbottom=True)
-        axis.yaxis.set_major_formatter(PercentFormatter(1))
+        axis.yaxis.set_major_formatter(base.PERCENT)
     plt.setp(axes[:, 0], ylabel="accuracy of tracks")
     base.legend(figure, axes[0, 0], columns=3)
     return figure
@@ -222,12 +181,12 @@ def accuracy_by_artists(table: pd.DataFrame, *, genres: int):
     nudge = 0.004 * table["artists"].max()  # so that intervals do not cover one another
     for number, (model, own) in enumerate(table.groupby("model", sort=False)):
         x, look = own["artists"] + (2 * number - 1) * nudge, {"color": base.colour(model)}
-        axis.plot(x, own["accuracy"], MARKS[number], ls="-", label=base.plain(model), **look)
+        axis.plot(x, own["accuracy"], base.mark(model), ls="-", label=base.plain(model), **look)
         axis.vlines(x, own["low"], own["high"], alpha=0.7, **look)
     axis.axhline(1 / genres, color="k", ls=":", lw=1.5, label="chance level")
-    axis.set(xlabel="artists that a fold learns from", ylabel="accuracy of tracks, 95 %")
+    axis.set(xlabel="artists that a fold learns from", ylabel="accuracy of tracks")
     axis.set(ylim=(0, 1), xlim=(0, None))
-    axis.yaxis.set_major_formatter(PercentFormatter(1))
+    axis.yaxis.set_major_formatter(base.PERCENT)
     base.legend(figure, columns=3)
     return figure
 
@@ -240,27 +199,25 @@ def costs(table: pd.DataFrame):
     table : pd.DataFrame
         From `evaluation.costs`.
     """
-    what = {"training_seconds": "training, all folds (s)", "parameters": "parameters"}
+    what = {"training_cpu_seconds": "CPU time of training (s)", "parameters": "parameters"}
     here = [cost for cost in what if table[cost].notna().any()]
-    figure, axes = base.panels(len(here), 1, 2.7, 1.4)
-    for axis, cost in zip(axes[:, 0], here, strict=True):
+    figure, axes = base.panels(len(here), 2, 3.0, 1.2, sharey=True)
+    for axis, cost in zip(axes[0], here, strict=True):
         front = table[table[f"on_front_{cost}"]].sort_values(cost)
         axis.step(front[cost], front["accuracy"], where="post", color="0.6", lw=2, zorder=0)
-        for number, (name, row) in enumerate(table.iterrows()):
-            colour, mark = base.colour(name, PURPLE), MARKS[number % len(MARKS)]
+        for name, row in table.iterrows():
+            colour, mark = base.colour(name), base.mark(name)
             axis.vlines(row[cost], row["low"], row["high"], color=colour, lw=1.5, alpha=0.5)
             look = {"color": colour, "ms": 7, "label": base.plain(name)}
             axis.plot(row[cost], row["accuracy"], mark, **look)
-        look = {"textcoords": "offset points", "ha": "right", "fontsize": "small"}
-        for name, row in front.iterrows():
-            axis.annotate(base.label(name, 18, 1), (row[cost], row["accuracy"]), (-5, 5), **look)
-        axis.set(xscale="log", xlabel=what[cost], ylabel="accuracy of tracks")
+        axis.set(xscale="log", xlabel=what[cost])
         axis.margins(x=0.12)
-        axis.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axis.yaxis.set_major_formatter(base.PERCENT)
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         if cost == "parameters":
-            axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[0, 0].set_ylabel("accuracy of tracks")
     base.legend(figure, axes[0, 0], columns=5)
-    figure.suptitle("Accuracy and its cost; on the line, nothing cheaper is as good")
+    figure.suptitle("Accuracy and its cost")
     return figure

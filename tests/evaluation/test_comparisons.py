@@ -24,7 +24,7 @@ def test_the_front_is_what_nothing_beats(accuracy, data):
 
 def result(accuracy, seconds, parameters=None):
     limits = [accuracy - 0.1, accuracy + 0.1]
-    return {"accuracy": accuracy, "ci95": {"accuracy": limits}, "training_seconds": seconds,
+    return {"accuracy": accuracy, "ci95": {"accuracy": limits}, "training_cpu_seconds": seconds,
             "parameters": parameters}  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_the_cheapest_that_is_as_good_is_named():
         ],
     }
     table = comparisons.costs(results)
-    assert list(table["on_front_training_seconds"]) == [True, True, True]
+    assert list(table["on_front_training_cpu_seconds"]) == [True, True, True]
     assert list(table["on_front_parameters"]) == [True, False, True]
     said = experiments_sentences.costs(results)
     assert "not significantly different, `svm`, takes 5 s" in said

@@ -104,7 +104,7 @@ def test_who_did_not_measure_is_told_how():
     assert "`--profile demo-full`" in experiments_sentences.missing("", "demo", 600)
     assert "about 10 minutes" in experiments_sentences.missing("", "demo", 600)
     mine = experiments_sentences.missing("", "my own", 5)
-    assert experiments_sentences.missing("it is so", "demo", 600).endswith("study: it is so.")
+    assert experiments_sentences.missing("it is so", "demo", 600) == "It is so."
     assert "`--set MEASURE=true`" in mine and "about a minute" in mine
 
 

@@ -61,25 +61,14 @@ def test_changes_are_a_table_with_accuracies_in_its_cells(compared):
     assert [text.get_text() for text in axis.texts[:4]] == ["60", "60", "60", "30"]
 
 
-def test_stronger_changes_are_further_right(compared):
-    figure = drawn(experiments.strengths(compared, ["svm", "cnn"], genres=4))
-    labels = [[t.get_text() for t in axis.get_xticklabels()] for axis in figure.axes]
-    assert labels[0] == ["as\nit is", "30", "20", "10", "0"]
-    assert labels[1] == ["1", "3", "6", "15", "30", "as\nit is"]
-    assert list(figure.axes[0].lines[1].get_ydata()) == [0.6, 0.3, 0.3, 0.3, 0.3]
-    assert list(figure.axes[1].lines[1].get_ydata()) == [0.3] * 5 + [0.6]
-    only = compared[compared["question"].isin(["", corruptions.LENGTH])]
-    assert len(drawn(experiments.strengths(only, ["svm"], genres=2)).axes) == 1
-    assert set(experiments.STRENGTHS) == {corruptions.NOISE, corruptions.LENGTH}
-
-
 def test_differences_are_told_in_points():
     rows = [{"change": "noise", "difference": 0.1, "low": -0.1, "high": 0.3, "separable": False}]
     table = pd.DataFrame(rows * 3).assign(title="noise", question=["a", "a", "b"])
     for names in ("change", "title"):
         axis = drawn(experiments.variants(table, names=names)).axes[0]
-        assert axis.collections[-1].get_offsets()[0][0] == pytest.approx(10)
-    assert axis.get_legend_handles_labels()[1] == ["a", "b"]
+        (dots,) = (c for c in axis.collections if isinstance(c, PathCollection))
+        assert dots.get_offsets()[0][0] == pytest.approx(10)
+        assert (dots.get_facecolors() == 1).all()  # none differs significantly
 
 
 def test_transfer_has_a_panel_for_each_tested_corpus():
@@ -114,13 +103,13 @@ def test_every_curve_has_a_panel_and_the_lowest_are_labelled(models):
 def test_costs_join_what_nothing_beats_and_leave_out_what_has_none():
     rows = {"cnn": (0.8, 90.0, 9000.0), "rnn": (0.5, 95.0, 20_000.0), "svm": (0.7, 1.0, np.nan)}
     table = pd.DataFrame.from_dict(
-        rows, "index", columns=["accuracy", "training_seconds", "parameters"]
+        rows, "index", columns=["accuracy", "training_cpu_seconds", "parameters"]
     )
     table = table.assign(low=table["accuracy"] - 0.1, high=table["accuracy"] + 0.1)
-    table["on_front_training_seconds"] = [True, False, True]
+    table["on_front_training_cpu_seconds"] = [True, False, True]
     table["on_front_parameters"] = [True, False, False]
     figure = drawn(experiments.costs(table))
     assert len(figure.axes) == 2
-    assert sorted(text.get_text() for text in figure.axes[0].texts) == ["cnn", "svm"]
-    assert [text.get_text() for text in figure.axes[1].texts] == ["cnn"]
+    fronts = [axis.lines[0].get_xdata() for axis in figure.axes]  # drawn first
+    assert [list(front) for front in fronts] == [[1.0, 90.0], [9000.0]]
     assert len(drawn(experiments.costs(table.loc[["svm"]])).axes) == 1

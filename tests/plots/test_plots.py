@@ -13,6 +13,7 @@ import pytest
 import soundfile
 
 from genre_utils.plots import base, corpus, features, training
+from genre_utils.workspace import model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 matplotlib.use("agg")
@@ -35,6 +36,19 @@ def test_a_figure_is_kept_twice_and_is_the_same_file_again(tmp_path):
         contents.append([study.figure("one", suffix).read_bytes() for suffix in (".png", ".svg")])
     assert contents[0] == contents[1]
     assert sorted(path.name for path in (tmp_path / "figures").iterdir()) == ["one.png", "one.svg"]
+
+
+def test_a_kind_of_models_has_one_colour_and_each_of_its_models_a_mark():
+    assert len(base.KINDS) <= 8 and len({colour for colour, _ in base.KINDS.values()}) == 8
+    for kind, (colour, families) in base.KINDS.items():
+        names = [f + rest for f in families for rest in ("", "_tuned", "_paper")]
+        assert {base.kind(name) for name in names} == {kind}
+        assert {base.colour(name) for name in names} == {colour}
+        assert len({base.mark(name) for name in names}) == len(names)
+    assert base.mark("cnn, changed copies") != base.mark("cnn")
+    assert base.kind("own") == "" and base.colour("own") == "C7" and base.mark("own") == "o"
+    shown = {name for _, families in base.KINDS.values() for name in families}
+    assert {model_names.family(name) for name in model_names.MODEL_ORDER} <= shown
 
 
 def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():

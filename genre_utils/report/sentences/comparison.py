@@ -1,6 +1,10 @@
 """Sentences of notebook 06 and of the first page: what the comparison of the models found."""
 
+import pandas as pd
+
 from genre_utils.paper import claims
+from genre_utils.plots import formatting
+from genre_utils.report.sentences import numbers
 
 
 def counted(audit: dict) -> str:
@@ -33,38 +37,82 @@ def conclusion(results: dict) -> list[str]:
     Returns
     -------
     list of str
-        Three sentences.
+        Sentences.
+    """
+    audit = results.get("audit")
+    found = [best_model(results), counted(audit) if audit else "", leakage(results["leakage"])]
+    return [sentence.replace("`", "").replace("**", "") for sentence in found if sentence]
+
+
+def best_model(results: dict) -> str:
+    """Tell which model is best, how sure that is, and which are not significantly different.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json, with at least one model.
     """
     corpus, models, pairs = results["corpus"], results["models"], results["pairwise"]
-    best = max(models, key=lambda name: models[name]["accuracy"])
-    low, high = models[best]["ci95"]["accuracy"]
-    near = [{p["a"], p["b"]} for p in pairs if p["difference"] and not p["separable"]]
-    alike = [name for pair in near if best in pair for name in pair - {best}]
+    ranked = sorted(models, key=lambda name: -models[name]["accuracy"])
+    best, accuracy = ranked[0], models[ranked[0]]["accuracy"]
+    level = [name for name in ranked[1:] if models[name]["accuracy"] == accuracy]
+    behind = [{p["a"], p["b"]} for p in pairs if p["separable"]]
+    alike = [n for n in ranked[1:] if n not in level and {n, best} not in behind]
     met = "has never met" if corpus["group_by"] == "artist" else "may have met"
-    level = [name for name in models if models[name]["accuracy"] == models[best]["accuracy"]]
-    first = f"The best of {len(models)} models, {best}," if len(models) > 1 else best
-    first += f" and equal to it {' and '.join(level[1:])}," if level[1:] else ""
+    first = f"The best of {len(models)} models, `{best}`," if len(models) > 1 else f"`{best}`"
+    first += f" and equal to it {numbers.names(level)}," if level else ""
     first += (
-        f" recognises the genre of {_percent(models[best]['accuracy'])} of whole tracks by artists "
-        f"that it {met} (95\N{NO-BREAK SPACE}% interval {_percent(low)} to {_percent(high)}; "
-        f"chance level: {_percent(1 / len(corpus['genres']))})"
+        f" recognises the genre of **{numbers.percent(accuracy)}** of whole tracks by artists that "
+        f"it {met} ({_limits(models[best]['ci95']['accuracy'])}; chance level: "
+        f"{numbers.percent(1 / len(corpus['genres']))})"
     )
-    first += f", and is not significantly different from {', '.join(alike)}" if alike else ""
-    audit = results.get("audit")
-    second = counted(audit) if audit else "The paper's claims were not judged."
-    leak = results["leakage"] or {}
-    if None in [leak.get(split) for split in ("segment", "track", "artist")]:
-        return [f"{first}.", second, "Leakage was not measured on this corpus."]
-    gap = next(one for one in leak["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
-    least, most = gap["ci95"]
-    third = (
-        f"A random split of excerpts, as is usual, would have overestimated a classifier by "
-        f"{100 * gap['difference']:.0f} points ({100 * least:.0f} to {100 * most:.0f}): "
-        f"{_percent(leak['segment'])} of excerpts are recognised, against "
-        f"{_percent(leak['artist'])} in an artist-disjoint split."
-    )
-    return [f"{first}.", second, third]
+    return first + (f", not significantly more than {numbers.names(alike)}." if alike else ".")
 
 
-def _percent(share):
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+def _limits(ci95):
+    return numbers.limits(dict(zip(("low", "high"), ci95, strict=True)))
+
+
+def untouched(results: dict, parts: pd.DataFrame) -> str:
+    """Tell what the models reach on tracks that took part in no choice; nothing without a split.
+
+    Parameters
+    ----------
+    results : dict
+        Content of results.json.
+    parts : pd.DataFrame
+        From `evaluation.accuracy_by_split`.
+    """
+    models, said = results["models"], []
+    best = max(models, key=lambda name: models[name]["accuracy"])
+    for part, own in parts[parts["part"] != "train"].groupby("part", sort=False):
+        own = own.set_index("model")
+        row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]
+        told = f"`{best}` recognises **{numbers.percent(row['accuracy'])}** ({numbers.limits(row)})"
+        other = f"`{ahead.name}` the most, {numbers.percent(ahead['accuracy'])}"
+        if ahead["accuracy"] == row["accuracy"]:
+            other = "no model more"
+        said.append(
+            f"Of the {row['tracks']} tracks of the part *{part}*, which took part in no choice of "
+            f"features or settings, {told}, and {other}."
+        )
+    return " ".join(said)
+
+
+def leakage(price: dict | None) -> str:
+    """Tell what leakage adds to the accuracy of a classifier; nothing where it was not measured.
+
+    Parameters
+    ----------
+    price : dict or None
+        From `evaluation.leakage`.
+    """
+    if not price or None in [price.get(split) for split in ("segment", "track", "artist")]:
+        return ""
+    gap = next(one for one in price["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
+    gap = gap | dict(zip(("low", "high"), gap["ci95"], strict=True))
+    return (
+        f"A random split of excerpts, as is usual, adds **{formatting.points(gap)}** of leakage: "
+        f"the SVM recognises {numbers.percent(price['segment'])} of excerpts, and "
+        f"{numbers.percent(price['artist'])} where artists are kept apart."
+    )

@@ -7,7 +7,7 @@ from genre_utils.workspace import files
 
 
 def missing(why: str, profile: str, seconds: float) -> str:
-    """Say why an experiment is not there: what stands in its way, or how to measure it.
+    """Say what an experiment that is not there needs: what stands in its way, or how to measure it.
 
     Parameters
     ----------
@@ -17,12 +17,12 @@ def missing(why: str, profile: str, seconds: float) -> str:
         How long it would take here, estimated.
     """
     if why:
-        return f"Not available in this study: {why}."
+        return f"{why[0].upper()}{why[1:]}."
     full, minutes = profile + measurements.FULL, round(seconds / 60)
     exists = (files.ROOT / "notebooks" / "profiles" / f"{full}.yaml").exists()
     how = f"`--profile {full}`" if exists else "`--set MEASURE=true`"
     time = f"about {minutes} minutes" if minutes > 1 else "about a minute"
-    return f"Not measured in this study: {how} does it here, in {time}."
+    return f"{how} measures it, in {time}."
 
 
 def costs(results: dict) -> str:
@@ -39,10 +39,47 @@ def costs(results: dict) -> str:
     best = table["accuracy"].idxmax()
     apart = [{p["a"], p["b"]} for p in results["pairwise"] if p["separable"]]
     as_good = [name for name in table.index if {name, best} not in apart]
-    cheapest = table.loc[as_good, "training_seconds"].idxmin()
-    seconds = table["training_seconds"].map(formatting.duration).replace("0 s", "under a second")
-    said = f"The most accurate, `{best}`, takes {seconds[best]} to train over all folds"
+    cheapest = table.loc[as_good, "training_cpu_seconds"].idxmin()
+    seconds = table["training_cpu_seconds"].map(formatting.duration)
+    seconds = seconds.replace("0 s", "under a second")
+    said = f"The most accurate, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
     if cheapest == best:
         return f"{said}, and every cheaper model is significantly less accurate."
     other = f"the cheapest that is not significantly different, `{cheapest}`, takes"
     return f"{said}; {other} {seconds[cheapest]}."
+
+
+def effects(table: pd.DataFrame) -> str:
+    """List the differences of some models, and count those that stand after correction.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        Columns model, difference, low, high, separable.
+    """
+    told = [f"{formatting.points(row)} for `{row['model']}`" for _, row in table.iterrows()]
+    count = {0: "none", len(table): "all"}.get(found := int(table["separable"].sum()), found)
+    return f"{', '.join(told)}; after correction (Holm) {count} significant"
+
+
+def robustness(table: pd.DataFrame) -> str:
+    """Tell what changing recordings costs most, and whether that is sure.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `robustness.compare`.
+    """
+    tested = table.dropna(subset="p_holm")
+    found = tested[tested["separable"].eq(True)]
+    worst = (tested if found.empty else found).sort_values("difference").iloc[0]
+    names = {"difference": "difference", "difference_high": "low", "difference_low": "high"}
+    most = formatting.points(-worst[[*names]].rename(names).astype(float))
+    most = f"{most}: `{worst['model']}`, {worst['change']}"
+    if found.empty:
+        return (
+            f"Changes cost up to {most}. None is significant after correction over {len(tested)} "
+            "tests: so many ask for more artists than were predicted here."
+        )
+    count = f"{len(found)} of {len(tested)} differences are significant after correction (Holm)"
+    return f"{count}. The largest loss among them is {most}."
