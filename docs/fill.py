@@ -15,7 +15,7 @@ import pandas as pd
 
 from genre_utils import plots
 from genre_utils.report import first_page, sentences
-from genre_utils.report.sentences import first_page as report_sentences
+from genre_utils.report.sentences import comparison
 from genre_utils.workspace import files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
@@ -52,28 +52,27 @@ def _accuracy(model):
 
 def trust() -> str:
     """Accuracies on the tracks that took part in no choice."""
-    parts = first_page.untouched(REAL)
-    names = [name for name in ("hybrid", "cnn", "logistic", "rnn") if name != parts.index[0]]
-    others = ", ".join(f"{_accuracy_of_part(parts.loc[name])} for `{name}`" for name in names)
+    results, parts = REAL.results, first_page.untouched(REAL)
+    rows = parts.set_index("model")
+    names = [name for name in ("hybrid", "cnn", "logistic", "rnn") if name in rows.index]
+    others = ", ".join(
+        f"{plots.as_text(rows.accuracy[name], (rows.low[name], rows.high[name]))} for `{name}`"
+        for name in names
+    )
     looks = pd.read_csv(HELD_OUT.holdout_log).drop_duplicates("model").set_index("model")
     first = HELD_OUT.results["models"]
     wider = ", ".join(f"{_accuracy(first[n])} for `{n}`" for n in ("fusion", "logistic", "cnn"))
     genres = len(HELD_OUT.results["corpus"]["genres"])
-    count = f"{parts['tracks'].iloc[0]:.0f} of these tracks took part in no choice"
     return (
-        f"{count}. {report_sentences.untouched(parts)} The others: {others}. On all of that part, "
+        f"{comparison.untouched(results, parts)} There, {others}. On all of that part, "
         f"{looks['tracks'].iloc[0]} tracks of ten genres, the first look, by networks of an "
         f"earlier recipe, gave {wider}; chance level is {1 / genres:.2f}."
     )
 
 
-def _accuracy_of_part(row):
-    return plots.as_text(row["accuracy"], (row["low"], row["high"]))
-
-
 def leakage() -> str:
     """Accuracy of one model under three kinds of split."""
-    return report_sentences.leakage(REAL.results["leakage"])
+    return comparison.leakage(REAL.results["leakage"])
 
 
 def claims() -> str:

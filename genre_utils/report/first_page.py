@@ -58,14 +58,14 @@ def _found(study, results):
     claimed = published.PAPER["accuracy"].to_dict() if same_task else {}
     parts = untouched(study)
     return {
-        "finding": sentences.finding(results, _behind(results, next(iter(models)))),
+        "finding": comparison.best_model(results),
         "charts": _charts(models, parts),
         "untouched_count": int(parts["tracks"].iloc[0]) if len(parts) else 0,
-        "touched": sentences.untouched(parts),
+        "touched": comparison.untouched(results, parts) if len(parts) else "",
         "rows": [_row(name, model, claimed) for name, model in models.items()],
         "claimed": claimed,
         "matrices": [_matrix(name, models[name], study.genres) for name in _two_best(models)],
-        "leakage": sentences.leakage(results["leakage"]),
+        "leakage": comparison.leakage(results["leakage"]),
         "judged": bool(results.get("audit")) and results["audit"]["evidence"],
         "claims": comparison.counted(results["audit"]) if results.get("audit") else "",
         "limits": sentences.limitations(corpus, _counts(study), _reach(results), len(parts) > 0),
@@ -80,24 +80,15 @@ def untouched(study: StudyFolder) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        Index model, the most accurate first; columns tracks, accuracy, low, high. Empty where the
-        music is not GTZAN by its published split.
+        Rows of `evaluation.accuracy_by_split`. Empty where the music is not GTZAN by its published
+        split.
     """
     table = evaluation.accuracy_by_split(study)
     known = music.called(study.corpus).startswith("GTZAN")
     if not known or DEVELOPED not in set(table.get("part", ())):
-        return pd.DataFrame(columns=["tracks", "accuracy", "low", "high"])
-    others = table[table["part"] != DEVELOPED].set_index("model")
-    return others[others["part"] == others["part"].iloc[0]].sort_values("accuracy", ascending=False)
-
-
-def _behind(results, best):
-    """Other models by whether the best one is significantly ahead of them."""
-    found: dict[bool, list] = {True: [], False: []}
-    for pair in results["pairwise"]:
-        if best in (pair["a"], pair["b"]):
-            found[pair["separable"]].append(pair["b"] if pair["a"] == best else pair["a"])
-    return found
+        return pd.DataFrame(columns=["model", "part", "tracks", "accuracy", "low", "high"])
+    others = table[table["part"] != DEVELOPED]
+    return others[others["part"] == others["part"].iloc[0]]
 
 
 def _charts(models, parts):
@@ -110,6 +101,7 @@ def _charts(models, parts):
         [(name, models[name]["accuracy"], models[name]["ci95"]["accuracy"]) for name in shown]
     ]
     if len(parts):
+        parts = parts.set_index("model")
         charts.append(
             [(name, *parts.loc[name, ["accuracy"]], _limits(parts.loc[name])) for name in shown]
         )

@@ -147,3 +147,36 @@ def test_frequencies_are_told_where_both_methods_find_them():
     said = sentences.listening(pd.DataFrame(rows, columns=columns))
     assert "for rock b (40\N{NO-BREAK SPACE}% of the evidence, where it is quieter" in said
     assert "No part" in sentences.listening(pd.DataFrame(rows[2:], columns=columns))
+
+
+def pairs_of_best(alike, worse):
+    for names, apart in ((alike, False), (worse, True)):
+        yield from ({"a": name, "b": "best", "separable": apart} for name in names)
+
+
+@pytest.mark.parametrize(
+    ("alike", "worse", "said"),
+    [
+        ([], [], "chance level 50 %)."),
+        (["a", "b"], [], "None of the 2 others differs significantly from it."),
+        ([], ["a", "b"], "It is significantly ahead of all 2 others."),
+        (["a", "b"], ["c"], "Of the others, only `c` is significantly behind."),
+        (["a", "b", "c", "d"], ["e", "f", "g"], "only `e`, `f` and `g` are significantly behind."),
+        (["a"], ["b", "c"], "Only `a` is not significantly different from it."),
+    ],
+)
+def test_the_best_model_is_told_with_what_it_is_not_different_from(alike, worse, said):
+    corpus = {"group_by": "artist", "genres": ["rock", "jazz"]}
+    models = {
+        name: {"accuracy": value, "ci95": {"accuracy": [value - 0.1, value + 0.1]}}
+        for name, value in (("rnn", 0.5), ("best", 0.8))
+    }
+    pairs = [*pairs_of_best(alike, worse), {"a": "rnn", "b": "other", "separable": True}]
+    found = {"corpus": corpus, "models": models, "pairwise": pairs}
+    told = plain(sentences.best_model(found))
+    assert told.startswith("`best` classifies **80 %** of whole tracks correctly, by artists that")
+    assert "95 % interval 70 % to 90 %" in told and told.endswith(said)
+
+
+def test_nobody_is_told_of_leakage_that_was_not_measured():
+    assert sentences.leakage(None) == "" == sentences.leakage({"segment": None})

@@ -1,14 +1,11 @@
 from .absence import absent as absent
 from .comparison import best_model as best_model
-from .comparison import conclusion as conclusion
 from .comparison import counted as counted
 from .comparison import leakage as leakage
 from .comparison import untouched as untouched
-from .experiments import blended as blended
 from .experiments import costs as costs
 from .experiments import effects as effects
 from .experiments import missing as missing
-from .experiments import neighbour_precision as neighbour_precision
 from .experiments import robustness as robustness
 from .interpretation import borders as borders
 from .interpretation import confusion as confusion

@@ -26,51 +26,42 @@ def counted(audit: dict) -> str:
     )
 
 
-def conclusion(results: dict) -> list[str]:
-    """Tell what a study found: the best model, the paper, the price of leakage.
-
-    Parameters
-    ----------
-    results : dict
-        Content of results.json, with at least one model.
-
-    Returns
-    -------
-    list of str
-        Sentences.
-    """
-    audit = results.get("audit")
-    found = [best_model(results), counted(audit) if audit else "", leakage(results["leakage"])]
-    return [sentence.replace("`", "").replace("**", "") for sentence in found if sentence]
-
-
 def best_model(results: dict) -> str:
-    """Tell which model is best, how sure that is, and which are not significantly different.
+    """Tell which model is best, how sure that is, and which others it cannot be told from.
 
     Parameters
     ----------
     results : dict
         Content of results.json, with at least one model.
     """
-    corpus, models, pairs = results["corpus"], results["models"], results["pairwise"]
-    ranked = sorted(models, key=lambda name: -models[name]["accuracy"])
-    best, accuracy = ranked[0], models[ranked[0]]["accuracy"]
-    level = [name for name in ranked[1:] if models[name]["accuracy"] == accuracy]
-    behind = [{p["a"], p["b"]} for p in pairs if p["separable"]]
-    alike = [n for n in ranked[1:] if n not in level and {n, best} not in behind]
-    met = "has never met" if corpus["group_by"] == "artist" else "may have met"
-    first = f"The best of {len(models)} models, `{best}`," if len(models) > 1 else f"`{best}`"
-    first += f" and equal to it {numbers.names(level)}," if level else ""
-    first += (
-        f" recognises the genre of **{numbers.percent(accuracy)}** of whole tracks by artists that "
-        f"it {met} ({_limits(models[best]['ci95']['accuracy'])}; chance level: "
-        f"{numbers.percent(1 / len(corpus['genres']))})"
+    corpus, models = results["corpus"], results["models"]
+    best = max(models, key=lambda name: models[name]["accuracy"])
+    limits = dict(zip(("low", "high"), models[best]["ci95"]["accuracy"], strict=True))
+    met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
+    first = (
+        f"`{best}` classifies **{numbers.percent(models[best]['accuracy'])}** of whole tracks "
+        f"correctly, by artists that {met} ({numbers.limits(limits)}; chance level "
+        f"{numbers.percent(1 / len(corpus['genres']))})."
     )
-    return first + (f", not significantly more than {numbers.names(alike)}." if alike else ".")
+    return f"{first} {_others(results['pairwise'], best)}".strip()
 
 
-def _limits(ci95):
-    return numbers.limits(dict(zip(("low", "high"), ci95, strict=True)))
+def _others(pairs, best):
+    """Which models the best one is significantly ahead of, or which not, whichever are fewer."""
+    worse, alike = (
+        [pair["b"] if pair["a"] == best else pair["a"] for pair in pairs
+         if best in (pair["a"], pair["b"]) and pair["separable"] == apart]
+        for apart in (True, False)
+    )  # fmt: skip
+    if not worse:
+        return f"None of the {len(alike)} others differs significantly from it." if alike else ""
+    if not alike:
+        return f"It is significantly ahead of all {len(worse)} others."
+    if len(worse) <= len(alike):
+        verb = "is" if len(worse) == 1 else "are"
+        return f"Of the others, only {numbers.names(worse)} {verb} significantly behind."
+    verb = "is" if len(alike) == 1 else "are"
+    return f"Only {numbers.names(alike)} {verb} not significantly different from it."
 
 
 def untouched(results: dict, parts: pd.DataFrame) -> str:

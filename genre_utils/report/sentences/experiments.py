@@ -1,5 +1,7 @@
 """Sentences about what was measured anew: how to measure it, and what costs say."""
 
+import pandas as pd
+
 from genre_utils.evaluation import comparisons
 from genre_utils.experiments import measurements
 from genre_utils.plots import formatting

@@ -1,9 +1,6 @@
 """Sentences of a study's first page."""
 
-import pandas as pd
-
-from genre_utils.plots import formatting
-from genre_utils.report.sentences import music, numbers
+from genre_utils.report.sentences import music
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 
@@ -42,79 +39,6 @@ def protocol(counts: dict, corpus: dict) -> str:
     return (
         f"{called[0].upper()}{called[1:]}: {_plural(counts['tracks'], 'track')} of "
         f"{_spelled(len(genres))} genres ({', '.join(genres)}) by {artists}; {split}{heard}."
-    )
-
-
-def finding(results: dict, behind: dict[bool, list]) -> str:
-    """Tell which model is best, how sure that is, and which others it cannot be told from.
-
-    Parameters
-    ----------
-    results : dict
-        Content of results.json, with at least one model.
-    behind : dict of bool to list of str
-        Other models, by whether the best one is significantly ahead.
-    """
-    models, corpus = results["models"], results["corpus"]
-    best = max(models, key=lambda name: models[name]["accuracy"])
-    low, high = models[best]["ci95"]["accuracy"]
-    met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
-    said = (
-        f"`{best}` classifies {numbers.percent(models[best]['accuracy'])} of the tracks correctly, "
-        f"by artists that {met} ({numbers.limits({'low': low, 'high': high})}; chance level "
-        f"{numbers.percent(1 / len(corpus['genres']))})."
-    )
-    alike, worse = behind[False], behind[True]
-    if not alike and not worse:
-        return said
-    if not worse:
-        return f"{said} None of the {len(alike)} others is significantly different from it."
-    if not alike:
-        return f"{said} It is significantly ahead of all {len(worse)} others."
-    fewer = worse if len(worse) <= len(alike) else alike
-    named = numbers.names(fewer)
-    verb = "is" if len(fewer) == 1 else "are"
-    if len(worse) <= len(alike):
-        return f"{said} Of the others, only {named} {verb} significantly behind."
-    return f"{said} Only {named} {verb} not significantly different from it."
-
-
-def untouched(parts: pd.DataFrame) -> str:
-    """Tell how the models do on the tracks that took part in no choice.
-
-    Parameters
-    ----------
-    parts : pd.DataFrame
-        From `report.first_page.untouched`.
-    """
-    if parts.empty:
-        return ""
-    best, row = parts.index[0], parts.iloc[0]
-    return (
-        f"Features, recipe and settings were chosen on the rest. On these {row['tracks']:.0f}, "
-        f"`{best}` classifies {numbers.percent(row['accuracy'])} correctly "
-        f"({numbers.limits(row)}): they are by few artists."
-    )
-
-
-def leakage(price: dict | None) -> str:
-    """Tell what a split that is not by artist would have added to an accuracy.
-
-    Parameters
-    ----------
-    price : dict or None
-        Entry leakage of results.json.
-    """
-    price = price or {}
-    if None in [price.get(split) for split in ("segment", "track", "artist")]:
-        return ""
-    gap = next(one for one in price["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
-    change = {"difference": gap["difference"], "low": gap["ci95"][0], "high": gap["ci95"][1]}
-    shares = {split: numbers.percent(price[split]) for split in ("segment", "track", "artist")}
-    return (
-        f"A random split of excerpts, as is usual, would have added {formatting.points(change)} to "
-        f"the accuracy of one and the same classifier: {shares['segment']} of excerpts, against "
-        f"{shares['track']} where tracks are kept whole and {shares['artist']} where artists are."
     )
 
 
