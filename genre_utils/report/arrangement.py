@@ -84,7 +84,7 @@ def _sections(cells):
 def _parted(cell):
     """Level, title (empty without a heading) and cell of each part of a cell."""
     if cell.cell_type != "markdown":
-        return [(0, "", cell)]
+        return [(*_announced(cell), cell)]
     parts, code = [[]], False
     for line in cell.source.splitlines():
         code ^= bool(_FENCE.match(line))
@@ -100,6 +100,13 @@ def _parted(cell):
         level, title = (len(heading[1]), re.sub(r"[*_`$]", "", heading[2])) if heading else (0, "")
         found.append((level, title, one))
     return found
+
+
+def _announced(cell):
+    """Level and title of a section that the output of a cell of code begins, such as the last."""
+    said = (output.get("data", {}).get("text/markdown", "") for output in cell.outputs)
+    found = next(filter(None, (_HEADING.match(text.partition("\n")[0]) for text in said)), None)
+    return (len(found[1]), found[2]) if found else (0, "")
 
 
 def tagged(cell, tag: str) -> bool:

@@ -55,6 +55,13 @@ def test_a_section_that_shows_more_stays_without_what_is_lacking():
     assert page.parts["body"][1].outputs == [] and page.absent
 
 
+def test_a_conclusion_stays_where_the_section_before_it_is_left_out():
+    said = new_output("display_data", {"text/markdown": "## Conclusion\n\nSo."})
+    last = new_code_cell("display(...)", outputs=[said])
+    page = arranged(prose("## 1. Loudness\n\nHow loud?"), lacking("Loudness"), last)
+    assert page.parts["body"] == [last]
+
+
 def test_a_heading_whose_subsections_are_all_left_out_goes_too():
     page = arranged(prose("## 1. Sound"), prose("### Loudness"), lacking("Loudness"),
                     prose("## 2. Next\n\nIt."))  # fmt: skip

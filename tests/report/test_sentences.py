@@ -100,12 +100,6 @@ def test_overfitting_is_told_where_there_is_a_validation_part():
     assert "gap" not in sentences.overfitting("rnn", gap)
 
 
-@pytest.mark.parametrize("why", ["", "a fixed split is for one look"])
-def test_what_is_not_trained_anew_is_told_how_to_get(why):
-    said = sentences.untrained(why)
-    assert said == "A fixed split is for one look." if why else "MEASURE=true" in said
-
-
 ABOUT = {
     "labels": ["rock", "pop"],
     "accuracy": {"value": 0.856, "ci95": [0.77, 0.913]},
