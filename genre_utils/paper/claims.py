@@ -130,10 +130,10 @@ def judged(audit: dict) -> pd.DataFrame:
         Columns verdict (once, with their number), claim, difference (that it says is above 0,
         with its 95 % interval), p, tests (that p is corrected for). Empty where none was judged.
     """
-    rows = []
-    for verdict, claims in by_verdict(audit).items():
-        for one in claims if verdict in _VERDICTS[:3] else []:
-            row = {"verdict": "" if one is not claims[0] else f"{verdict} ({len(claims)})"}
+    found, rows = by_verdict(audit), []
+    for verdict in _VERDICTS[:3]:
+        for k, one in enumerate(found[verdict]):
+            row = {"verdict": "" if k else f"{verdict} ({len(found[verdict])})"}
             row |= {"claim": one["claim"], "difference [95 % interval]": one["found"]}
             rows.append(row | {"p": formatting.p_text(one["p"]), "tests": one["tests"] or ""})
     return pd.DataFrame(rows)
@@ -211,9 +211,8 @@ def _measuring(seen, *, recordings):
 def _judged(value, limits, p, tests=None, *, of="", unit="", digits=2):
     """Judge a difference that a claim says is above zero; p is corrected for so many tests."""
     direction = REPRODUCED if value > 0 else NOT_REPRODUCED
-    found = "{}{} [{}, {}]".format(
-        formatting.signed(value, digits), unit, *(formatting.signed(x, digits) for x in limits)
-    )
+    size, low, high = (formatting.signed(number, digits) for number in (value, *limits))
+    found = f"{size}{unit} [{low}, {high}]"
     judged = {"verdict": direction if p < intervals.LEVEL else UNCLEAR, "found": found + of}
     return judged | {"value": value, "ci95": list(limits), "p": p, "tests": tests}
 

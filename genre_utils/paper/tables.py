@@ -1,5 +1,7 @@
 """Tables of the paper's numbers beside ours."""
 
+import itertools
+
 import pandas as pd
 
 from genre_utils.evaluation import intervals, metrics, scoring
@@ -11,13 +13,8 @@ from genre_utils.workspace.study_folder import StudyFolder
 _STORED = " (stored)"  # beside a model whose predictions are from an earlier run
 _UNCLEAR = "*"  # beside a best that is not significantly different from the runner-up
 _LEVELS = ((0.85, "Excellent"), (0.75, "Good"), (0.60, "Average"), (0.0, "Poor"))
-_PAPER = "paper"
 #: Which of our models stand for one of the paper's.
-_SETTINGS = {
-    "best": str,
-    "paper's setting": model_names.as_in_paper,
-    "tuned": model_names.tuned,
-}
+_OURS = {"best": str, "paper's setting": model_names.as_in_paper, "tuned": model_names.tuned}
 
 
 def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
@@ -60,45 +57,8 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
     return reasons
 
 
-def _ours(results):
-    """Model of the paper, which setting of it, and its scores here, of all that there are."""
-    for name in model_names.PAPER_MODELS:
-        for setting, called in _SETTINGS.items():
-            if called(name) in results["models"]:
-                yield name, setting, results["models"][called(name)]
-
-
-def table_2(results: dict, stored=()) -> pd.DataFrame:
-    """Set the numbers of the paper's Table 2 beside ours, which have 95 % intervals.
-
-    Parameters
-    ----------
-    results : dict
-        Content of results.json.
-    stored : collection of str
-        Models to mark as stored from before.
-
-    Returns
-    -------
-    pd.DataFrame of str
-        Columns model, numbers (paper, or which setting of ours), accuracy, precision,
-        recall, F1.
-    """
-    rows = []
-    for name, claim in PAPER.iterrows():
-        theirs = {label: formatting.as_text(claim[label]) for label in METRICS.values()}
-        rows.append({"model": name, "numbers": _PAPER} | theirs)
-        for setting, model in ((s, m) for one, s, m in _ours(results) if one == name):
-            mark = _STORED if _SETTINGS[setting](name) in stored else ""
-            ours = {label: _with_interval(model, key) for key, label in METRICS.items()}
-            rows.append({"model": name, "numbers": setting + mark} | ours)
-    return pd.DataFrame(rows)
-
-
-def weighted_means(study: StudyFolder, results: dict) -> pd.DataFrame:
-    """Precision and F1 of the paper's models as means weighted by tracks; 95 % intervals.
-
-    Recall weighted in this way is the accuracy.
+def table_2(study: StudyFolder, results: dict, stored=()) -> dict[str, pd.DataFrame]:
+    """Set the numbers of the paper's Table 2 beside ours, in every setting of a model.
 
     Parameters
     ----------
@@ -106,77 +66,55 @@ def weighted_means(study: StudyFolder, results: dict) -> pd.DataFrame:
         Its predictions are read.
     results : dict
         Content of results.json.
+    stored : collection of str
+        Models to mark as stored from before.
 
     Returns
     -------
-    pd.DataFrame of str
-        Columns model, setting, precision, F1.
+    dict of pd.DataFrame of str
+        By kind: measures (means over the genres), weighted (by tracks; recall is then the
+        accuracy), genres (recall, accuracy against the rest, and the paper's number, which may be
+        either) and settings (and training, ours in CPU time of all folds). Ours have 95 %
+        intervals.
     """
-    rows = []
-    for name, setting, model in _ours(results):
-        means = _weighted(study, _SETTINGS[setting](name), model["weighted"])
-        rows.append({"model": name, "setting": setting} | means)
-    return pd.DataFrame(rows)
-
-
-def genre_readings(results: dict) -> pd.DataFrame:
-    """Set both readings of a number per genre beside the paper's, which does not say which it is.
-
-    Parameters
-    ----------
-    results : dict
-        Content of results.json.
-
-    Returns
-    -------
-    pd.DataFrame of str
-        Columns genre, model, setting, recall, against the rest, and paper where it has the genre.
-    """
-    rows = []
-    for genre in results["corpus"]["genres"]:
-        for name, setting, model in _ours(results):
-            numbers = model["per_genre"][genre]
-            row = {"genre": genre, "model": name, "setting": setting}
-            row |= {"recall": _with_interval(numbers, "recall")}
-            row |= {"against the rest": _with_interval(numbers, "accuracy")}
-            if genre.lower() in GENRES:
-                row["paper"] = formatting.as_text(PAPER.loc[name, genre.lower()])
-            rows.append(row)
-    return pd.DataFrame(rows).fillna("")
-
-
-def training_settings(results: dict) -> pd.DataFrame:
-    """Settings and training time of the paper's models; ours is the CPU time of all folds.
-
-    Parameters
-    ----------
-    results : dict
-        Content of results.json.
-
-    Returns
-    -------
-    pd.DataFrame of str
-        Columns model, setting, learning rate, batch size, hidden layers, training.
-    """
-    rows = []
+    measures, weighted, genres, settings = [], [], [], []
     for name, claim in PAPER.iterrows():
+        row = {"model": name, "numbers": "paper"}
+        theirs = {label: formatting.as_text(claim[label]) for label in METRICS.values()}
+        measures.append(row | theirs)
         values = {key: claim[text] for key, text in SETTINGS.items()}
-        rows.append(_settings_row(name, _PAPER, values, f"{claim['hours']} h"))
-        for setting, model in ((s, m) for one, s, m in _ours(results) if one == name):
+        settings.append(row | _settings(values, f"{claim['hours']} h"))
+        for setting, called in _OURS.items():
+            if not (model := results["models"].get(called(name))):
+                continue
+            row["numbers"] = setting + (_STORED if called(name) in stored else "")
+            ours = {label: _with_interval(model, key) for key, label in METRICS.items()}
+            measures.append(row | ours)
+            weighted.append(row | _weighted(study, called(name), model["weighted"]))
+            genres += [row | _genre(*pair, claim) for pair in model["per_genre"].items()]
             seconds = model["training_cpu_seconds"]
             training = "" if seconds is None else f"{formatting.duration(seconds)} of CPU time"
-            rows.append(_settings_row(name, setting, model["hyperparameters"], training))
-    return pd.DataFrame(rows)
+            settings.append(row | _settings(model["hyperparameters"], training))
+    found = {"measures": measures, "weighted": weighted, "genres": genres, "settings": settings}
+    return {kind: pd.DataFrame(rows).fillna("") for kind, rows in found.items()}
 
 
 def _with_interval(numbers, name):
     return formatting.as_text(numbers[name], numbers["ci95"][name])
 
 
-def _settings_row(name, setting, values, training):
+def _genre(genre, numbers, claim):
+    """Both readings of a number per genre, and the paper's, if it has that genre."""
+    row = {"genre": genre, "recall": _with_interval(numbers, "recall")}
+    row["against the rest"] = _with_interval(numbers, "accuracy")
+    known = genre.lower() in GENRES
+    return row | ({"paper": formatting.as_text(claim[genre.lower()])} if known else {})
+
+
+def _settings(values, training):
     row = {text: values[key] for key, text in SETTINGS.items()}
     texts = {text: f"{value:.2g}" if value < 1 else f"{value:.0f}" for text, value in row.items()}
-    return {"model": name, "setting": setting} | texts | {"training": training}
+    return texts | {"training": training}
 
 
 def _weighted(study, name, means):
@@ -190,10 +128,7 @@ def _weighted(study, name, means):
 
 
 def table_1(results: dict) -> pd.DataFrame:
-    """Set the words of the paper's Table 1 beside those that one rule of ours gives.
-
-    The highest of the three models is Best; the others go by `_LEVELS`. A star marks a Best in
-    accuracy that is not significantly different from the runner-up.
+    """Set the words of the paper's Table 1 beside those that one rule gives its numbers and ours.
 
     Parameters
     ----------
@@ -203,20 +138,21 @@ def table_1(results: dict) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame of str
-        Columns model, words (whose), and one for each of the paper's measures and genres.
+        Columns criterion (measure or genre), model, paper, and by the rule: paper's numbers, best
+        and paper's setting (ours). A star marks a Best in accuracy that is not significantly
+        different from the runner-up.
     """
-    sources = {"the paper's own": WORDS, "by rule, the paper's numbers": _rated(PAPER)}
-    for setting, called in _SETTINGS.items():
-        ours = {n: m for n, s, m in _ours(results) if s == setting}
-        if ours and setting != "tuned":
-            words = _rated(pd.DataFrame({n: _numbers(model) for n, model in ours.items()}).T)
-            best = _unclear_best(results, list(ours), called)
-            words.loc[best, "accuracy"] += _UNCLEAR
-            sources[f"by rule, ours, {setting}"] = words
-    table = pd.concat(sources, names=["words", "model"]).reindex(columns=WORDS.columns)
-    order = {name: place for place, name in enumerate(PAPER.index)}
-    table = table.reset_index().sort_values("model", key=lambda m: m.map(order), kind="stable")
-    return table[["model", "words", *WORDS.columns]].fillna("")
+    columns = {"paper": WORDS, "rule: paper's numbers": _rated(PAPER)}
+    for setting, called in list(_OURS.items())[:2]:
+        there = {n: results["models"].get(called(n)) for n in PAPER.index}
+        if ours := {name: _numbers(model) for name, model in there.items() if model}:
+            words = _rated(pd.DataFrame(ours).T)
+            words.loc[_unclear_best(results, list(ours), called), "accuracy"] += _UNCLEAR
+            columns[f"rule: {setting}"] = words
+    rows = [{"criterion": label, "model": name} for label in WORDS for name in WORDS.index]
+    for row, (source, words) in itertools.product(rows, columns.items()):
+        row[source] = words.get(row["criterion"], {}).get(row["model"], "")
+    return pd.DataFrame(rows)
 
 
 def _numbers(model):
@@ -226,41 +162,14 @@ def _numbers(model):
 
 
 def _rated(numbers):
-    """Words for the columns of `WORDS`, as far as they are among the numbers."""
-    return numbers[[label for label in WORDS if label in numbers]].astype(float).apply(_rate)
+    """Words for those columns that the paper's Table 1 has."""
+    return numbers[numbers.columns.intersection(WORDS.columns, sort=False)].apply(_rate)
 
 
 def _rate(values):
     """Words for shares: the highest of several is Best, the others go by `_LEVELS`."""
     words = values.map(lambda value: next(word for low, word in _LEVELS if value >= low))
     return words.mask((values == values.max()) & (len(values) > 1), "Best")
-
-
-def arithmetic(checked: pd.DataFrame) -> pd.DataFrame:
-    """Show what `check_arithmetic` found.
-
-    Parameters
-    ----------
-    checked : pd.DataFrame
-        From there.
-
-    Returns
-    -------
-    pd.DataFrame of str
-        Columns model, statement, value, allowed, rounding, verdict.
-    """
-    limits = checked[["lowest", "highest"]].itertuples(index=False)
-    shown = {"model": checked["model"], "statement": checked["claim"]}
-    shown |= {"value": checked["value"].map("{:.2f}".format)}
-    shown |= {"allowed": [_allowed(*pair) for pair in limits]}
-    shown |= {"rounding": checked["slack"].map("±{:.2f}".format), "verdict": checked["verdict"]}
-    return pd.DataFrame(shown)
-
-
-def _allowed(lowest, highest):
-    if lowest == highest:
-        return f"{lowest:.2f}"
-    return f"{lowest:.2f} to {highest:.2f}" if lowest else f"at most {highest:.2f}"
 
 
 def _unclear_best(results, names, called):

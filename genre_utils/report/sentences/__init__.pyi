@@ -19,7 +19,6 @@ from .music import baseline as baseline
 from .music import corpus as corpus
 from .music import price_of_leakage as price_of_leakage
 from .paper import arithmetic as arithmetic
-from .paper import earlier_run as earlier_run
 from .paper import untested_claims as untested_claims
 from .recognition import accuracy as accuracy
 from .recognition import blended as blended

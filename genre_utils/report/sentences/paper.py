@@ -7,21 +7,6 @@ from genre_utils.paper import claims, published
 from genre_utils.report.sentences.absence import absent
 
 
-def earlier_run(stored: dict) -> str:
-    """Say which models are marked as stored, and why.
-
-    Parameters
-    ----------
-    stored : dict of str to str
-        From `paper.stored_before`.
-    """
-    by_reason: dict = {}
-    for name, why in stored.items():
-        by_reason.setdefault(why, []).append(f"`{name}`")
-    listed = "; ".join(f"{_listed(names)} ({why})" for why, names in by_reason.items())
-    return f"Stored, of an earlier run: {listed}."
-
-
 def untested_claims(audit: dict) -> Markdown | None:
     """Say in one line which claims of the paper a study cannot judge, and what that needs.
 
