@@ -12,7 +12,11 @@ MARKS_HZ = (500, 1000, 2000, 4000, 8000)  # frequencies that are named on an axi
 ASIDE = ((5, 5), (-14, 5), (5, -12), (-14, -12))  # points from a mark to its number, in turn
 BLUR = 0.8  # frames and bands (standard deviation)
 BINS = 6  # groups of tracks of about equal size along an axis
-PERCENT = PercentFormatter(1, decimals=0)
+PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NO-BREAK SPACE}%")
+
+
+def _percent(share):
+    return PERCENT.format_pct(share, 1)
 
 
 def _frequency_marks(boundaries):
@@ -118,7 +122,8 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
     places, names = _frequency_marks(boundaries)
     if places:
         axes[0, 0].set_xticks(places, names)
-    figure.supxlabel("frequency (Hz)" if places else "mel band", fontsize="small")
+    for axis in axes[-1]:
+        axis.set_xlabel("frequency (Hz)" if places else "mel band", fontsize="small")
     figure.supylabel("share of the evidence per band", fontsize="small")
     figure.colorbar(drawn, ax=axes, shrink=0.7, label="level less the mean of the genres")
     base.legend(figure, axes[0, 0])
@@ -218,7 +223,7 @@ def _losses(axes, table, families, sizes):
     names = [f.replace("_", " ") + (f" ({sizes[f]})" if f in sizes else "") for f in families]
     models = pd.unique(table["model"])
     for k, (model, own) in enumerate(table.groupby("model", sort=False)):
-        label = f"{base.plain(model)} ({own['accuracy'].max():.0%} with everything)"
+        label = f"{base.plain(model)} ({_percent(own['accuracy'].max())} with everything)"
         rows = 100 * own.set_index("family")[["drop", "low", "high"]].reindex(families)
         look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
         base.forest(axes, rows, names, "drop", colours=base.colour(model), **look)
@@ -241,7 +246,8 @@ def genre_tree(found):
         at[count + k] = (at[one] + at[other]) / 2
         if np.isfinite(found.support[k]) and k < count - 2:  # the last join is always there
             look = {"textcoords": "offset points", "fontsize": "small", "ha": "right"}
-            axes.annotate(f"{found.support[k]:.0%}", (height, at[count + k]), (-4, 3), **look)
+            place = (height, at[count + k])
+            axes.annotate(_percent(found.support[k]), place, (-4, 3), **look)
     axes.set(title="Genres joined from the nearest on", xlabel="distance (0: mixed, 1: far apart)")
     axes.set_xlim(max(1.08 * found.linkage[-1, 2], 0.05), 0)
     return figure
@@ -261,7 +267,9 @@ def evidence_map(places: np.ndarray, labels, genres: list[str], marked, explaine
     explained : sequence of float
         Share of the variance along the two axes.
     """
-    axes_of = [f"direction {k} ({one:.0%} of the variance)" for k, one in enumerate(explained, 1)]
+    axes_of = [
+        f"direction {k} ({_percent(one)} of the variance)" for k, one in enumerate(explained, 1)
+    ]
     look = {"title": "Tracks by what the models predict for them", "axes_of": {"": axes_of}}
     figure = features.track_maps({"": places}, labels, genres, **look)
     box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "0.6", "alpha": 0.8}
@@ -298,7 +306,7 @@ def rater_agreement(table: pd.DataFrame, models: list[str]):
 
 def _correlation(value):
     """A number between -1 and 1 in few characters."""
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
+    return f"{value:z.2f}".replace("0.", ".").replace("-", "\N{MINUS SIGN}")
 
 
 def doubt(values: dict[str, np.ndarray], genres: int):

@@ -139,7 +139,7 @@ def test_frequencies_are_told_where_both_methods_find_them():
     rows.append(("pop", "cnn", None, None, None))
     columns = ["genre", "network", "name", "share", "level"]
     said = sentences.listening(pd.DataFrame(rows, columns=columns))
-    assert "for rock b (40\N{NO-BREAK SPACE}% of the evidence, where it is quieter" in said
+    assert "for rock b (40\N{NO-BREAK SPACE}%, though it is quieter there" in said
     assert "No part" in sentences.listening(pd.DataFrame(rows[2:], columns=columns))
 
 
@@ -174,3 +174,9 @@ def test_the_best_model_is_told_with_what_it_is_not_different_from(alike, worse,
 
 def test_nobody_is_told_of_leakage_that_was_not_measured():
     assert sentences.leakage(None) == "" == sentences.leakage({"segment": None})
+def test_moments_are_told_where_their_share_is_more_than_even():
+    rows = [("cnn", 0, 0.4, 0.3), ("cnn", 1, 0.6, 0.4), ("rnn", 0, 0.2, 0.1), ("rnn", 1, 0.8, 0.7)]
+    found = pd.DataFrame(rows, columns=["network", "part", "share", "low"])
+    said = sentences.moments(found, 6.0)
+    assert said == "`rnn` rests most on seconds 3 to 6 (80\N{NO-BREAK SPACE}%)."
+    assert sentences.moments(found[:2], 6.0).startswith("No moment")

@@ -11,6 +11,7 @@ from .interpretation import borders as borders
 from .interpretation import confusion as confusion
 from .interpretation import feature_groups as feature_groups
 from .interpretation import listening as listening
+from .interpretation import moments as moments
 from .interpretation import parts as parts
 from .interpretation import tree as tree
 from .interpretation import unanimous as unanimous

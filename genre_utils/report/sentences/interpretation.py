@@ -23,12 +23,32 @@ def listening(strongest: pd.DataFrame) -> str:
     if found.empty:
         return "No part of the frequencies reliably speaks for a genre by two methods."
     told = [
-        f"for {row.genre} {row.name} ({numbers.percent(row.share)} of the evidence"
-        f"{', where it is quieter than the others' if row.level < 0 else ''})"
+        f"for {row.genre} {row.name} ({numbers.percent(row.share)}"
+        f"{', though it is quieter there than the others' if row.level < 0 else ''})"
         for row in found.drop_duplicates("genre").head(NAMED).itertuples()
     ]
     networks = numbers.names(sorted(set(found["network"])))
-    return f"What speaks most for a genre, to {networks}: {', '.join(told)}."
+    return f"What speaks most, with its share of the evidence, to {networks}: {', '.join(told)}."
+
+
+def moments(found: pd.DataFrame, seconds: float) -> str:
+    """Tell whether networks rest on some moment of an excerpt.
+
+    Parameters
+    ----------
+    found : pd.DataFrame
+        From `interpretation.shares`, along moments.
+    seconds : float
+        Length of an excerpt.
+    """
+    length = seconds / found["part"].nunique()
+    most = found.loc[found.groupby("network", sort=False)["share"].idxmax()]
+    told = [
+        f"`{row.network}` rests most on seconds {row.part * length:.2g} to "
+        f"{(row.part + 1) * length:.2g} ({numbers.percent(row.share)})"
+        for row in most[most["low"] > length / seconds].itertuples()
+    ]
+    return f"{', '.join(told) or 'No moment of an excerpt counts significantly more than others'}."
 
 
 def feature_groups(worth: pd.DataFrame) -> str:
@@ -77,7 +97,7 @@ def parts(worth: pd.DataFrame, pairs=()) -> str:
     for model in worth.loc[worth["family"] == permutation.SPECTROGRAM, "model"]:
         seen, read = (table.loc[(model, part)] for part in permutation.WHOLE)
         rests = {
-            (True, True): "it needs both",
+            (True, True): "it uses both",
             (False, True): "what it knows, it has from the handcrafted features",
             (True, False): "what it knows, it has from the spectrogram",
             (False, False): "either stands in for the other",
