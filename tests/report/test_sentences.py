@@ -174,6 +174,8 @@ def test_the_best_model_is_told_with_what_it_is_not_different_from(alike, worse,
 
 def test_nobody_is_told_of_leakage_that_was_not_measured():
     assert sentences.leakage(None) == "" == sentences.leakage({"segment": None})
+
+
 def test_moments_are_told_where_their_share_is_more_than_even():
     rows = [("cnn", 0, 0.4, 0.3), ("cnn", 1, 0.6, 0.4), ("rnn", 0, 0.2, 0.1), ("rnn", 1, 0.8, 0.7)]
     found = pd.DataFrame(rows, columns=["network", "part", "share", "low"])
