@@ -84,7 +84,7 @@ def labels(columns, sr: float = audio.SAMPLE_RATE) -> dict[str, str]:
     Parameters
     ----------
     columns : sequence of str
-        All columns of statistics that a summary has.
+        All columns of statistics that a summary has, in its order.
     sr : float
         Sample rate (Hz) of the music; 0 where it is not known, and the mel axis has no hertz.
 
@@ -101,12 +101,10 @@ def labels(columns, sr: float = audio.SAMPLE_RATE) -> dict[str, str]:
     'modulation 1.6 Hz, 0.8 cycles per octave falling, 830–1,300 Hz, mean'
     """
     parts = {column: column.rsplit("_", 2) for column in columns}
-    count: dict[str, int] = {}
-    for family, number, _ in parts.values():
-        count[family] = max(count.get(family, 0), int(number))
+    count = {family: int(number) for family, number, _ in parts.values()}  # of the last column
+    said = {"mean": "mean", "std": "SD"}
     return {
-        column: f"{_dimension(family, int(number), count[family], sr)}, "
-        + ("mean" if statistic == "mean" else "SD")
+        column: f"{_dimension(family, int(number), count[family], sr)}, {said[statistic]}"
         for column, (family, number, statistic) in parts.items()
     }
 
@@ -122,7 +120,7 @@ def _dimension(family, number, count, sr):
         return f"log-mel band at {_rounded(_hertz(count + 2, sr)[number], 3)} Hz"
     if family == "spectral_contrast":
         low, high = spectrum.CONTRAST_EDGES[k : k + 2]
-        return f"{name} {_band(low, min(high, audio.SAMPLE_RATE / 2))}"
+        return f"{name} {_rounded(low)}–{_rounded(min(high, audio.SAMPLE_RATE / 2))} Hz"
     if family.startswith("chroma"):
         return f"{name} of {PITCHES[k]}"
     if family == "tonnetz":
@@ -136,15 +134,11 @@ def _pattern(which, region, sr):
     where, unit, cycles = f"part {region + 1} of the mel axis", "over it", f"{abs(scale):.0f}"
     if sr:
         low, middle, high = _hertz(2 * modulation.REGIONS + 1, sr)[2 * region : 2 * region + 3]
-        where, unit = _band(low, high), "per octave"
+        where, unit = f"{_rounded(low)}–{_rounded(high)} Hz", "per octave"
         cycles = f"{cycles_per_octave(abs(scale), sr, middle):.1f}"
     way = " falling" if scale > 0 else " rising"
     pitch = f"{cycles} cycles {unit}{way if rate else ''}" if scale else "all pitches at once"
     return f"{f'{rate:g} Hz' if rate else 'steady'}, {pitch}, {where}"
-
-
-def _band(low, high):
-    return f"{_rounded(low)}–{_rounded(high)} Hz"
 
 
 def _rounded(hertz, digits=2):

@@ -54,7 +54,7 @@ def genre_counts(counts: pd.DataFrame):
     figure, axes = plt.subplots(figsize=(base.WIDTH, 4.2 if turn > 45 else 3.2))
     names = base.labels(genres, 15 if turn else round(57 / len(genres)), 1 if turn else 3)
     drawn = counts.loc[:, (counts != 0).any()].set_axis(names)
-    drawn.plot.bar(ax=axes, rot=turn, width=0.8, legend=False)
+    drawn.plot.bar(ax=axes, rot=turn, width=0.8, legend=False, color=["0.3", "0.55", "0.8"])
     for bars in axes.containers:
         axes.bar_label(bars, fontsize="small")
     axes.set(title="Tracks and artists of each genre", xlabel="", ylabel="count")

@@ -139,11 +139,12 @@ def modulations(strength: pd.DataFrame, genres: list[str], unit: str = "per octa
         own = strength[strength["genre"] == genre]
         table = own.pivot_table("value", "rate", "scale")[::-1]
         rows = [f"{k:g}" for k in table.index]
-        scales = [f"{k:.2g}".replace("-", "\N{MINUS SIGN}") for k in table]
+        scales = [f"{k:z.1f}".removesuffix(".0").replace("-", "\N{MINUS SIGN}") for k in table]
         look = {"text": None, "colours": "vlag", "limits": (-reach, reach)}
         drawn = base.heat_map(axis, table, rows, scales, **look)
         axis.set(title=base.label(genre, 21, 3), xlabel="", ylabel="")
-        axis.tick_params(axis="x", rotation=0)
+        axis.grid(visible=False)
+        axis.tick_params(axis="x", rotation=0, labelsize="small")
     figure.suptitle("Strength of patterns in time and pitch")
     figure.supxlabel(f"scale (cycles {unit}; negative: falling)", fontsize="small")
     figure.supylabel("rate (Hz)", fontsize="small")

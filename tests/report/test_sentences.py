@@ -27,7 +27,7 @@ def test_a_model_that_is_sure_of_two_genres_at_once_fails(unsure):
 def told(known, unknown=0, groups=None, **more):
     """Summary of a corpus of two genres, without mark-up."""
     described = {"name": "spectrograms", "tracks": 20, "set_aside": 0, "folds": 10}
-    described |= {"protocol": "cv", "group_by": "artist", **more}
+    described |= {"protocol": "cv", "group_by": "artist", "artists": known + unknown, **more}
     rows = [(10, known, unknown), (10, 0, 0)]
     columns = ["tracks", "known artists", "tracks of unknown artist"]
     counts = pd.DataFrame(rows, columns=columns, index=["rock", "jazz"])
@@ -43,6 +43,7 @@ def test_numbers_of_artists_and_groups_agree():
     alone = told(known=12, set_aside=1)
     assert "by 12 artists; 1 was excluded" in alone and "groups" not in alone
     assert "and 1 track of unknown artist;" in told(known=2, unknown=1)
+    assert "by 11 artists (12 when counted in each genre);" in told(known=12, artists=11)
 
 
 def test_a_split_by_track_or_by_the_corpus_is_said():

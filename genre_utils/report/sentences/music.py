@@ -34,10 +34,12 @@ def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, n
         Name of the folder, or nothing.
     """
     genres, lost = len(counts), described["set_aside"]
-    known, unknown = counts[["known artists", "tracks of unknown artist"]].sum()
+    in_genres, unknown = counts[["known artists", "tracks of unknown artist"]].sum()
+    known = described["artists"] - unknown
     kind = called(described) + (f" (`{name}`)" if name else "")
     which = f"{genres} of its {of_genres}" if genres < of_genres else "its"
     by = f"{known} known artists" if unknown else f"{known} artists"
+    by += f" ({in_genres} when counted in each genre)" if in_genres > known else ""
     if unknown:
         many = "tracks of unknown artist that are a group each"
         by += f", and {unknown} " + (many if unknown > 1 else "track of unknown artist")
