@@ -18,7 +18,7 @@ def accuracy(model: str, about: dict, other: str = "", other_about: dict | None 
     """
     text = f"`{model}` is right on {_right(about)}"
     text += f", the {other} on {_right(other_about)}" if other else ""
-    return f"{text}: whole tracks by artists that it has not met."
+    return f"{text} (whole tracks by artists not met in training)."
 
 
 def _right(about):
@@ -41,8 +41,8 @@ def unsure(model: str, about: dict, strange: dict[str, dict]) -> str:
     sure, missed = about["abstain"], sum(not one["uncertain"] for one in strange.values())
     low, high = sure["ci95"]
     return (
-        f"`{model}` is unsure of {numbers.percent(1 - sure['coverage'])} of such tracks, and right "
-        f"on {numbers.percent(sure['accuracy'])} of the others "
+        f"`{model}` is unsure of {numbers.percent(1 - sure['coverage'])} of them, and right on "
+        f"{numbers.percent(sure['accuracy'])} of the others "
         f"({numbers.limits({'low': low, 'high': high})}). Its confidence is not low for "
         f"{missed} of {len(strange)} sounds that are no music{': a failure' if missed else ''}."
     )
