@@ -35,7 +35,8 @@ def leakage(table: pd.DataFrame, title: str, *, genres: int):
         axis.barh(rows.index, rows["accuracy"], color=colours, height=0.66)
         axis.hlines(rows.index, rows["low"], rows["high"], "k", lw=2, label="95 % interval")
         for y, accuracy in rows["accuracy"].items():
-            axis.text(0.02, y, base.PERCENT(accuracy), color="white", weight="bold", va="center")
+            said = f"{100 * accuracy:.0f}\N{NO-BREAK SPACE}%"
+            axis.text(0.02, y, said, color="white", weight="bold", va="center")
         if "by_seed" in rows:
             draws = rows["by_seed"].explode().astype(float)
             look = {"ms": 5, "mfc": "w", "mec": "k", "label": "each random draw"}
