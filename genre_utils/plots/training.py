@@ -50,8 +50,7 @@ def learning_curves(*runs: dict):
         left.set_ylabel("loss (nats)")
         right.set(ylabel="accuracy", ylim=(0, 1.02))
         right.yaxis.set_major_formatter(PercentFormatter(1))
-    for axis in axes[-1]:
-        axis.set_xlabel("epoch")
+    plt.setp(axes[-1], xlabel="epoch")
     figure.suptitle("Loss and accuracy per epoch")
     base.legend(figure, max(axes[:, 0], key=lambda axis: len(axis.lines)), columns=2)
     return figure
@@ -104,22 +103,19 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
     return figure
 
 
-def settings(chosen: dict, names=None, of: str = "fold") -> pd.DataFrame:
+def settings(chosen: dict, of: str = "fold") -> pd.DataFrame:
     """Show settings as text: a row per fold, or per network.
 
     Parameters
     ----------
-    chosen : dict of int or str to Hyperparameters or dict
+    chosen : dict of int or str to Hyperparameters
         By fold or network.
-    names : collection of str, optional
-        The settings that are the columns; all of a network, unless given.
     of : str
         What each row is of.
     """
-    rows = [one if isinstance(one, dict) else one.as_json() for one in chosen.values()]
-    table = pd.DataFrame(rows, index=pd.Index(chosen, name=of))
-    table = table[[*names] if names else table.columns.drop("tuned_on")].map(_setting)
-    return table.rename(columns=lambda name: name.replace("_", " "))
+    rows = [one.as_json() for one in chosen.values()]
+    table = pd.DataFrame(rows, index=pd.Index(chosen, name=of)).drop(columns="tuned_on")
+    return table.map(_setting).rename(columns=lambda name: name.replace("_", " "))
 
 
 def _setting(value):

@@ -150,6 +150,6 @@ def test_spectrograms_have_no_pretrained_models(heard, monkeypatch, capsys):
 
 
 def test_what_pretraining_may_have_heard_is_said():
-    real, composed = (sentences.pretraining(synthetic) for synthetic in (False, True))
+    real, composed = (sentences.PRETRAINING[synthetic] for synthetic in (False, True))
     assert "may be songs of artists that are tested" in real
     assert "evidence about nothing" in composed and "evidence" not in real

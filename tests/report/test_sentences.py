@@ -89,7 +89,7 @@ def test_networks_are_told_with_intervals_chance_and_cpu_time():
 def test_differences_are_told_by_the_model_that_they_are_of():
     change = {"difference": -0.08, "low": -0.16, "high": 0.01}
     said = plain(sentences.differences({("rnn", "cnn"): change, ("rnn", "gru"): change}))
-    assert "`rnn` less `cnn` -8 points (-16 to 1), less `gru` -8 points" in said
+    assert "`rnn` less `cnn` -8 points (-16 to 1), `rnn` less `gru` -8 points" in said
     assert sentences.differences({}) == ""
 
 

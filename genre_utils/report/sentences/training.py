@@ -6,6 +6,15 @@ from genre_utils.plots import formatting
 from genre_utils.report.sentences import numbers
 from genre_utils.workspace import model_names
 
+#: What a comparison with pretrained models is evidence of, by whether the music is composed.
+PRETRAINING = {
+    True: "What a network that knows real music makes of composed music is **evidence about "
+    "nothing**: it shows that the models work.",
+    False: "musicnn learned from some 200,000 songs of the Million Song Dataset, among which there "
+    "**may be songs of artists that are tested here**, with tags that listeners gave them, such "
+    "as *jazz*, though without the genres of this study.",
+}
+
 
 def networks(accuracies: pd.DataFrame, genres: int, group_by: str) -> str:
     """Tell what the first network of a notebook achieves and costs, and what the paper's does.
@@ -53,10 +62,7 @@ def differences(changes: dict) -> str:
     """
     if not changes:
         return ""
-    told: dict[str, list[str]] = {}
-    for (one, other), change in changes.items():
-        told.setdefault(one, []).append(f"less `{other}` {formatting.points(change)}")
-    each = "; ".join(f"`{one}` {', '.join(others)}" for one, others in told.items())
+    each = ", ".join(f"`{a}` less `{b}` {formatting.points(c)}" for (a, b), c in changes.items())
     level = "95\N{NO-BREAK SPACE}% intervals over artists"
     return f"Accuracy on the same tracks, with {level}: {each}."
 
@@ -82,24 +88,4 @@ def overfitting(name: str, gap: pd.Series) -> str:
         f"At the epoch that is kept, `{name}` classifies {learned} of the training excerpts "
         f"correctly, and {numbers.percent(gap['val_accuracy'])} of the inner validation excerpts, "
         f"by artists new to it: an **overfitting gap** of {wide} points."
-    )
-
-
-def pretraining(synthetic: bool) -> str:
-    """Tell what a comparison with pretrained models is evidence of.
-
-    Parameters
-    ----------
-    synthetic : bool
-        Whether the music is composed.
-    """
-    if synthetic:
-        return (
-            "What a network that knows real music makes of composed music is **evidence about "
-            "nothing**: it shows that the models work."
-        )
-    return (
-        "musicnn learned from some 200,000 songs of the Million Song Dataset, among which there "
-        "**may be songs of artists that are tested here**, with tags that listeners gave them, "
-        "such as *jazz*, though without the genres of this study."
     )
