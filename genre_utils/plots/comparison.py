@@ -22,13 +22,13 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
         Their names.
     """
     columns = min(3 if len(genres) < 6 else 2 if len(genres) < 19 else 1, len(matrices))
-    columns = (4 if len(genres) < 5 else columns % 2 + 1) if len(matrices) == 4 else columns
+    columns = (4 if len(genres) < 5 else min(columns, 2)) if len(matrices) == 4 else columns
     few = len(matrices) < 3
     size = (0.52 if few else 0.4) if len(genres) < 6 else 0.3
     width = max(4.2, 1.4 + size * len(genres)) if len(matrices) == 1 else base.WIDTH
-    size = min(size, (width - 1.9) / columns / len(genres))
+    size = min(size, (width - 1.3) / columns / len(genres))
     look = {"width": width, "sharex": True, "sharey": True}
-    figure, axes = base.panels(len(matrices), columns, size * len(genres) + 0.32, 1.3, **look)
+    figure, axes = base.panels(len(matrices), columns, size * len(genres) + 0.32, 1.75, **look)
     (font, usual), lines = ("medium", 0.69) if few else ("small", 0.54), 2 if size > 0.25 else 1
     names, long = base.labels(genres, 16, lines), max(map(len, genres)) > 10
     for place, (name, matrix) in enumerate(matrices.items()):
@@ -40,13 +40,13 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
         drawn = base.heat_map(axis, share, names, names, **options)
         axis.set_title(base.label(name, round(7 * width / columns), 1), fontsize=font)
         axis.tick_params(labelsize=min(9, 56 * size / lines) if long else font)
-    bar = base.colour_bar(figure, drawn, axes, "share of the row", location="right", aspect=30)
+    bar = base.colour_bar(figure, drawn, axes, "share of the row", aspect=40, shrink=0.4)
     bar.ax.tick_params(labelsize="small")
-    figure.supxlabel("predicted")
+    plt.setp(axes[-1], xlabel="predicted")
     figure.supylabel("true")
     figure.suptitle(f"What the tracks of each genre are predicted as{'' if counted else ' (%)'}")
     beside, below = (side.get_tightbbox() for side in (axes[-1, 0].yaxis, axes[-1, 0].xaxis))
-    width = max(width, columns * (size * len(genres) + 0.1) + 1.0 + beside.width / figure.dpi)
+    width = max(width, columns * (size * len(genres) + 0.1) + 0.3 + beside.width / figure.dpi)
     figure.set_size_inches(width, figure.get_figheight() + below.height / figure.dpi - usual)
     figure.draw_without_rendering()  # squares find their place in two drawings
     return figure
@@ -137,7 +137,7 @@ def forest(pairs: list[dict]):
     axes.plot([], [], color="0.15", label="significantly different", **look)
     axes.plot([], [], color="0.5", mfc="w", label="not significantly different", **look)
     axes.set_title("Differences in accuracy")
-    axes.set_xlabel("first less second, points (line: 95 % interval over artists)")
+    axes.set_xlabel("difference (points; line: 95 % interval)")
     base.legend(figure, columns=2)
     return figure
 

@@ -80,7 +80,7 @@ def changes(table: pd.DataFrame):
     axes.xaxis.tick_top()
     axes.tick_params(labelsize="small", length=0)
     plt.setp(axes.get_xticklabels(), rotation=60, ha="left", rotation_mode="anchor")
-    look = {"aspect": 35, "pad": 0.02, "format": PercentFormatter(1, symbol="")}
+    look = {"aspect": 35, "pad": 0.02, "format": PercentFormatter(1, decimals=0, symbol="")}
     base.colour_bar(figure, drawn, axes, "change of accuracy (points)", **look)
     figure.suptitle("Tracks recognised (%), as recordings are and changed")
     return figure
@@ -147,7 +147,7 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
     """
     models = table["model"].unique()
     columns = min(2, len(models))
-    figure, axes = base.panels(len(models), columns, 2.6, 0.9, sharex=True, sharey=True)
+    figure, axes = base.panels(len(models), columns, 1.9, 1.1, sharex=True, sharey=True)
     looks = {"tracks": ("o", DARK, -1, "all artists, fewer tracks each"),
              "artists": ("D", LIGHT, 1, "fewer artists, all their tracks")}  # fmt: skip
     nudge = 0.006 * table["tracks"].max()
@@ -164,6 +164,7 @@ def accuracy_by_training_size(table: pd.DataFrame, *, genres: int):
             axis.tick_params(labelbottom=True)
         axis.yaxis.set_major_formatter(base.PERCENT)
     plt.setp(axes[:, 0], ylabel="accuracy of tracks")
+    figure.suptitle("Accuracy by what is learned from")
     base.legend(figure, axes[0, 0], columns=3)
     return figure
 

@@ -183,3 +183,57 @@ def test_moments_are_told_where_their_share_is_more_than_even():
     said = sentences.moments(found, 6.0)
     assert said == "`rnn` rests most on seconds 3 to 6 (80\N{NO-BREAK SPACE}%)."
     assert sentences.moments(found[:2], 6.0).startswith("No moment")
+def found(**more):
+    """Results of three models: the first two equal, the last significantly behind."""
+    accuracy = {"cnn": 0.8, "svm": 0.8, "own_model": 0.5, "rnn": 0.75}
+    models = {
+        name: {"accuracy": value, "ci95": {"accuracy": [value - 0.1, value + 0.1]}}
+        for name, value in accuracy.items()
+    }
+    pairs = [{"a": a, "b": "own_model", "separable": True} for a in ("cnn", "svm", "rnn")]
+    pairs += [{"a": "cnn", "b": "svm", "separable": False}]
+    pairs += [{"a": "rnn", "b": "cnn", "separable": False}]
+    corpus = {"genres": ["jazz", "rock"], "group_by": "artist"}
+    return {"corpus": corpus, "models": models, "pairwise": pairs, "leakage": None} | more
+
+
+def test_the_best_model_is_named_with_its_interval_and_its_equals():
+    said = sentences.best_model(found()).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.startswith("The best of 4 models, `cnn`, and equal to it `svm`,")
+    assert "**80 %** of whole tracks" in said and "95 % interval 70 % to 90 %" in said
+    assert said.endswith("not significantly more than `rnn`.")
+    (plain,) = sentences.conclusion(found())  # no audit, no leakage
+    assert plain.replace("\N{NO-BREAK SPACE}", " ") == said.replace("`", "").replace("**", "")
+
+
+def test_parts_that_took_part_in_no_choice_have_a_sentence_each():
+    rows = [("cnn", 0.7), ("svm", 0.9), ("rnn", 0.5)]
+    parts = pd.DataFrame(rows, columns=["model", "accuracy"]).assign(low=0.4, high=0.95, tracks=9)
+    both = pd.concat([parts.assign(part="train"), parts.assign(part="valid")])
+    said = sentences.untouched(found(), both).replace("\N{NO-BREAK SPACE}", " ")
+    assert said.startswith("Of the 9 tracks of the part *valid*,") and "train" not in said
+    assert "`cnn` recognises **70 %**" in said and "`svm` the most, 90 %" in said
+    assert "no model more" in sentences.untouched(found(), both[both["model"] != "svm"])
+    assert sentences.untouched(found(), both[:0]) == ""
+
+
+def test_leakage_is_told_where_all_of_it_was_measured():
+    pair = {"a": "segment", "b": "artist", "difference": 0.2, "ci95": [0.1, 0.3]}
+    price = {"segment": 0.9, "track": 0.8, "artist": 0.7, "pairwise": [pair]}
+    assert "20 points (10 to 30)" in sentences.leakage(price)
+    assert sentences.leakage(None) == sentences.leakage(price | {"track": None}) == ""
+
+
+def test_what_is_not_significant_after_correction_is_called_so():
+    rows = [("cnn", "noise", -0.2, 0.01, False), ("svm", "noise", -0.1, 0.3, False)]
+    names = ["model", "change", "difference", "p_holm", "separable"]
+    table = pd.DataFrame(rows, columns=names)
+    table["low"] = table["difference_low"] = table["difference"] - 0.1
+    table["high"] = table["difference_high"] = table["difference"] + 0.1
+    said = sentences.robustness(table)
+    assert said.startswith("Changes cost up to 20 points (10 to 30): `cnn`, noise.")
+    assert "None is significant after correction over 2 tests" in said
+    said = sentences.robustness(table.assign(separable=[False, True]))
+    assert said.startswith("1 of 2") and "10 points (0 to 20): `svm`, noise" in said
+    assert sentences.effects(table).endswith("after correction (Holm) none significant")
+    assert sentences.effects(table.assign(separable=True)).endswith("all significant")
