@@ -183,6 +183,8 @@ def test_moments_are_told_where_their_share_is_more_than_even():
     said = sentences.moments(found, 6.0)
     assert said == "`rnn` rests most on seconds 3 to 6 (80\N{NO-BREAK SPACE}%)."
     assert sentences.moments(found[:2], 6.0).startswith("No moment")
+
+
 def found(**more):
     """Results of three models: the first two equal, the last significantly behind."""
     accuracy = {"cnn": 0.8, "svm": 0.8, "own_model": 0.5, "rnn": 0.75}

@@ -27,8 +27,8 @@ from .recognition import neighbour_precision as neighbour_precision
 from .recognition import recognised as recognised
 from .recognition import strange as strange
 from .recognition import unsure as unsure
-from .training import ahead as ahead
 from .training import PRETRAINING as PRETRAINING
+from .training import ahead as ahead
 from .training import differences as differences
 from .training import networks as networks
 from .training import overfitting as overfitting
