@@ -81,7 +81,7 @@ def claims() -> str:
     arithmetic = audit["arithmetic"]
     return (
         f"{sentences.counted(audit)} Whatever the music, {arithmetic['inconsistent']} of "
-        f"{arithmetic['checked']} statements about the paper's own table cannot hold by arithmetic."
+        f"{arithmetic['checked']} checks of the paper's own table fail by arithmetic."
     )
 
 

@@ -18,11 +18,11 @@ def counted(audit: dict) -> str:
     if not audit["evidence"]:
         return audit["why"]
     count = {verdict: len(judged) for verdict, judged in claims.by_verdict(audit).items()}
+    tested = len(audit["claims"]) - count[claims.NOT_MEASURED]
     return (
-        f"Of {len(audit['claims'])} claims of the paper, this music reproduces "
+        f"Of {tested} claims of the paper that were tested, this music reproduces "
         f"{count[claims.REPRODUCED]} and contradicts {count[claims.NOT_REPRODUCED]}; in "
-        f"{count[claims.UNCLEAR]} the difference is not significant, and "
-        f"{count[claims.NOT_MEASURED]} were not measured."
+        f"{count[claims.UNCLEAR]} the difference is not significant."
     )
 
 
