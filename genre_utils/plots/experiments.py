@@ -218,7 +218,7 @@ def costs(table: pd.DataFrame):
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         if cost == "parameters":
             axis.xaxis.set_minor_formatter(NullFormatter())
-            axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes[0, 0].set_ylabel("accuracy of tracks")
     base.legend(figure, axes[0, 0], columns=5)
     figure.suptitle("Accuracy and its cost")

@@ -45,6 +45,8 @@ def costs(results: dict) -> str:
     seconds = table["training_cpu_seconds"].map(formatting.duration)
     seconds = seconds.replace("0 s", "under a second")
     said = f"The most accurate, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
+    if best == table["training_cpu_seconds"].idxmin():
+        return f"{said}, and none is cheaper."
     if cheapest == best:
         return f"{said}, and every cheaper model is significantly less accurate."
     other = f"the cheapest that is not significantly different, `{cheapest}`, takes"
