@@ -14,11 +14,12 @@ if (button && document.querySelector("details.code")) {
 }
 
 // a tab stop where something scrolls, and nowhere else
-const stops = () => document.querySelectorAll(".wide, pre, .math").forEach((box) => {
+const stops = () => document.querySelectorAll(".wide, pre, .math").forEach((box, place) => {
   if (box.scrollWidth > box.clientWidth + 1) {
+    const caption = box.querySelector("caption")?.textContent;
     box.tabIndex = 0;
     box.setAttribute("role", "region");
-    box.setAttribute("aria-label", box.querySelector("caption")?.textContent ?? "Scrolls sideways");
+    box.setAttribute("aria-label", caption ?? `Scrolls sideways, place ${place + 1}`);
   } else {
     box.removeAttribute("tabindex");
     box.removeAttribute("role");
