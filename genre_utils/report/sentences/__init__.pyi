@@ -28,7 +28,6 @@ from .recognition import recognised as recognised
 from .recognition import strange as strange
 from .recognition import unsure as unsure
 from .training import PRETRAINING as PRETRAINING
-from .training import ahead as ahead
 from .training import differences as differences
 from .training import networks as networks
 from .training import overfitting as overfitting
