@@ -75,7 +75,9 @@ def feature_groups(worth: pd.DataFrame) -> str:
 def _lost(row):
     """A loss of accuracy with its interval, in points."""
     points = formatting.points({"difference": row["drop"], "low": row["low"], "high": row["high"]})
-    return points if row["low"] > 0 else f"nothing significant, {points}"
+    if row["low"] > 0:
+        return points.replace("(0 to", "(more than 0 to")
+    return f"nothing significant, {points}"
 
 
 def parts(worth: pd.DataFrame, pairs=()) -> str:
