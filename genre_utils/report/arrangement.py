@@ -62,6 +62,7 @@ def arrange(notebook: NotebookNode) -> Page:
     if page.appendix:
         page.appendix.insert(0, new_markdown_cell(f"## {title}"))
     page.parts["body"] = _without_bare_headings(page.parts["body"])
+    page.parts["summary"].sort(key=_draws)  # sentences first
     return page
 
 
@@ -117,6 +118,10 @@ def tagged(cell, tag: str) -> bool:
 def _is_absent(output):
     about = output.get("metadata", {}).values()
     return any(isinstance(entry, dict) and entry.get("absent") for entry in about)
+
+
+def _draws(cell):
+    return cell.cell_type == "code" and any("image/png" in o.get("data", {}) for o in cell.outputs)
 
 
 def _strip_absent(section, absent):

@@ -92,3 +92,10 @@ def test_an_appendix_that_shows_nothing_is_none():
 def test_the_label_of_a_fold_is_what_is_bold_in_front():
     assert arrangement.label("**How it is made.** By *hand*.") == ("How it is made", "By *hand*.")
     assert arrangement.label("By hand.") == ("Method", "By hand.")
+
+
+def test_the_sentences_of_the_summary_stand_before_its_figures():
+    drawn = new_output("display_data", {"image/png": "", "text/plain": "<Figure>"})
+    figure = new_code_cell("draw()", outputs=[drawn], metadata={"tags": ["summary"]})
+    page = arranged(prose("## 1. One\n\nWhy."), figure, code("won", "summary"))
+    assert sources(page.parts["summary"]) == ["print('won')", "draw()"]

@@ -199,15 +199,6 @@ def found(**more):
     return {"corpus": corpus, "models": models, "pairwise": pairs, "leakage": None} | more
 
 
-def test_the_best_model_is_named_with_its_interval_and_its_equals():
-    said = sentences.best_model(found()).replace("\N{NO-BREAK SPACE}", " ")
-    assert said.startswith("The best of 4 models, `cnn`, and equal to it `svm`,")
-    assert "**80 %** of whole tracks" in said and "95 % interval 70 % to 90 %" in said
-    assert said.endswith("not significantly more than `rnn`.")
-    (plain,) = sentences.conclusion(found())  # no audit, no leakage
-    assert plain.replace("\N{NO-BREAK SPACE}", " ") == said.replace("`", "").replace("**", "")
-
-
 def test_parts_that_took_part_in_no_choice_have_a_sentence_each():
     rows = [("cnn", 0.7), ("svm", 0.9), ("rnn", 0.5)]
     parts = pd.DataFrame(rows, columns=["model", "accuracy"]).assign(low=0.4, high=0.95, tracks=9)
