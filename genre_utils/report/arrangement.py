@@ -11,7 +11,7 @@ from nbformat.v4 import new_markdown_cell
 SUMMARY, FOLDED, APPENDIX = "summary", "folded", "appendix"
 #: Parts of a page, in their order.
 PARTS = ("opening", "summary", "body", "setup")
-SET_UP = "Set-up"
+SET_UP, REFERENCES = "Set-up", "References"  # sections; references are folded, too
 _HEADING = re.compile(r"^(#{1,6}) +(?:\d+\. +)?(.+?) *#*$")  # numbers show gaps where one is absent
 _FENCE = re.compile(r"^(```|~~~)")
 _LABEL = re.compile(r"^\*\*(.+?)\.?\*\*\s*", re.DOTALL)
@@ -144,6 +144,9 @@ def _place(section, part, page):
             page.parts["summary"].append(cell)
         elif tagged(cell, APPENDIX):
             beside.append(cell)
+        elif section.title == REFERENCES and _level(cell):
+            listed = f"**{REFERENCES}.** {cell.source.partition(chr(10))[2].strip()}"
+            page.parts[part].append(new_markdown_cell(listed, metadata={"tags": [FOLDED]}))
         else:
             page.parts[part].append(cell)
     found = any(_tells(cell) for cell in beside)

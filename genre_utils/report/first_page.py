@@ -44,11 +44,12 @@ def content(study: StudyFolder, profile: str, about: str) -> dict:
 
 
 def _counts(study):
-    """Numbers of tracks, and of artists known and unknown."""
+    """Numbers of tracks, of artists known and unknown, and of groups that no split parts."""
     used = study.tracks[study.tracks["status"] == "used"]
     unknown = used["artist"].str.startswith("unknown:")
     known = used.loc[~unknown, "artist"].nunique()
-    return {"tracks": len(used), "artists": known, "unknown": int(unknown.sum())}
+    found = {"tracks": len(used), "artists": known, "unknown": int(unknown.sum())}
+    return found | {"groups": study.folds["group"].nunique()}
 
 
 def _found(study, results):

@@ -313,9 +313,8 @@ def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[P
         page = facts | {"title": pages[place][1], "previous": around[place]}
         page |= {"following": around[place + 2], "source": f"notebooks/{name}.ipynb"}
         files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
-    absent = dict.fromkeys(text for page in arranged for text in page.absent)
     content = first_page.content(study, profile, about)
-    content |= {"pages": pages, "absent": [_inline(text) for text in absent]}
+    content |= {"pages": pages, "absent": _lacking(arranged)}
     template = _exporter().environment.get_template("study_index.html.j2")
     resources = {"page": facts | {"title": facts["study"]}}
     files.write_text(study.page("index"), template.render(resources=resources, **content))
@@ -333,6 +332,16 @@ def _arrange(notebook) -> arrangement.Page:
             cell.metadata.part = part
     notebook.cells = [cell for cells in arranged.parts.values() for cell in cells]
     return arranged
+
+
+def _lacking(arranged) -> list[Markup]:
+    """What all notebooks lack, those things together that are got in the same way."""
+    things: dict[str, list[str]] = {}
+    for text in (text for page in arranged for text in page.absent):
+        what, how = arrangement.label(text)
+        if what not in things.setdefault(how, []):
+            things[how].append(what)
+    return [_inline(f"**{'; '.join(whats)}.** {how}") for how, whats in things.items()]
 
 
 def _appendix(cells):

@@ -6,6 +6,8 @@ from genre_utils.paper import claims
 from genre_utils.plots import formatting
 from genre_utils.report.sentences import numbers
 
+_EACH = " (each at p < 0.05, not corrected for their number)"
+
 
 def counted(audit: dict) -> str:
     """Tell how many claims of the paper hold, or why none is judged.
@@ -56,12 +58,12 @@ def _others(pairs, best):
     if not worse:
         return f"None of the {len(alike)} others differs significantly from it." if alike else ""
     if not alike:
-        return f"It is significantly ahead of all {len(worse)} others."
+        return f"It is significantly ahead of all {len(worse)} others{_EACH}."
     if len(worse) <= len(alike):
         verb = "is" if len(worse) == 1 else "are"
-        return f"Of the others, only {numbers.names(worse)} {verb} significantly behind."
+        return f"Of the others, only {numbers.names(worse)} {verb} significantly behind{_EACH}."
     verb = "is" if len(alike) == 1 else "are"
-    return f"Only {numbers.names(alike)} {verb} not significantly different from it."
+    return f"Only {numbers.names(alike)} {verb} not significantly different from it{_EACH}."
 
 
 def untouched(results: dict, parts: pd.DataFrame) -> str:

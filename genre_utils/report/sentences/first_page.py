@@ -19,7 +19,7 @@ def protocol(counts: dict, corpus: dict) -> str:
     Parameters
     ----------
     counts : dict of str to int
-        Numbers of tracks, known artists, and unknown (tracks whose artist is not known).
+        Numbers of tracks, known artists, unknown (tracks whose artist is not known), and groups.
     corpus : dict
         As in results.json.
     """
@@ -66,9 +66,9 @@ def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bo
         listed.append("Artists may be in both training and test: every accuracy is too high.")
     if reach:
         listed.append(
-            f"{_plural(counts['artists'] + counts['unknown'], 'group')} of tracks: two models must "
-            f"differ by about {100 * reach:.0f} points before their intervals can tell. *Not "
-            "significantly different* does not mean equal."
+            f"{_plural(counts['groups'], 'group')} of tracks by artists who belong together: two "
+            f"models must differ by about {100 * reach:.0f} points before their intervals can "
+            "tell. *Not significantly different* does not mean equal."
         )
     if chosen_here:
         listed.append(
