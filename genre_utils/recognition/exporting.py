@@ -238,12 +238,14 @@ def _network(study, name):
 def _litert_bytes(model):
     """A Keras model as LiteRT for one excerpt: free batches of recurrent layers need TensorFlow."""
     import keras
+    import tensorflow as tf
 
     def fixed(tensor):
         return keras.InputSpec(shape=(1, *tensor.shape[1:]), dtype="float32", name=tensor.name)
 
     given = model.input
     signature = {k: fixed(v) for k, v in given.items()} if isinstance(given, dict) else fixed(given)
+    tf.get_logger().setLevel("WARNING")  # in a notebook it would print the names of such folders
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         model.export(path, format="litert", verbose=False, input_signature=[signature])
