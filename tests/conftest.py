@@ -128,6 +128,11 @@ def gtzan_mini():
 
 
 @pytest.fixture(scope="session")
+def gtzan_excerpts():
+    return _real_music("gtzan_excerpts")
+
+
+@pytest.fixture(scope="session")
 def gtzan_mel80():
     return _real_music("gtzan_mel80")
 

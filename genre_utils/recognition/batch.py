@@ -93,7 +93,7 @@ def _cached(recognition, name):
     path = decoding.on_disk(name)
     if not path.is_file():
         return recognition.run(name), False  # which says what is wrong
-    decides = recognition.classifier.about["sha256"], recognition.thorough, evidence.code("answer")
+    decides = recognition.classifier.about, recognition.thorough, evidence.code("answer")
     key = files.sha256(files.file_md5(path), *decides)
     place = files.cache_folder() / "recognised" / key[:2] / f"{key}.json"
     try:

@@ -91,10 +91,11 @@ class MusicStyleClassifier:
             return regression.probabilities(self.arrays, np.hstack([*parts.values()]))
         return self._network(parts)
 
-    def distance(self, heard: dict[str, np.ndarray]) -> float:
-        """How unlike its training corpus a window is: 1 is the limit."""
+    def distance(self, heard: dict[str, np.ndarray], seconds: float) -> float:
+        """How unlike its training corpus a window of some seconds is: 1 is the limit."""
         statistics = spectrum_statistics(heard["spectrogram"])[np.newaxis]
-        return float(typical_distance(self.arrays, statistics)[0]) / self.about["unlike"]["above"]
+        limit = unlike_above(self.about, seconds)
+        return float(typical_distance(self.arrays, statistics)[0]) / limit
 
 
 def litert_runner(content: bytes) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
@@ -135,6 +136,18 @@ def typical_distance(sounds: dict[str, np.ndarray], statistics: np.ndarray) -> n
     standard = (statistics - sounds["typical_mean"]) / sounds["typical_scale"]
     apart = standard[:, np.newaxis] - sounds["typical"]
     return np.sqrt(np.square(apart).mean(axis=2).min(axis=1))
+
+
+def unlike_above(about: dict, seconds: float) -> float:
+    """Distance above which a window of some seconds is unlike the corpus that a sidecar is about.
+
+    Between the lengths that were measured it is interpolated over their logarithms; a sidecar of
+    before there were several has one for all.
+    """
+    known = {about["recipe"]["clip_seconds"]: about["unlike"]["above"]}
+    known |= {one["seconds"]: one["above"] for one in about["unlike"].get("shorter", [])}
+    lengths = sorted(known)
+    return float(np.interp(np.log(seconds), np.log(lengths), [known[one] for one in lengths]))
 
 
 def sidecar_path(path: Path) -> Path:

@@ -18,6 +18,8 @@ from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 ALARMS = 0.05  # share of the corpus's own tracks that may be called unlike it
+PARTS = (1.0, 3.0, 6.0, 12.0)  # seconds of a track, for which this limit is measured, too
+PLACES = (0.0, 0.5, 1.0)  # in a track, of these parts: its beginning, middle and end
 CENTRES, TRACKS_PER_CENTRE = 32, 5  # typical sounds: at most so many, each of so many tracks
 SAME = 1e-4  # by which probabilities of the exported model may differ from the trained one's
 CHECKED = 64  # excerpts on which that is checked
@@ -117,7 +119,7 @@ def export_model(study: StudyFolder, name: str, *, store_recipe: str = "") -> Pa
 
 def write(path: Path, arrays: dict, about: dict, study: StudyFolder) -> None:
     """Write a model, the typical sounds of a study with it, and its sidecar."""
-    sounds, unlike = _typical_sounds(study)
+    sounds, unlike = _typical_sounds(study, about["recipe"])
     arrays = {
         key: values.astype(np.float32) if values.dtype.kind == "f" else values
         for key, values in (arrays | sounds).items()
@@ -272,27 +274,54 @@ def mel_bank(store_recipe: str) -> dict[str, np.ndarray]:
     return {"mel_bank": bank.astype(np.float32)}
 
 
-def _typical_sounds(study):
-    """Centres of clusters of all tracks, and the distance that few tracks out of fold exceed."""
-    index, log_mel = study.excerpts.reset_index(drop=True), study.log_mel
-    index = index[index["copy"] == 0]
-    clips = (log_mel[row][:frames] for row, frames in index["frames"].items())
-    found = np.stack([*map(exported_model.spectrum_statistics, clips)])
-    table = pd.DataFrame(found, index=index["track_id"])
+def _typical_sounds(study, recipe):
+    """Centres of clusters of all tracks, and the distance that few tracks out of fold exceed.
+
+    And the distances that few parts of tracks do: the shorter these, the more they differ.
+    """
+    clip, rate = recipe["clip_seconds"], recipe["frames_per_second"]
+    whole = _statistics(study)
+    frames = {seconds: round(seconds * rate) for seconds in PARTS if seconds < clip}
+    tables = {s: pd.concat(_statistics(study, n, at) for at in PLACES) for s, n in frames.items()}
     apart = []
     for fold, own in study.folds.groupby("fold"):
         part = own.set_index("track_id")["part"]
-        train, test = (table.loc[part.index[keep]] for keep in (part != "test", part == "test"))
-        sounds = _clustered(train.to_numpy())
-        values = exported_model.typical_distance(sounds, test.to_numpy())
-        apart.append(pd.DataFrame({"fold": fold, "distance": values}))
-    apart = pd.concat(apart, ignore_index=True)
-    return _clustered(table.to_numpy()), {
-        "method": "distance of the spectrum's statistics from the nearest of the typical sounds",
-        "above": _limit(apart["distance"]),
-        "false_alarms": _false_alarms(apart),
-        "tracks": len(apart),
+        train, test = (part.index[keep] for keep in (part != "test", part == "test"))
+        sounds = _clustered(whole.loc[train].to_numpy())
+        for seconds, table in (tables | {clip: whole}).items():
+            values = exported_model.typical_distance(sounds, table.loc[test].to_numpy())
+            apart.append(pd.DataFrame({"fold": fold, "seconds": seconds, "distance": values}))
+    limits = {
+        seconds: {"above": _limit(own["distance"]), "false_alarms": _false_alarms(own)}
+        for seconds, own in pd.concat(apart, ignore_index=True).groupby("seconds")
     }
+    return _clustered(whole.to_numpy()), {
+        "method": "distance of the spectrum's statistics from the nearest of the typical sounds",
+        **limits.pop(clip),
+        "tracks": int((study.folds["part"] == "test").sum()),
+        "shorter": [{"seconds": seconds} | limit for seconds, limit in limits.items()],
+    }
+
+
+def _statistics(study, frames=None, place=0.0):
+    """Statistics of the spectrum of each clip, or of a part of it (see `_part`), by track_id."""
+    index, log_mel = study.excerpts.reset_index(drop=True), study.log_mel
+    index = index[index["copy"] == 0]
+    clips = (log_mel[row][:length] for row, length in index["frames"].items())
+    if frames:
+        clips = (_part(clip, frames, place) for clip in clips)
+    found = np.stack([*map(exported_model.spectrum_statistics, clips)])
+    return pd.DataFrame(found, index=index["track_id"])
+
+
+def _part(clip, frames, place):
+    """Some frames of a log-mel spectrogram, from its beginning (0) to its end (1).
+
+    They are as those of a recording that is no longer: its loudest point is 1.
+    """
+    start = round(place * max(0, len(clip) - frames))
+    part = clip[start : start + frames].astype(np.float32)
+    return np.maximum(part + (1 - part.max()), 0)
 
 
 def _limit(distances):

@@ -159,7 +159,7 @@ def _heard(classifier, windows, watch, thorough):
         read = classifier.extract_features(y, thorough=thorough)
         heard.seconds += duration - max(0.0, covered - start)
         heard.tags += [read["tags"]] if "tags" in read else []
-        heard.distances.append(classifier.distance(read))
+        heard.distances.append(classifier.distance(read, duration))
         if watch:
             watch(start, read["spectrogram"])
         spans = _spans(recipe, start, duration, len(read["log_mel"]))

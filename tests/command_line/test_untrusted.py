@@ -186,6 +186,7 @@ LIES = {
     "text": (put("labels", value="blues rock"), "labels must be array"),
     "accuracy": (put("accuracy", "value", value=1.5), r"accuracy\.value"),
     "unlike": (put("unlike", "above", value=0), "above must be bigger"),
+    "shorter": (put("unlike", "shorter", 0, "seconds", value=0), "seconds must be bigger"),
     "kind": (put("kind", value="litert"), "does not fit its sidecar: litert"),
     "another": (put("sha256", value="0" * 64), "another SHA-256"),
 }

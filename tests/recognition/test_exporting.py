@@ -1,10 +1,13 @@
 """Exported models answer as the trained ones do, and say what they are."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from genre_utils.data import splits
 from genre_utils.evaluation import calibration, scoring
 from genre_utils.features import recipes, summarising
 from genre_utils.models import classical, cross_validation, regression, training_data
@@ -97,7 +100,9 @@ def test_the_sidecar_says_what_was_measured_out_of_fold(study):
     assert answered.mean() == pytest.approx(about["abstain"]["coverage"])
     assert right[answered].mean() == pytest.approx(about["abstain"]["accuracy"])
     assert about["labels"] == GENRES and about["corpus"]["synthetic"] is False
-    assert 0 <= about["unlike"]["false_alarms"] <= 0.5
+    assert [one["seconds"] for one in about["unlike"]["shorter"]] == [1.0, 3.0]  # clips have 4 s
+    for one in (about["unlike"], *about["unlike"]["shorter"]):
+        assert 0 <= one["false_alarms"] <= 0.5 and one["above"] > 0
 
 
 def test_what_is_there_is_not_exported_again_but_a_changed_file_is(study):
@@ -135,6 +140,49 @@ def test_a_model_that_was_not_trained_or_has_changed_is_refused(study):
 def test_false_alarms_are_counted_with_a_limit_from_other_folds():
     apart = pd.DataFrame({"fold": [0] * 20 + [1] * 20, "distance": [1.0] * 20 + [2.0] * 20})
     assert exporting._false_alarms(apart) == 0.5  # all of the second fold, none of the first
+
+
+def test_a_part_of_a_clip_is_as_a_recording_that_is_no_longer():
+    clip = np.full((100, 2), 0.5, np.float16)
+    clip[10], clip[50], clip[90] = 0.75, 1.0, 0.25
+    begin, middle, end = (exporting._part(clip, 20, place) for place in exporting.PLACES)
+    assert [len(part) for part in (begin, middle, end)] == [20, 20, 20]
+    assert all(part.max() == 1 for part in (begin, middle, end))
+    assert begin.min() == 0.75 and middle.min() == 0.5 and end.min() == 0.75
+    assert len(exporting._part(clip, 200, 0.5)) == 100
+
+
+def test_short_music_by_other_artists_is_seldom_called_unlike(
+    gtzan_mel80, gtzan_excerpts, monkeypatch
+):
+    monkeypatch.setattr(exporting, "PARTS", (1.0, 3.0))  # longer ones decide nothing here
+    known = pd.read_csv(gtzan_mel80 / "tracks.csv")[["track_id", "genre", "artist"]]
+    heard = pd.read_csv(gtzan_excerpts / "tracks.csv")
+    folds = splits.make_folds(known, folds=3, group_by="artist", seed=0)
+    found = []
+    for fold, own in folds.groupby("fold"):
+        tested = own.loc[own["part"] == "test", "track_id"]
+        others = folds[folds["fold"].ne(fold) & ~folds["track_id"].isin(tested)]
+        about, sounds = _without(known["track_id"].isin(tested), known, others, gtzan_mel80)
+        for name in heard.loc[heard["track_id"].isin(tested), "path"]:
+            (_, y), *_ = listening.windows(gtzan_excerpts / name, seconds=30.0, sr=22_050)
+            image = listening.inputs(y, about["recipe"], sounds)["spectrogram"]
+            statistics = exported_model.spectrum_statistics(image)[np.newaxis]
+            (distance,) = exported_model.typical_distance(sounds, statistics)
+            limits = (exported_model.unlike_above(about, s) for s in (len(y) / 22_050, 30.0))
+            found.append([distance > limit for limit in limits])
+    alarms, before = np.mean(found, axis=0)
+    assert len(found) == len(heard) and alarms < 0.1 < before
+
+
+def _without(tested, known, folds, store):
+    """What a sidecar would say of a store without the tested tracks, and its typical sounds."""
+    log_mel = np.load(store / "log_mel.npy", mmap_mode="r")[~tested.to_numpy()]
+    excerpts = known[~tested].assign(copy=0, frames=log_mel.shape[1])
+    study = SimpleNamespace(excerpts=excerpts, log_mel=log_mel, folds=folds)
+    recipe = exported_model.read_sidecar(exported_model.PRETRAINED)["recipe"] | {"reads": []}
+    sounds, unlike = exporting._typical_sounds(study, recipe)
+    return {"recipe": recipe, "unlike": unlike}, sounds | exporting.mel_bank("gtzan_mel80")
 
 
 def test_the_recipe_of_a_study_with_recordings_is_that_of_its_features(study, tmp_path):

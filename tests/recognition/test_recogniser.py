@@ -325,6 +325,20 @@ def test_a_model_loads_only_as_its_sidecar_describes_it(tmp_path):
         exported_model.MusicStyleClassifier(path)
 
 
+def test_the_less_is_heard_the_farther_from_training_it_may_be(tmp_path):
+    path = copied(tmp_path)
+    model = exported_model.MusicStyleClassifier(path)
+    heard = model.extract_features(song(1, seconds=30.0))
+    found = [model.distance(heard, seconds) for seconds in (1.0, 1.7, 3.0, 5.0, 30.0, 31.0)]
+    assert found[:5] == sorted(set(found[:5])) and found[4] == found[5]
+    beside = exported_model.sidecar_path(path)
+    about = files.read_json(beside)
+    del about["unlike"]["shorter"]  # as before lengths were told apart
+    files.write_json(beside, about)
+    old = exported_model.MusicStyleClassifier(path)
+    assert old.distance(heard, 1.0) == old.distance(heard, 30.0) == found[4]
+
+
 def test_no_pickle_is_read(tmp_path):
     path = copied(tmp_path)
     np.savez(path, weights=np.array([{"a": 1}], dtype=object))
