@@ -115,7 +115,8 @@ def _dimension(family, number, count, sr):
     if count == 1:
         return name
     if family == "modulation":
-        return f"{name} {_pattern(*divmod(k, modulation.REGIONS), sr)}"
+        which, region = divmod(k, modulation.REGIONS)
+        return f"{name} {_pattern(which, region, sr)}"
     if family == "log_mel" and sr:
         return f"log-mel band at {_rounded(_hertz(count + 2, sr)[number], 3)} Hz"
     if family == "spectral_contrast":
