@@ -54,5 +54,6 @@ def test_results_are_those_of_the_predictions(name):
 
 def test_real_music_is_in_no_report_and_composed_pieces_are_where_they_are_recognised():
     heard = [path for path in PAGES if "<audio" in path.read_text(encoding="utf-8")]
-    assert [path.stem for path in heard if path.parent.name != "demo"] == ["08_recognition"]
+    real = [path.stem for path in heard if path.parent.name != "demo"]
+    assert "08_recognition" in real and {*real} <= {"08_recognition", "appendix"}
     assert "01_data_preparation" in [path.stem for path in heard if path.parent.name == "demo"]
