@@ -197,6 +197,7 @@ def test_the_stored_answers_to_strange_sounds_are_of_the_model_that_is_here():
     assert again["says"] == stored["says"] and again["figures"] == stored["figures"]
     assert set(strange.KINDS) == set(stored["kinds"])
     assert all(stored["kinds"][kind]["unlike"] > 0.9 for kind in ("noise", "tones and clicks"))
+    assert all(one["unlike_short"] <= one["unlike"] for one in stored["kinds"].values())
 
 
 @pytest.mark.parametrize("kind", ["noise", "tones and clicks", "applause"])

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from threadpoolctl import threadpool_limits
 
 from genre_utils.data import splits
 from genre_utils.evaluation import calibration, scoring
@@ -152,6 +153,7 @@ def test_a_part_of_a_clip_is_as_a_recording_that_is_no_longer():
     assert len(exporting._part(clip, 200, 0.5)) == 100
 
 
+@threadpool_limits.wrap(limits=1)  # of small products, in which threads cost more than they give
 def test_short_music_by_other_artists_is_seldom_called_unlike(
     gtzan_mel80, gtzan_excerpts, monkeypatch
 ):
