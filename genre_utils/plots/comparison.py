@@ -44,7 +44,8 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
     bar.ax.tick_params(labelsize="small")
     plt.setp(axes[-1], xlabel="predicted")
     figure.supylabel("true")
-    figure.suptitle(f"What the tracks of each genre are predicted as{'' if counted else ' (%)'}")
+    title = f"What the tracks of each genre are predicted as{'' if counted else ' (%)'}"
+    figure.suptitle(base.label(title, round(9.5 * width)))
     beside, below = (side.get_tightbbox() for side in (axes[-1, 0].yaxis, axes[-1, 0].xaxis))
     width = max(width, columns * (size * len(genres) + 0.1) + 0.3 + beside.width / figure.dpi)
     figure.set_size_inches(width, figure.get_figheight() + below.height / figure.dpi - usual)

@@ -60,9 +60,9 @@ def _formula(latex: str, display: str) -> str:
 class _Renderer(IPythonRenderer):
     """Markdown to HTML, with MathML, unique heading ids noted in `headings`, and links to pages."""
 
-    def __init__(self, headings: list, **options):
+    def __init__(self, headings: list, *, pages: set | None = None, **options):
         super().__init__(allow_harmful_protocols=False, **options)
-        self.headings = headings
+        self.headings, self.pages = headings, pages
 
     def inline_math(self, body):
         return _formula(body, "inline")
@@ -84,7 +84,10 @@ class _Renderer(IPythonRenderer):
 
     def link(self, text, url, title=None):
         if not urlsplit(url).scheme:
+            notebook = urlsplit(url).path.removesuffix(".ipynb")
             url = re.sub(r"\.ipynb(?=#|$)", ".html", url)
+            if self.pages is not None and notebook[:1].isdigit() and notebook not in self.pages:
+                return text  # the study has not run it
         return super().link(text, url, title)
 
     def table(self, text):
@@ -126,6 +129,7 @@ def _markdown_of_page(context, source, trusted=True):
     return _markdown(
         source,
         resources["headings"],
+        pages=resources["pages"],
         escape=not trusted,
         embed_images=trusted,
         path=resources["metadata"].get("path", ""),
@@ -312,7 +316,8 @@ def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[P
     for place, (name, notebook) in enumerate(notebooks.items()):
         page = facts | {"title": pages[place][1], "previous": around[place]}
         page |= {"following": around[place + 2], "source": f"notebooks/{name}.ipynb"}
-        files.write_text(study.page(name), _notebook_page(study.executed(name), notebook, page))
+        written = _notebook_page(study.executed(name), notebook, page, study.notebooks)
+        files.write_text(study.page(name), written)
     content = first_page.content(study, profile, about)
     content |= {"pages": pages, "absent": _lacking(arranged)}
     template = _exporter().environment.get_template("study_index.html.j2")
@@ -353,12 +358,13 @@ def _appendix(cells):
     return nbformat.from_dict(whole)
 
 
-def _notebook_page(path, notebook, page) -> str:
-    """One notebook, arranged, as a self-contained page, with what `page` says of it."""
+def _notebook_page(path, notebook, page, pages) -> str:
+    """One notebook, arranged, as a self-contained page among others, with what is said of it."""
     started = notebook.metadata.get("papermill", {}).get("start_time") or ""
     resources = {
         "metadata": {"name": path.stem, "path": str(path.parent)},
         "headings": [],
+        "pages": {notebook.stem for notebook in pages},
         "counts": {"figure": 0, "table": 0},
         "page": page | {"started": started[:16].replace("T", " ")},
     }

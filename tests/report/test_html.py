@@ -62,7 +62,10 @@ def rich_notebook():
         code("import numpy as np"),
         code("SEED = 1", tags=["parameters"]),
         code("SEED = 2", tags=["injected-parameters"]),
-        new_markdown_cell(f"## Training\n\n{wide}\n\n## Training\n\nSee [03](03_three.ipynb#Why)."),
+        new_markdown_cell(
+            f"## Training\n\n{wide}\n\n## Training\n\nSee [03](03_three.ipynb#Why) and "
+            "[04](04_four.ipynb)."
+        ),
         code(
             "# train it\nprint(1)",
             new_output("stream", name="stdout", text=f"seen {EVIL} " + "y" * 300),
@@ -285,6 +288,7 @@ def test_formulas_bring_their_font(rendered):
 def test_headings_and_links(rich):
     assert [a["href"] for a in rich.select(".toc a")][:2] == ["#Training", "#Training~1"]
     assert rich.find("a", string="03")["href"] == "03_three.html#Why"
+    assert rich.find("a", string="04") is None and "and 04." in rich.get_text()  # it has not run
     assert [a["href"] for a in rich.select("a[rel=prev]")] == ["01_one.html"] * 2
     assert [a["href"] for a in rich.select("a[rel=next]")] == ["03_three.html"] * 2
     assert "Three & more" in rich.select_one("a[rel=next]").get_text()
