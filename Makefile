@@ -5,7 +5,10 @@ BIN := .venv/bin
 HERE := import os, sys; from genre_utils.workspace import files; files.quiet_libraries(); \
   os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], files.child_environment())
 
-.PHONY: study reports test lab page bench numbers clean
+# tests that train no network, most of a package each
+CHECKED := tests/test_house.py tests/test_joining.py tests/evaluation tests/paper tests/plots
+
+.PHONY: study reports check lint test lab page bench numbers clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
@@ -14,8 +17,13 @@ reports: .venv/ready  ## make the committed reports anew, and the numbers of the
 	for profile in demo gtzan-mel; do $(BIN)/python -m genre_utils study --profile $$profile || exit 1; done
 	$(BIN)/python docs/fill.py
 
-test: .venv/page  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
+check: lint  ## under three minutes on two cores: lint, types, unit tests that train no network
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 5 $(CHECKED)
+
+lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+test: .venv/page lint  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
