@@ -5,8 +5,10 @@ BIN := .venv/bin
 HERE := import os, sys; from genre_utils.workspace import files; files.quiet_libraries(); \
   os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], files.child_environment())
 
-# tests that train no network, most of a package each
-CHECKED := tests/test_house.py tests/test_joining.py tests/evaluation tests/paper tests/plots
+# tests that train no network, without the longest
+CHECKED := tests/test_docstrings.py tests/test_house.py tests/test_joining.py tests/notebooks/test_notebooks.py \
+  tests/data tests/evaluation tests/features tests/paper tests/plots
+LONG := tests/data/test_composer.py tests/data/test_downloads.py tests/features/test_fuzz.py tests/features/test_store.py
 
 .PHONY: study reports check lint test lab page bench numbers clean
 
@@ -18,7 +20,7 @@ reports: .venv/ready  ## make the committed reports anew, and the numbers of the
 	$(BIN)/python docs/fill.py
 
 check: lint  ## under three minutes on two cores: lint, types, unit tests that train no network
-	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 5 $(CHECKED)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --durations 5 $(CHECKED) $(LONG:%=--ignore=%)
 
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
