@@ -28,6 +28,7 @@ def main(arguments=None) -> int:
         files.quiet_libraries()
         if options.command is not _study:  # whose notebooks run in processes of their own
             files.silence_decoders()
+        files.calm_progress()
         if getattr(options, "dask", None):
             _use_cluster(options.dask)
         status = options.command(options)

@@ -22,7 +22,6 @@ COLUMNS += ("unlike_training", "distance", "duration_s", "heard_s", "model", "co
 COLUMNS += ("warnings", "error")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
 BYTE_ORDER_MARK = "\ufeff"  # by which spreadsheets know UTF-8
-TOLD_EVERY = 10.0  # seconds, where progress is not shown on a terminal
 
 
 class OutputError(ValueError):
@@ -172,7 +171,7 @@ def with_progress(heard: Iterable[tuple[dict, bool]], total: int) -> Iterator[tu
 
     Files that fail are told at once.
     """
-    told = -TOLD_EVERY
+    told = -files.TOLD_EVERY
     with tqdm(total=total, unit="file", desc="recognised", file=sys.stderr, disable=None) as bar:
         start = time.monotonic()
         for number, (prediction, remembered) in enumerate(heard, 1):
@@ -183,6 +182,6 @@ def with_progress(heard: Iterable[tuple[dict, bool]], total: int) -> Iterator[tu
             if error:
                 with tqdm.external_write_mode(sys.stderr, nolock=True):
                     tell(f"[{number}/{total}] '{prediction['audio_file']}': {error}")
-            elif bar.disable and (now - told >= TOLD_EVERY or number == total):
+            elif bar.disable and (now - told >= files.TOLD_EVERY or number == total):
                 told, left = now, now / number * (total - number)
                 tell(f"[{number}/{total}] about {left:.0f} s left")

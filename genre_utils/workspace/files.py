@@ -4,6 +4,7 @@ import atexit
 import contextlib
 import glob
 import hashlib
+import io
 import json
 import math
 import os
@@ -18,6 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CLUSTER = "GENRE_DASK"  # environment variable with the address of a Dask scheduler
 KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # folders, see `_is_kept`
 UNFINISHED = ".part-"  # how the name of a file begins that is being written
+TOLD_EVERY = 10.0  # seconds between two lines on how far something is, where no bar is shown
 FORGOTTEN = 3600.0  # seconds after which nobody writes to such a file any more
 FOLDERS = ("GENRE_DATA_DIR", "GENRE_CACHE_DIR", "GENRE_REPORTS_DIR")
 #: Environment variables with folders that libraries write to, in the user's home if not set.
@@ -112,6 +114,45 @@ def silence_decoders() -> None:
         own, look = os.dup(2), (stream.encoding, "backslashreplace")
         sys.stderr = open(own, "w", 1, *look)  # noqa: SIM115  until the program ends
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class _Lines:
+    """A stream on which a bar, which begins again after a carriage return, is a line at times."""
+
+    def __init__(self, stream):
+        self._stream, self._bar, self._told = stream, "", -TOLD_EVERY
+
+    def __getattr__(self, name):
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        if not self._bar and "\r" not in text:
+            return self._stream.write(text)
+        *whole, self._bar = (self._bar + text).split("\n")
+        for line in whole:
+            self._say(line)
+        due = time.monotonic() - self._told >= TOLD_EVERY
+        if "\r" in self._bar and due and "100%" not in _seen(self._bar):  # said when it has ended
+            self._say(self._bar)
+            self._bar = "\r"  # and not empty: the line break that ends a bar is no line of its own
+        return len(text)
+
+    def _say(self, line):
+        if said := _seen(line):
+            self._told = time.monotonic()
+            self._stream.write(said + "\n")
+            self._stream.flush()
+
+
+def _seen(line):
+    """Return what carriage returns have left of a line."""
+    return line.rstrip().rpartition("\r")[2]
+
+
+def calm_progress() -> None:
+    """Have bars on stderr be a line every ten seconds, and a last one, unless on a terminal."""
+    if isinstance(sys.stderr, io.TextIOWrapper) and not sys.stderr.isatty():
+        sys.stderr = _Lines(sys.stderr)
 
 
 def below(folder: str | Path):

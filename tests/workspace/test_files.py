@@ -1,5 +1,8 @@
+import io
 import math
 import os
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -240,3 +243,52 @@ def test_what_a_killed_writer_left_goes_after_an_hour(tmp_path):
     os.utime(old, (0, time.time() - 1.1 * files.FORGOTTEN))
     files.drop_unfinished(tmp_path)
     assert list(tmp_path.iterdir()) == [new]
+
+
+# ------------------------------------------------------------------ bars that are not on a terminal
+
+
+BARS = """
+import sys, time
+from tqdm import tqdm
+from genre_utils.workspace import files
+files.TOLD_EVERY = 0.5
+files.calm_progress()
+for _ in tqdm(range(400), desc="clips", mininterval=0):
+    time.sleep(0.004)
+print("said on one line,", end=" ", file=sys.stderr)
+print("not two", file=sys.stderr)
+"""
+
+
+def test_a_bar_is_a_line_at_times_in_a_file():
+    done = subprocess.run([sys.executable, "-c", BARS], stderr=subprocess.PIPE, check=True)
+    lines = done.stderr.decode().split("\n")
+    assert b"\r" not in done.stderr and 4 <= len(lines) < 12, lines
+    assert lines[-3].startswith("clips: 100%") and sum("100%" in line for line in lines) == 1
+    assert lines[-2:] == ["said on one line, not two", ""] and "" not in lines[:-1]
+
+
+def test_a_bar_stays_one_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO()))
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    before = sys.stderr
+    files.calm_progress()
+    assert sys.stderr is before
+
+
+def lines_of(*written):
+    stream = io.StringIO()
+    told = files._Lines(stream)
+    for text in written:
+        told.write(text)
+    return stream.getvalue()
+
+
+def test_what_a_bar_overwrites_is_no_line():
+    bar = ["\r 0%", "\r50%", "\r100%", "\r100%", "\n"]
+    assert lines_of(*bar) == " 0%\n100%\n"
+    ends = [text[1:] + "\r" for text in bar[:-1]]  # as a bar is passed on line by line
+    assert lines_of(*ends[:-1], "100%\n", "after\n") == " 0%\n100%\nafter\n"
+    assert lines_of("\r 0%", "\r50%", "\nStopped.\n") == " 0%\n50%\nStopped.\n"
+    assert lines_of("a", "b\n", "\n", "  c\n") == "ab\n\n  c\n"
