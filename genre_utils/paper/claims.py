@@ -154,7 +154,7 @@ def _claims():
         yield "Order of the models", claim, "pair", partial(_ahead, pair=pair, family=pairs)
     for name in PAPER_MODELS:
         genre = PAPER.loc[name, list(GENRES)].astype(float).idxmax()
-        claim = f"The {CALLED[name]} is best at {genre}."
+        claim = f"The {CALLED[name]} recognises {genre} best."
         yield "Best genre", claim, "highest", partial(_best_genre, name=name, genre=genre)
     for key in ("precision", "recall", "f1"):  # by accuracy: the order of the models
         name = PAPER[METRICS[key]].idxmax()

@@ -102,9 +102,9 @@ def spectrograms(images: dict[str, np.ndarray], *, frames_per_second: float, tit
     """
     figure, axes = base.panels(len(images), 2, 2.1, 0.9, sharex=True, sharey=True)
     figure.get_layout_engine().set(wspace=0.06, h_pad=0.08)  # labels touch nothing, nor the edge
-    for axis, (title, image) in zip(axes.flat, images.items(), strict=False):
+    for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
         drawn = base.image(axis, image, len(image) / frames_per_second)
-        axis.set_title(base.label(title, 24, 3))
+        axis.set_title(base.label(name, 24, 3))
     plt.setp(axes[-1], xlabel="time (s)")
     figure.supylabel("mel band")
     if title:

@@ -116,13 +116,14 @@ def _limits(row):
 def _row(name, model, claimed):
     words, hears = model_names.described(name)
     bounds, seconds = model["ci95"] or {}, model.get("training_cpu_seconds")
+    took = "" if seconds is None else formatting.duration(seconds) if seconds >= 0.5 else "< 1 s"
     return {
         "name": name,
         "what": ": ".join(filter(None, (words, hears))),
         "accuracy": formatting.as_text(model["accuracy"], bounds.get("accuracy")),
         "paper": f"{claimed[name]:.2f}" if name in claimed else "",
         "f1": formatting.as_text(model["f1"], bounds.get("f1")),
-        "cpu": "" if seconds is None else formatting.duration(seconds),
+        "cpu": took,
         "parameters": "" if model["parameters"] is None else f"{model['parameters']:,}",
     }
 

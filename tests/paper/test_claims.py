@@ -92,11 +92,11 @@ def test_the_best_genre_is_the_one_of_significantly_higher_recall(study):
     write(study, "cnn", rock | (tracks["n"] < 2))
     write(study, "hybrid", ~jazz & (tracks["n"] < 3))
     found, _ = judged(study)
-    cnn, hybrid = found["The CNN is best at rock."], found["The hybrid is best at jazz."]
+    cnn, hybrid = found["The CNN recognises rock best."], found["The hybrid recognises jazz best."]
     assert cnn["verdict"] == "reproduced" and cnn["value"] == pytest.approx(0.5)
     assert 0 < cnn["ci95"][0] < 0.5 < cnn["ci95"][1]
     assert hybrid["verdict"] == "not reproduced"
-    rnn = found["The RNN is best at classical."]  # all genres are equal
+    rnn = found["The RNN recognises classical best."]  # all genres are equal
     assert rnn["verdict"] == "not significantly different" and rnn["value"] == 0
 
 
@@ -213,7 +213,7 @@ def test_models_of_other_features_are_not_compared(study):
     claim = found["The CNN is ahead of the hybrid."]
     assert claim["verdict"] == "not measured" and "on the same features" in claim["needs"]
     assert (
-        found["The CNN is best at rock."]["verdict"] == "not significantly different"
+        found["The CNN recognises rock best."]["verdict"] == "not significantly different"
     )  # needs no other
 
 
@@ -226,7 +226,7 @@ def test_other_genres_leave_out_what_is_about_the_papers(study):
         write(study, name, tracks["n"] < 3)
     found, whole = judged(study)
     assert "This study has 2, of which 0 are the paper's" in whole["note"]
-    assert found["The CNN is best at rock."]["verdict"] == "not measured"
+    assert found["The CNN recognises rock best."]["verdict"] == "not measured"
     assert found["The hybrid is ahead of the RNN."]["verdict"] == "not significantly different"
 
 

@@ -62,8 +62,7 @@ def _others(pairs, best):
     if len(worse) <= len(alike):
         verb = "is" if len(worse) == 1 else "are"
         return f"Of the others, only {numbers.names(worse)} {verb} significantly behind{_EACH}."
-    verb = "is" if len(alike) == 1 else "are"
-    return f"Only {numbers.names(alike)} {verb} not significantly different from it{_EACH}."
+    return f"All others but {numbers.names(alike)} are significantly behind{_EACH}."
 
 
 def untouched(results: dict, parts: pd.DataFrame) -> str:
@@ -82,9 +81,11 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
         own = own.set_index("model")
         row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]
         told = f"`{best}` recognises **{numbers.percent(row['accuracy'])}** ({numbers.limits(row)})"
+        level = [name for name in own.index[own["accuracy"] == row["accuracy"]] if name != best]
         other = f"`{ahead.name}` the most, {numbers.percent(ahead['accuracy'])}"
         if ahead["accuracy"] == row["accuracy"]:
-            other = "no model more"
+            other = f"{numbers.names(level)} as many, " if level else ""
+            other += "no model more"
         said.append(
             f"Of the {row['tracks']} tracks of the part *{part}*, which took part in no choice of "
             f"features or settings, {told}, and {other}."

@@ -67,8 +67,8 @@ def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bo
     if reach:
         listed.append(
             f"{_plural(counts['groups'], 'group')} of tracks by artists who belong together: two "
-            f"models must differ by about {100 * reach:.0f} points before their intervals can "
-            "tell. *Not significantly different* does not mean equal."
+            f"models must typically differ by {100 * reach:.0f} points before their intervals "
+            "can tell. *Not significantly different* does not mean equal."
         )
     if chosen_here:
         listed.append(

@@ -23,12 +23,11 @@ def listening(strongest: pd.DataFrame) -> str:
     if found.empty:
         return "No part of the frequencies reliably speaks for a genre by two methods."
     told = [
-        f"for {row.genre} {row.name} ({numbers.percent(row.share)}"
+        f"for {row.genre} {row.name} (`{row.network}`, {numbers.percent(row.share)}"
         f"{', though it is quieter there than the others' if row.level < 0 else ''})"
         for row in found.drop_duplicates("genre").head(NAMED).itertuples()
     ]
-    networks = numbers.names(sorted(set(found["network"])))
-    return f"What speaks most, with its share of the evidence, to {networks}: {', '.join(told)}."
+    return f"What speaks most in the maps, with its share of the evidence: {', '.join(told)}."
 
 
 def moments(found: pd.DataFrame, seconds: float) -> str:
@@ -65,9 +64,9 @@ def feature_groups(worth: pd.DataFrame) -> str:
         most = own.loc[own["drop"].idxmax()]
         family = most["family"].replace("_", " ")
         told.append(
-            f"`{model}` loses most accuracy without {family}: {_lost(most)}"
+            f"`{model}` loses most accuracy with {family} exchanged between tracks: {_lost(most)}"
             if most["low"] > 0
-            else f"`{model}` loses nothing significant without any one feature group"
+            else f"`{model}` loses nothing significant with any one feature group exchanged"
         )
     return f"{'; '.join(told)}."
 
@@ -105,8 +104,8 @@ def parts(worth: pd.DataFrame, pairs=()) -> str:
             (False, False): "either stands in for the other",
         }[seen["low"] > 0, read["low"] > 0]
         told.append(
-            f"Without its spectrogram, `{model}` loses {_lost(seen)} of accuracy; without its "
-            f"features, {_lost(read)}: {rests}{_against(model, pairs)}."
+            f"With the spectrograms of tracks exchanged, `{model}` loses {_lost(seen)} of "
+            f"accuracy; with their features, {_lost(read)}: {rests}{_against(model, pairs)}."
         )
     return " ".join(told)
 

@@ -61,8 +61,8 @@ def recognised(model: str, right: int, total: int, kind: str) -> str:
     """
     worth = {
         "new": "new composed pieces.",
-        "foreign": "composed pieces; having learned from real music alone, it has met nothing "
-        "like them, and this says nothing about real genres.",
+        "foreign": "composed pieces; it has learned from real music alone, and this says nothing "
+        "about real genres.",
         "learned": "tracks, which it has learned from: no evidence of anything.",
     }
     return f"`{model}` predicts the genre of {right} of {total} {worth[kind]}"

@@ -33,7 +33,7 @@ def networks(accuracies: pd.DataFrame, genres: int, group_by: str) -> str:
     row, paper = accuracies.loc[name], model_names.as_in_paper(name)
     shares = accuracies["whole tracks"].map(numbers.percent)
     said = (
-        f"`{name}` classifies **{shares[name]}** of whole tracks by artists {met} correctly "
+        f"`{name}` classifies **{shares[name]}** of whole tracks correctly, by artists {met} "
         f"({numbers.limits(row)}; chance level {numbers.percent(1 / genres)})"
     )
     costs = f"Training takes {_cost(row, ' of CPU time over all folds, in a median of ')}"
@@ -62,7 +62,7 @@ def differences(changes: dict) -> str:
     """
     if not changes:
         return ""
-    each = ", ".join(f"`{a}` less `{b}` {formatting.points(c)}" for (a, b), c in changes.items())
+    each = ", ".join(f"`{a}` minus `{b}` {formatting.points(c)}" for (a, b), c in changes.items())
     level = "95\N{NO-BREAK SPACE}% intervals over artists"
     return f"Accuracy on the same tracks, with {level}: {each}."
 
