@@ -130,10 +130,10 @@ def test_repeats_are_compared_with_one_that_has_none():
 
 def test_two_tables_of_predictions_differ_by_what_the_comparison_of_models_says():
     study = StudyFolder(ROOT / "reports" / "gtzan-mel")
-    one, other = (study.predictions(name) for name in ("cnn_tuned", "cnn"))
+    one, other = (study.predictions(name) for name in ("cnn_paper", "cnn"))
     found = measurements.between(one, other.sample(frac=1.0, random_state=0), study.folds)
     (pair,) = [
-        pair for pair in study.results["pairwise"] if (pair["a"], pair["b"]) == ("cnn", "cnn_tuned")
+        pair for pair in study.results["pairwise"] if (pair["a"], pair["b"]) == ("cnn", "cnn_paper")
     ]
     assert found["difference"] == pytest.approx(-pair["difference"])
     assert [found["low"], found["high"]] == pytest.approx([-pair["ci95"][1], -pair["ci95"][0]])
