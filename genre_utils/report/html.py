@@ -255,9 +255,9 @@ def _label(cell) -> tuple[str, str]:
 
 
 def _webp(png: str) -> str:
-    """Write a PNG as WebP, lossless or at quality 85 if that is smaller (spectrograms); base64."""
+    """Write a PNG as WebP, lossless or at quality 75 if that is smaller (spectrograms); base64."""
     image, written = Image.open(io.BytesIO(base64.b64decode(png))), []
-    for options in ({"lossless": True}, {"quality": 85}):
+    for options in ({"lossless": True}, {"quality": 75, "method": 6}):
         image.save(content := io.BytesIO(), format="WEBP", **options)
         written.append(content.getvalue())
     return base64.b64encode(min(written, key=len)).decode()
