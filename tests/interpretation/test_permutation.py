@@ -52,7 +52,7 @@ def test_what_a_network_rests_on_is_told_by_what_it_loses():
     table = table.assign(low=[-0.01, 0.3], high=[0.02, 0.5])
     pair = {"a": "fusion", "b": "mlp", "difference": 0.01, "ci95": [-0.02, 0.05]}
     said = told.parts(table, [pair | {"separable": False}]).replace("\N{MINUS SIGN}", "-")
-    assert "Without its spectrogram, `fusion` loses nothing significant, 0 points (-1 to 2)" in said
+    assert "exchanged, `fusion` loses nothing significant, 0 points (-1 to 2)" in said
     assert "without its features, 40 points (30 to 50): what it knows, it has from the hand" in said
     assert "is 1 point (-2 to 5), which is not significant" in said
     assert told.parts(table.assign(family=["tempo", "chroma"])) == ""

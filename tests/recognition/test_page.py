@@ -104,7 +104,7 @@ def test_a_recording_is_answered_on_any_screen(visitor, piece):
     stated = exported_model.read_sidecar(exported_model.PRETRAINED)["accuracy"]
     accuracy = formatting.as_text(stated["value"], stated["ci95"])
     assert "650 tracks of real music by 205 artists" in text and accuracy in text
-    assert f"{answer['confidence']:.0%}" in text
+    visitor.get_by_text(f"{answer['confidence']:.0%}").first.wait_for(timeout=30_000)
     assert all(f"{tag} ({p:.2f})" in told for tag, p in answer["tags"].items())
     images = visitor.locator(".pictures img")
     assert images.count() == 2
