@@ -481,7 +481,8 @@ def test_an_archive_that_means_harm_is_refused_in_little_memory(tmp_path, kind):
     else:
         assert kind == "count"  # zipfile goes by the directory itself
         assert sorted(os.listdir(out)) == ["a.wav", "b.wav"]
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 150 << 10  # KiB
+    # KiB; a header of 300 MB that is read takes twice as much
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
 
 
 NASTY = st.lists(
