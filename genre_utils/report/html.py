@@ -265,15 +265,10 @@ def _webp(png: str) -> str:
 
 def _describe(output, heading: str) -> None:
     """Give an output its alternative text, and turn its PNG into a smaller WebP."""
-    given = [
-        entry.get("alt") for entry in output.get("metadata", {}).values() if isinstance(entry, dict)
-    ]
-    output.alt = next(filter(None, given), f"Figure: {heading}")
-    captions = [
-        entry.get("caption") for entry in output.get("metadata", {}).values()
-        if isinstance(entry, dict)
-    ]  # fmt: skip
-    output.caption = next(filter(None, captions), "")
+    about = [one for one in output.get("metadata", {}).values() if isinstance(one, dict)]
+    said = {key: value for one in about for key, value in one.items()}
+    output.alt = said.get("alt") or f"Figure: {heading}"
+    output.caption = said.get("caption", "")
     if "image/png" in output.get("data", {}):
         output.data["image/webp"] = _webp(output.data.pop("image/png"))
 

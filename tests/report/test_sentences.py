@@ -234,3 +234,11 @@ def test_what_is_not_significant_after_correction_is_called_so():
     assert said.startswith("1 of 2") and "10 points (0 to 20): `svm`, noise" in said
     assert sentences.effects(table).endswith("after correction (Holm) none significant")
     assert sentences.effects(table.assign(separable=True)).endswith("all significant")
+
+
+def test_a_best_model_of_the_paper_is_compared_after_correction_with_the_papers_others():
+    models = {"cnn": {"accuracy": 0.8, "ci95": {"accuracy": [0.7, 0.9]}}}
+    corpus = {"group_by": "artist", "genres": ["rock", "jazz"]}
+    pair = {"a": "cnn", "b": "rnn", "separable": True, "primary": True}
+    said = sentences.best_model({"corpus": corpus, "models": models, "pairwise": [pair]})
+    assert "the paper's pairs alone are corrected" in said

@@ -7,6 +7,7 @@ from genre_utils.plots import formatting
 from genre_utils.report.sentences import numbers
 
 _EACH = " (each at p < 0.05, not corrected for their number)"
+_PAPERS = " (each at p < 0.05, of which the paper's pairs alone are corrected for their number)"
 
 
 def counted(audit: dict) -> str:
@@ -55,14 +56,16 @@ def _others(pairs, best):
          if best in (pair["a"], pair["b"]) and pair["separable"] == apart]
         for apart in (True, False)
     )  # fmt: skip
+    corrected = any(pair.get("primary") and best in (pair["a"], pair["b"]) for pair in pairs)
+    each = _PAPERS if corrected else _EACH
     if not worse:
         return f"None of the {len(alike)} others differs significantly from it." if alike else ""
     if not alike:
-        return f"It is significantly ahead of all {len(worse)} others{_EACH}."
+        return f"It is significantly ahead of all {len(worse)} others{each}."
     if len(worse) <= len(alike):
         verb = "is" if len(worse) == 1 else "are"
-        return f"Of the others, only {numbers.names(worse)} {verb} significantly behind{_EACH}."
-    return f"All others but {numbers.names(alike)} are significantly behind{_EACH}."
+        return f"Of the others, only {numbers.names(worse)} {verb} significantly behind{each}."
+    return f"All others but {numbers.names(alike)} are significantly behind{each}."
 
 
 def untouched(results: dict, parts: pd.DataFrame) -> str:
