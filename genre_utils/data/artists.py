@@ -118,7 +118,7 @@ def tie_warnings(tracks: pd.DataFrame) -> list[str]:
         return []
     more = f"; and {len(ties) - TOLD} more" if len(ties) > TOLD else ""
     return [
-        f"Artists who share a name count as one, so that no split parts them: "
-        f"{'; '.join(ties[:TOLD])}{more}. Where that is wrong, say in a column group of tracks.csv "
-        "who belongs together."
+        f"Artists who recorded together, or share a name, count as one, so that no split parts "
+        f"them: {'; '.join(ties[:TOLD])}{more}. Where that is wrong, name in a column group of "
+        "tracks.csv who belongs together."
     ]

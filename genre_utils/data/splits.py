@@ -179,8 +179,8 @@ def fold_warnings(folds: pd.DataFrame, tracks: pd.DataFrame) -> list[str]:
     missing = pd.crosstab([parts["part"], parts["fold"]], parts["genre"]) == 0
     tested = missing.loc["test"]
     said = [
-        f"No {genre} in the test part of {folds.sum()} of {len(tested)} folds; metrics are pooled "
-        "over the folds, so that this biases nothing."
+        f"In {folds.sum()} of {len(tested)} folds no {genre} is tested: it has too few artists for "
+        "all. Metrics are computed once over all folds together, so that this biases nothing."
         for genre, folds in tested.items()
         if folds.any()
     ]

@@ -203,8 +203,8 @@ def costs(table: pd.DataFrame):
     """
     what = {"training_cpu_seconds": "CPU time of training (s)", "parameters": "parameters"}
     here = [cost for cost in what if table[cost].notna().any()]
-    figure, axes = base.panels(len(here), 2, 3.0, 1.2, sharey=True)
-    for axis, cost in zip(axes[0], here, strict=True):
+    figure, axes = base.panels(len(here), 1, 2.7, 1.2, sharey=True)
+    for axis, cost in zip(axes[:, 0], here, strict=True):
         front = table[table[f"on_front_{cost}"]].sort_values(cost)
         axis.step(front[cost], front["accuracy"], where="post", color="0.6", lw=2, zorder=0)
         for name, row in table.iterrows():
@@ -219,7 +219,7 @@ def costs(table: pd.DataFrame):
         if cost == "parameters":
             axis.xaxis.set_minor_formatter(NullFormatter())
             axis.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
-    axes[0, 0].set_ylabel("accuracy of tracks")
+    figure.supylabel("accuracy of tracks")
     base.legend(figure, axes[0, 0], columns=5)
     figure.suptitle("Accuracy and its cost")
     return figure

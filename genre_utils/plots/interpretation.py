@@ -226,7 +226,8 @@ def _losses(axes, table, families, sizes):
         label = f"{base.plain(model)} ({_percent(own['accuracy'].max())} with everything)"
         rows = 100 * own.set_index("family")[["drop", "low", "high"]].reindex(families)
         look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
-        base.forest(axes, rows, names, "drop", colours=base.colour(model), **look)
+        look |= {"colours": base.colour(model), "marker": base.mark(model)}
+        base.forest(axes, rows, names, "drop", **look)
     axes.axvline(0, color="0.4", ls="--", lw=1)
 
 

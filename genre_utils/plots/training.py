@@ -115,6 +115,7 @@ def settings(chosen: dict, of: str = "fold") -> pd.DataFrame:
     """
     rows = [one.as_json() for one in chosen.values()]
     table = pd.DataFrame(rows, index=pd.Index(chosen, name=of)).drop(columns="tuned_on")
+    table["fixed_epochs"] = table["fixed_epochs"].replace(0, "none: stops early")
     return table.map(_setting).rename(columns=lambda name: name.replace("_", " "))
 
 

@@ -174,7 +174,7 @@ def test_what_folds_lack_is_warned_of():
     tracks = table_of({"jazz": [1] * 3, "rock": [1] * 9}).assign(split="")
     folds = splits.make_folds(tracks, folds=4, group_by="artist", seed=0)
     tested, validated = splits.fold_warnings(folds, tracks)
-    assert tested.startswith("No jazz in the test part of 1 of 4 folds")
+    assert tested.startswith("In 1 of 4 folds no jazz is tested")
     held = folds[folds["part"] == "validation"].merge(tracks).groupby("fold")["genre"].unique()
     lacking = [
         f"fold {fold}: {', '.join({'jazz', 'rock'} - set(genres))}"

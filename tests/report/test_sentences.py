@@ -93,6 +93,16 @@ def test_differences_are_told_by_the_model_that_they_are_of():
     assert sentences.differences({}) == ""
 
 
+def test_what_is_gained_is_significant_or_not():
+    def said(low, high):
+        change = {"difference": (low + high) / 2, "low": low, "high": high}
+        return plain(sentences.gained("Recurrence", change))
+
+    assert said(-0.05, 0.01).startswith("Recurrence brings nothing significant: -2 points (-5 to 1")
+    assert said(0.01, 0.05).startswith("Recurrence brings a significant gain: 3 points (1 to 5")
+    assert "a significant loss" in said(-0.05, -0.01)
+
+
 def test_overfitting_is_told_where_there_is_a_validation_part():
     gap = pd.Series({"accuracy": 0.63, "val_accuracy": 0.67, "gap": -0.04})
     assert "`rnn` classifies 63 %" in plain(sentences.overfitting("rnn", gap))

@@ -29,5 +29,6 @@ from .recognition import strange as strange
 from .recognition import unsure as unsure
 from .training import PRETRAINING as PRETRAINING
 from .training import differences as differences
+from .training import gained as gained
 from .training import networks as networks
 from .training import overfitting as overfitting

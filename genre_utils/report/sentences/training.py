@@ -67,6 +67,22 @@ def differences(changes: dict) -> str:
     return f"Accuracy on the same tracks, with {level}: {each}."
 
 
+def gained(what: str, change: dict) -> str:
+    """Tell whether something more makes a network more accurate.
+
+    Parameters
+    ----------
+    what : str
+        What it has more than the other.
+    change : dict
+        One of `measurements.paired`: with it less without it.
+    """
+    said = "nothing significant"
+    if change["low"] > 0 or change["high"] < 0:
+        said = "a significant " + ("gain" if change["low"] > 0 else "loss")
+    return f"{what} brings {said}: {formatting.points(change)} of accuracy."
+
+
 def overfitting(name: str, gap: pd.Series) -> str:
     """Tell how much better a network knows what it learned from.
 
