@@ -58,7 +58,7 @@ def keep(figure, study, name: str, caption: str) -> None:
     caption : str
         What to see in it; reports show it below, numbered.
     """
-    for suffix, metadata in ((".svg", {"Date": None}), (".png", {"Software": None})):
+    for suffix, metadata in ((".png", {"Software": None}), (".svg", {"Date": None})):
         place = study.figure(name, suffix)
         place.parent.mkdir(parents=True, exist_ok=True)
         temporary = place.with_name(f".part-{place.name}")  # whole or not at all
@@ -66,7 +66,11 @@ def keep(figure, study, name: str, caption: str) -> None:
         temporary.replace(place)
         figure.set_layout_engine("none")  # it is laid out now; the next drawing need not be
     told = {"alt": _drawn(figure), "caption": caption}
-    display(Image(data=place.read_bytes(), format="png", retina=True, metadata=told))
+    display(
+        Image(
+            data=study.figure(name, ".png").read_bytes(), format="png", retina=True, metadata=told
+        )
+    )
     plt.close(figure)
 
 

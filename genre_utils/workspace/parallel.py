@@ -81,8 +81,8 @@ def over(
     bar = tqdm(total=total, desc=desc, unit=unit, mininterval=0.5)
     with bar, workers as (submit, ahead):
         for result in in_order((submit(function, job) for job in jobs), ahead):
+            bar.update()  # before it is taken: nobody asks for more after the last
             yield result
-            bar.update()
 
 
 def in_order(submitted: Iterable[Callable], ahead: int) -> Iterator:
