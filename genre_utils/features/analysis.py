@@ -178,7 +178,7 @@ def correlation(values: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame, shape (statistics, statistics)
-        In the order of the leaves of a tree by average linkage, distance 1 - |correlation|.
+        In the order of the leaves of a tree by average linkage, distance 1 - absolute correlation.
     """
     table = values.corr("spearman").abs()
     if len(table) < 3:

@@ -6,7 +6,7 @@ import numpy as np
 
 from genre_utils.features import decoding
 
-SAMPLE_RATE = 22_050  # Hz, of everything this study computes
+SAMPLE_RATE = 22_050  #: Hz, of everything this study computes
 LOUDNESS_TARGETS = {"none": np.nan, "rms": -20.0, "ebu": -23.0}  # dB of full scale; LUFS
 RANGE_DB, LEVELS = 80.0, 256  # of the spectrograms of gtzan_mel80; levels are of a track
 

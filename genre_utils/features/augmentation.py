@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+#: Changes of a recording that copies of it may go through.
 EFFECTS = ("time stretch", "pitch shift", "noise", "equaliser", "low-pass", "gain", "time shift")
 MASKS = 2  # stripes along each axis of a spectrogram
 MASK_SHARE = 0.15  # widest stripe, as a share of its axis

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from genre_utils.features import audio
 
-TOP_DB = 80.0  # decibels below a clip's loudest point at which the log-mel spectrogram ends
+TOP_DB = 80.0  #: decibels below a clip's loudest point at which the log-mel spectrogram ends
 AMIN = 1e-10  # least power that has a logarithm
 
 

@@ -9,7 +9,7 @@ import scipy.fft
 from genre_utils.features.recipes import AMIN
 
 ROLLOFF = 0.85  # share of the magnitude that lies below the roll-off frequency
-CONTRAST_EDGES = (0.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0, np.inf)  # Hz, of its octaves
+CONTRAST_EDGES = (0.0, 200.0, 400.0, 800.0, 1600.0, 3200.0, 6400.0, np.inf)  #: Hz, of its octaves
 CONTRAST_QUANTILE = 0.02  # share of a band's bins that its peak and its valley are averaged over
 SHORTEST_PERIOD, LONGEST_PERIOD = 0.002, 0.025  # seconds: 500 to 40 Hz; at most half a frame
 BLOCK = 64  # frames computed at a time: few enough to stay in a core's own cache

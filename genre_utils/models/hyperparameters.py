@@ -14,6 +14,7 @@ CHOICES = {
     "augmentation": ("masks", "random excerpts", "mixup"),
     "precision": ("float32", "mixed_float16", "mixed_bfloat16"),
 }
+#: What training may change in a batch, and how it may treat rare genres.
 AUGMENTATIONS, BALANCES = CHOICES["augmentation"], CHOICES["balance"]
 
 

@@ -9,8 +9,11 @@ from genre_utils.plots import base
 
 #: What the rows of an image are: label of its axis, and places (first row = 1) and names of some.
 PITCHES = ("pitch class", (1, 3, 5, 7, 9, 11), ("C", "D", "E", "F♯", "G♯", "A♯"))
+#: Likewise, of tonal centroids.
 CIRCLES = ("circle", (1.5, 3.5, 5.5), ("fifths", "minor\nthirds", "major\nthirds"))
+#: Likewise, of cepstral coefficients.
 COEFFICIENTS = ("coefficient", (1, 5, 10, 15, 20), (1, 5, 10, 15, 20))
+#: Likewise, of mel bands.
 BANDS = ("mel band", (), ())
 
 

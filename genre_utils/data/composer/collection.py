@@ -11,7 +11,7 @@ from genre_utils.data.composer import artists, pieces, rendering
 from genre_utils.data.track_lists import CorpusError
 from genre_utils.workspace import evidence, files
 
-GENERATOR_VERSION = "1"
+GENERATOR_VERSION = "1"  #: of the rules by which music is composed
 
 
 def write_track(track, folder, seconds):

@@ -97,6 +97,7 @@ def compose_jazz(stage, key, tempo, seconds):
     return lay_out(stage, "jazz", form, key, tempo, seconds, {"bridge": 5})
 
 
+#: What composes a piece of each genre.
 GENRES: dict = {
     "rock": partial(compose_song, "rock", (
         "intro4 verse4 chorus4", "verse4 chorus4 solo4", "intro2 verse8 chorus8",
