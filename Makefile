@@ -10,7 +10,7 @@ CHECKED := tests/test_docstrings.py tests/test_house.py tests/test_joining.py te
   tests/data tests/evaluation tests/features tests/paper tests/plots
 LONG := tests/data/test_composer.py tests/data/test_downloads.py tests/features/test_fuzz.py tests/features/test_store.py
 
-.PHONY: study reports check lint test lab page bench numbers clean
+.PHONY: study reports check lint test lab page bench numbers docs clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
@@ -25,7 +25,7 @@ check: lint  ## under three minutes on two cores: lint, types, unit tests that t
 lint: .venv/ready
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-test: .venv/page lint  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
+test: .venv/page .venv/docs lint  ## lint, types, unit tests, notebooks as tests, command line, reports in a browser
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 10
 
 lab: .venv/ready  ## step through the notebooks
@@ -36,6 +36,10 @@ bench: .venv/ready  ## run all benchmarks on two cores, an hour; or some: make b
 
 page: .venv/page  ## try recognition in a browser
 	$(BIN)/python -m genre_utils page
+
+docs: .venv/docs  ## build the documentation, and print where it is
+	$(BIN)/python -m sphinx -q -W --keep-going -n -d docs/_build/doctrees docs docs/_build/html
+	@echo "Open docs/_build/html/index.html in a browser."
 
 numbers: .venv/ready  ## write the numbers of README.md and docs/ from the stored results
 	$(BIN)/python docs/fill.py
@@ -56,3 +60,7 @@ clean:  ## remove the environment, the caches and the quick study; corpora and o
 .venv/page: .venv/ready requirements-page.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-page.txt
 	@touch .venv/page
+
+.venv/docs: .venv/ready requirements-docs.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch .venv/docs
