@@ -147,10 +147,16 @@ def _add_similar(parser):
     parser.add_argument("audio", metavar="FILE", help="recording to find others like")
     what = "music to look in; its descriptions are kept in the cache folder"
     parser.add_argument("--library", required=True, metavar="FOLDER", type=files.typed, help=what)
-    what = "how many to list (default: 10)"
-    parser.add_argument("--count", type=_number, default=10, metavar="N", help=what)
+    many, what = parser.add_mutually_exclusive_group(), "how many to list (default: 10)"
+    many.add_argument("--count", type=_number, default=10, metavar="N", help=what)
+    what = "a playlist (M3U8): the recording, then N that are near, of several artists and albums"
+    most = partial(_number, most=500)
+    many.add_argument("--playlist", type=most, metavar="N", help=what)
+    what = "file for the playlist, NAME.m3u8 (default: standard output)"
+    parser.add_argument("-o", "--output", type=files.typed, metavar="FILE", help=what)
     _add_format(parser)
-    parser.set_defaults(command=_similar, stopped=" What was described so far is in the cache.")
+    kept = " What was described so far is in the cache."
+    parser.set_defaults(format=None, command=_similar, stopped=kept)
 
 
 def _add_page(parser):
@@ -361,21 +367,39 @@ def _restore_tags(options):
 
 def _similar(options):
     _one_thread_each()
-    from genre_utils.recognition import batch, similarity
+    from genre_utils.data.track_lists import CorpusError
+    from genre_utils.recognition import batch, playlist, similarity
 
-    if not options.library.is_dir():
-        _tell(f"'{options.library}' is no folder of music.")
+    if wrong := _wrong_search(options):
+        _tell(wrong)
         return 2
-    what = options.audio, str(options.library), options.count
+    what, threads = (options.audio, str(options.library)), batch.usable_cores()
     try:
-        found, failed = similarity.search(*what, threads=batch.usable_cores())
-        similarity.write(sys.stdout, found, options.format)
-    except similarity.SimilarityError as error:
+        if options.playlist:
+            found, failed = playlist.similar(*what, options.playlist, threads=threads)
+            playlist.write(found, options.output)
+        else:
+            found, failed = similarity.search(*what, options.count, threads=threads)
+            similarity.write(sys.stdout, found, options.format or "json")
+    except (similarity.SimilarityError, CorpusError) as error:
         _tell(error)
         return 1
     for path, why in failed.items():
         _tell(f"left out  '{path}': {why}")
     return 1 if failed else 0
+
+
+def _wrong_search(options):
+    """Say what is wrong with a search for similar music before it begins; empty if nothing."""
+    if not options.library.is_dir():
+        return f"'{options.library}' is no folder of music."
+    if options.playlist and options.format:
+        return "--format does not go with --playlist, which is M3U8."
+    if options.output and not options.playlist:
+        return "-o goes with --playlist."
+    if options.output and options.output.suffix.lower() != ".m3u8":
+        return f"'{options.output}' is no name of a playlist in UTF-8: it has to end in .m3u8."
+    return ""
 
 
 def _set_up_gradio(uploads):

@@ -7,6 +7,8 @@ from genre_utils.features.recipes import AMIN, TOP_DB
 
 TEMPO_SECONDS = 8.0  # of music that a tempo is estimated from
 KEY_SECONDS = 3.0  # of music that a key is estimated from
+HOP, FRAME = 256, 1024  # samples, of the spectrum that `tempo` reads
+SLOWEST, FASTEST, USUAL = 40.0, 240.0, 120.0  # beats per minute
 MEDIAN = 31  # frames, and bins, over which music is split into harmonic and percussive
 
 #: Probe-tone ratings of the twelve pitch classes in C major and C minor.
@@ -79,3 +81,23 @@ def _running_median(values):
     padded = np.pad(values, ((0, 0), (MEDIAN // 2, MEDIAN // 2)), mode="symmetric")
     filtered = scipy.ndimage.median_filter(padded.ravel(), MEDIAN).reshape(padded.shape)
     return filtered[:, MEDIAN // 2 : -(MEDIAN // 2)]
+
+
+def tempo(y, sr):
+    """Beats per minute (Ellis 2007, J. New Music Research 36); NaN if too short or nothing repeats.
+
+    The period at which the rise of the spectrum repeats itself most, weighted by how usual it is.
+    """
+    lags = np.arange(int(60 * sr / HOP / FASTEST), int(60 * sr / HOP / SLOWEST) + 1)
+    if len(y) < FRAME + 2 * HOP * lags[-1]:
+        return float("nan")
+    frames = np.lib.stride_tricks.sliding_window_view(y, FRAME)[::HOP]
+    level = np.log1p(100 * np.abs(scipy.fft.rfft(frames * np.hanning(FRAME), axis=1)))
+    rise = np.maximum(0, np.diff(level, axis=0)).mean(axis=1)
+    rise = np.convolve(rise - rise.mean(), np.hanning(9), "same")  # beats fall between frames
+    power = np.abs(scipy.fft.rfft(rise, scipy.fft.next_fast_len(2 * len(rise)))) ** 2
+    repeats = scipy.fft.irfft(power)[lags] / (len(rise) - lags)
+    if repeats.max() <= 0:
+        return float("nan")
+    rates = 60 * sr / HOP / lags
+    return float(rates[np.argmax(repeats * np.exp(-0.5 * np.log2(rates / USUAL) ** 2))])

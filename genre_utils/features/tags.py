@@ -9,9 +9,10 @@ import mutagen
 from genre_utils.features import decoding
 from genre_utils.workspace import parallel
 
-_ARTIST_TAGS = ("artist", "author", "tpe1", "\xa9art", "iart", "performer")  # by kind of tags
-_ALBUM_ARTIST_TAGS: tuple[str, ...] = ("albumartist", "album artist", "album_artist")
-_ALBUM_ARTIST_TAGS += ("wm/albumartist", "tpe2", "aart")
+#: Names by kind of tags; an album's artist comes last.
+_ARTIST_TAGS: tuple[str, ...] = ("artist", "author", "tpe1", "\xa9art", "iart", "performer")
+_ARTIST_TAGS += ("albumartist", "album artist", "album_artist", "wm/albumartist", "tpe2", "aart")
+_ALBUM_TAGS, _TITLE_TAGS = ("album", "talb", "wm/albumtitle"), ("title", "tit2")
 _SOMEBODY = "(artist|artiste|artista|interpret|künstler|performer|composer)"
 _NOBODY = re.compile(
     rf"[<(\[]?((various|unknown|diverse|verschiedene|unbekannter?|no)( {_SOMEBODY}(s|en)?)?"
@@ -37,25 +38,40 @@ def tagged_artist(path: str | Path) -> str:
 
     What mutagen finds no artist in, ffmpeg is asked about, which knows more containers.
     """
-    for tags in (read(path) for read in (_by_mutagen, _by_ffmpeg)):
-        for name in (*_ARTIST_TAGS, *_ALBUM_ARTIST_TAGS):
-            text = " ".join(
-                "".join(c if c.isprintable() else " " for c in tags.get(name, "")).split()
-            )
-            if not is_nobody(text):
-                return text[:200]
+    found = (_named(read(path), _ARTIST_TAGS) for read in (_by_mutagen, _by_ffmpeg))
+    return next(filter(None, found), "")
+
+
+def song(path: str | Path) -> dict:
+    """Artist, album and title that a file's tags name, empty for none; seconds, -1 if unknown."""
+    tags, seconds = _opened(path)
+    tags = tags or _by_ffmpeg(path)
+    names = {"artist": _ARTIST_TAGS, "album": _ALBUM_TAGS, "title": _TITLE_TAGS}
+    return {"seconds": seconds} | {what: _named(tags, wanted) for what, wanted in names.items()}
+
+
+def _named(tags, names):
+    for name in names:
+        text = " ".join("".join(c if c.isprintable() else " " for c in tags.get(name, "")).split())
+        if not is_nobody(text):
+            return text[:200]
     return ""
 
 
 def _by_mutagen(path):
-    """Tags by their names in small letters; several values of one are joined."""
+    return _opened(path)[0]
+
+
+def _opened(path):
+    """Tags by their names in small letters, several values of one joined; and the seconds."""
     try:
         with parallel.memory_limited(TAG_BYTES):
             file = mutagen.File(decoding.on_disk(path), easy=True)
         tags = {str(key).lower(): value for key, value in dict((file and file.tags) or {}).items()}
+        seconds = getattr(getattr(file, "info", None), "length", None) or -1
+        return {name: _as_text(value) for name, value in tags.items()}, seconds
     except TAG_ERRORS:
-        return {}
-    return {name: _as_text(value) for name, value in tags.items()}
+        return {}, -1
 
 
 def _as_text(value):

@@ -1,11 +1,13 @@
 """Predictions as users want them: JSON Lines, a spreadsheet, a playlist, tags; and the progress."""
 
+import contextlib
 import csv
 import io
 import json
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ COLUMNS: tuple[str, ...] = ("audio_file", "predicted_label", "confidence", "unce
 COLUMNS += ("unlike_training", "distance", "duration_s", "heard_s", "model", "corpus", "synthetic")
 COLUMNS += ("warnings", "error")
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # how a cell begins that a spreadsheet would compute
+M3U_HEADER = "#EXTM3U\n"
+UNWRITABLE = {"Cc", "Cs", "Zl", "Zp"}  # kinds of characters: controls, no UTF-8, line breaks
 BYTE_ORDER_MARK = "\ufeff"  # by which spreadsheets know UTF-8
 
 
@@ -75,18 +79,30 @@ class Playlist:
 
     def __init__(self, handle: TextIO, genre: str):
         self.handle, self.genre = handle, genre
-        handle.write("#EXTM3U\n")
+        handle.write(M3U_HEADER)
 
     def write(self, name: str, prediction: dict) -> None:
         """Write the file, if it is of the genre."""
         if prediction.get("predicted_label") != self.genre:
             return
-        path = os.path.abspath(name)
-        if name == STDIN or not path.isprintable():
-            tell(f"'{name}' is left out: a playlist cannot hold such a name.")
-            return
-        seconds = round(prediction["duration_s"])
-        self.handle.write(f"#EXTINF:{seconds},{Path(name).stem}\n{path}\n")
+        self.handle.write(m3u_entry(name, prediction["duration_s"], Path(name).stem))
+
+
+def m3u_entry(name: str, seconds: float, title: str, folder: str = "") -> str:
+    """Entry of an extended M3U, by the absolute path, or the path from a folder where there is one.
+
+    A name that it cannot hold, as one with a line break, is told: its entry is empty.
+    """
+    path = os.path.abspath(name)
+    if folder:
+        with contextlib.suppress(ValueError):  # it is on another drive
+            path = os.path.relpath(os.path.realpath(name), os.path.realpath(folder))
+    if name == STDIN or any(unicodedata.category(c) in UNWRITABLE for c in path + title):
+        tell(f"'{name}' is left out: a playlist cannot hold such a name.")
+        return ""
+    path = Path(path).as_posix()
+    path = f"./{path}" if path.startswith(("#", " ")) else path  # it is no comment
+    return f"#EXTINF:{round(seconds)},{title}\n{path}\n"
 
 
 class Tags:

@@ -7,10 +7,9 @@ import numpy as np
 import pandas as pd
 
 from genre_utils.evaluation import comparisons, intervals, scoring
-from genre_utils.features import catalogue
+from genre_utils.features import catalogue, neighbours
 from genre_utils.models import classical
 from genre_utils.plots import formatting
-from genre_utils.recognition import similarity
 from genre_utils.workspace.study_folder import StudyFolder
 
 BASELINE, BOTH = "MFCC statistics", "both"
@@ -44,7 +43,7 @@ def neighbour_precision(study: StudyFolder, model: str) -> pd.DataFrame:
     """
     tracks, vectors = _embeddings(study, model)
     genre, group = tracks["genre"].to_numpy(), tracks["group"].to_numpy()
-    count = min(similarity.COUNT, len(tracks) - tracks["group"].value_counts().max())
+    count = neighbours.possible(neighbours.COUNT, group)
     right = {name: _hits(x, genre, group, count) for name, x in vectors.items()}
     rows = [
         {"vector": name, **_precision(name, right, group, count), **_by_artist(x, group)}
@@ -95,12 +94,12 @@ def nearest_tracks(study: StudyFolder, model: str) -> pd.DataFrame:
     tracks, vectors = _embeddings(study, model)
     group, x, timbre = tracks["group"].to_numpy(), vectors[BOTH], vectors[BASELINE]
     seen = tracks[["predicted", "tempo"]].rename(columns={"predicted": "genre"}).to_dict("records")
-    found, rows = _neighbours(x, group, EXAMPLES), []
+    found, rows = neighbours.nearest_others(x, group, EXAMPLES), []
     for query in np.flatnonzero(~tracks["genre"].duplicated()):
         others = np.flatnonzero(group != group[query])
-        farther = pd.Series(similarity.shares_farther(timbre[others], timbre[query]), others)
+        farther = pd.Series(neighbours.shares_farther(timbre[others], timbre[query]), others)
         for row in found[query][found[query] >= 0]:
-            why = similarity.reason(seen[query], seen[row], farther[row], "other artists' tracks")
+            why = neighbours.reason(seen[query], seen[row], farther[row], "other artists' tracks")
             genres = ", ".join(tracks["genre"].iloc[[query, row]])
             distance = np.linalg.norm(x[row] - x[query])
             rows.append((tracks.index[query], tracks.index[row], genres, distance, why))
@@ -114,8 +113,8 @@ def _embeddings(study, model):
     x = data.x.groupby(data.table["track_id"].to_numpy()).mean().loc[predicted.index]
     scale = data.x.std(ddof=0)
     parts = (x, data.x.mean(), scale.where(scale > 0, 1))
-    sound = similarity.sound_part(*(part.to_numpy(float) for part in parts))
-    genres = similarity.genre_part(predicted[scoring.probability_columns(predicted)].to_numpy())
+    sound = neighbours.sound_part(*(part.to_numpy(float) for part in parts))
+    genres = neighbours.genre_part(predicted[scoring.probability_columns(predicted)].to_numpy())
     mfcc = np.array([catalogue.family_of(column) == "mfcc" for column in x])
     vectors = (sound[:, mfcc], sound, genres, np.hstack([genres, sound]))
     tracks = predicted[["y_true", "y_pred"]].set_axis(["genre", "predicted"], axis=1)
@@ -124,18 +123,8 @@ def _embeddings(study, model):
     return tracks, dict(zip(VECTORS, vectors, strict=True))
 
 
-def _neighbours(x, left_out, count):
-    """Nearest rows to each row of `x` without its value of `left_out`; -1 where too few."""
-    barred_at_most = pd.Series(left_out).value_counts().max()
-    rows = similarity.nearest(x, x, count + barred_at_most)[1]
-    barred = left_out[rows] == left_out[:, np.newaxis]
-    order = np.argsort(barred, axis=1, kind="stable")[:, :count]  # nearest first, barred last
-    found = np.take_along_axis(np.where(barred, -1, rows), order, axis=1)
-    return np.pad(found, ((0, 0), (0, count - found.shape[1])), constant_values=-1)
-
-
-def _hits(x, label, left_out, count=similarity.COUNT):
-    rows = _neighbours(x, left_out, count)
+def _hits(x, label, left_out, count=neighbours.COUNT):
+    rows = neighbours.nearest_others(x, left_out, count)
     return ((label[rows] == label[:, np.newaxis]) & (rows >= 0)).sum(axis=1)
 
 
@@ -155,7 +144,7 @@ def _by_artist(x, group):
     """Share of the tracks by a query's artist that are among its neighbours if they may be."""
     found = _hits(x, group, np.arange(len(x)))
     others = pd.Series(group).groupby(group).transform("size") - 1
-    possible = np.minimum(similarity.COUNT, others.to_numpy())
+    possible = np.minimum(neighbours.COUNT, others.to_numpy())
     if not possible.any():
         return dict.fromkeys(("artist", "artist_low", "artist_high"), np.nan)
     sums = intervals.group_sums(np.column_stack([found, possible]), group)

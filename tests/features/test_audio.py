@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.features import audio, decoding
-from genre_utils.features.tags import tagged_artist
+from genre_utils.features.tags import song, tagged_artist
 
 
 def reason(path, min_seconds=0.5):
@@ -371,3 +371,21 @@ def test_several_artists_are_all_named_and_broken_tags_are_none(tmp_path):
     assert tagged_artist(path) == ""
     assert tagged_artist(write_sound(tmp_path / "a.wav")) == ""
     assert tagged_artist(tmp_path / "nowhere.mp3") == ""
+
+
+@pytest.mark.parametrize("extension", TAGGED)
+def test_album_title_and_length_are_read_with_the_artist(tmp_path, extension):
+    named = {"artist": "Ella", "album": "At  Café", "title": "So\tlong"}
+    options = [part for pair in named.items() for part in ("-metadata", "=".join(pair))]
+    options += ["-write_id3v2", "1"] if extension == "aiff" else []
+    found = song(converted(tmp_path / f"a.{extension}", *options))
+    assert (found["artist"], found["title"]) == ("Ella", "So long")
+    assert found["album"] == ("" if extension == "avi" else "At Café")  # which has no such tag
+    alone = extension in ("caf", "mka", "avi")  # that mutagen does not read
+    assert found["seconds"] == (-1 if alone else pytest.approx(3, abs=0.2))
+
+
+def test_what_has_no_tags_is_named_by_nothing(tmp_path):
+    nothing = {"artist": "", "album": "", "title": ""}
+    assert song(tmp_path / "nowhere.mp3") == nothing | {"seconds": -1}
+    assert song(write_sound(tmp_path / "a.wav", seconds=2.0)) == nothing | {"seconds": 2}

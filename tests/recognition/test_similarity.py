@@ -9,8 +9,6 @@ import numpy as np
 import pytest
 import soundfile
 from conftest import song, write_sound
-from hypothesis import given
-from hypothesis import strategies as st
 
 from genre_utils.features import audio, catalogue, extraction, summarising
 from genre_utils.models import patches
@@ -19,7 +17,6 @@ from genre_utils.workspace import files
 from study_runs import command, places_fixture  # noqa: F401
 
 SR = audio.SAMPLE_RATE
-seeds = st.integers(0, 2**32 - 1)
 
 
 @pytest.fixture(scope="module")
@@ -27,69 +24,7 @@ def model():
     return exported_model.MusicStyleClassifier()
 
 
-# ---------------------------------------------------------------------------- what is near
-
-
-def test_sound_is_in_units_of_two_unrelated_excerpts():
-    rng = np.random.default_rng(0)
-    x = rng.normal(3, rng.uniform(0.1, 10, 50), (2000, 50))
-    part = similarity.sound_part(x, x.mean(axis=0), x.std(axis=0))
-    apart = np.linalg.norm(part[:1000] - part[1000:], axis=1)
-    assert np.sqrt(np.mean(apart**2)) == pytest.approx(1, abs=0.02)
-
-
-@given(seeds, st.integers(2, 10))
-def test_genres_are_apart_by_hellingers_distance(seed, genres):
-    p, q = np.random.default_rng(seed).dirichlet(np.ones(genres), 2)
-    one, other = similarity.genre_part(np.array([p, q]))
-    hellinger = np.sqrt(max(0.0, 1 - np.sqrt(p * q).sum()))
-    assert np.linalg.norm(one - other) == pytest.approx(hellinger, abs=1e-7)
-    ends = similarity.genre_part(np.eye(genres))
-    assert np.linalg.norm(ends[0] - ends[1]) == pytest.approx(1)
-
-
-@given(seeds, st.integers(1, 30), st.integers(1, 12))
-def test_the_nearest_are_the_nearest(seed, rows, count):
-    rng = np.random.default_rng(seed)
-    x, query = rng.normal(size=(rows, 3)), rng.normal(size=(1, 3))
-    distances, found = similarity.nearest(x, query, count)
-    expected = np.sort(np.linalg.norm(x - query, axis=1))[:count]
-    assert distances[0] == pytest.approx(expected)
-    assert np.linalg.norm(x[found[0]] - query, axis=1) == pytest.approx(expected)
-
-
-@given(st.lists(st.integers(0, 5), min_size=2, max_size=20))
-def test_the_share_farther_counts_who_is(places):
-    timbre = np.array(places, float)[:, np.newaxis]
-    found = similarity.shares_farther(timbre, np.zeros(1))
-    expected = [sum(other > one for other in places) / (len(places) - 1) for one in places]
-    assert found == pytest.approx(expected)
-
-
-def test_a_reason_is_in_plain_words():
-    one, two = {"genre": "jazz", "tempo": 118.0}, {"genre": "jazz", "tempo": 121.0}
-    assert similarity.reason(one, two, 0.976) == (
-        "same genre by the model: jazz; same tempo: 118 against 121 beats/min; "
-        "timbre nearer than 97 % of the library"
-    )
-    told = similarity.reason(one, {"genre": "pop", "tempo": np.nan}, 0.5, "them")
-    assert told == "another genre by the model: pop, not jazz; timbre nearer than 50 % of them"
-    assert "another tempo: 118 against 150" in similarity.reason(one, two | {"tempo": 150}, 1)
-
-
 # ---------------------------------------------------------------------------- hearing a file
-
-
-@pytest.mark.parametrize("rate", [70, 96, 120, 150])
-def test_the_tempo_of_beats_is_theirs(rate):
-    rng, t = np.random.default_rng(rate), np.arange(20 * SR) / SR
-    y = rng.normal(size=len(t)) * np.exp(-30 * (t % (60 / rate))) * 0.3
-    assert similarity._tempo(y.astype(np.float32), SR) == pytest.approx(rate, rel=0.02)
-
-
-def test_what_is_too_short_or_silent_has_no_tempo():
-    assert np.isnan(similarity._tempo(song(0, 1.0), SR))
-    assert np.isnan(similarity._tempo(np.zeros(10 * SR, np.float32), SR))
 
 
 def test_timbre_is_the_statistics_of_the_mfccs(model):
