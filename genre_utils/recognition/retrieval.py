@@ -5,6 +5,7 @@ Pampalk, Flexer, Widmer 2005, Improvements of audio-based music similarity, ISMI
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from genre_utils.evaluation import comparisons, intervals, scoring
 from genre_utils.features import catalogue, neighbours
@@ -12,12 +13,18 @@ from genre_utils.models import classical
 from genre_utils.plots import formatting
 from genre_utils.workspace.study_folder import StudyFolder
 
+PLAYLIST = 20  # tracks of the playlists that are measured
+WEIGHTS = (1.0, 0.9, neighbours.WEIGHT, 0.5, 0.3)  # of being near; 1 is the plain nearest
 BASELINE, BOTH = "MFCC statistics", "both"
 VECTORS = (BASELINE, "all statistics", "genre probabilities", BOTH)
 SHOWN = {
     "same genre": ("precision", "low", "high"),
     "ahead of MFCCs": ("difference", "difference_low", "difference_high"),
     "same artist, if allowed": ("artist", "artist_low", "artist_high"),
+    "artists": ("artists", "artists_low", "artists_high"),
+    "more than the nearest": ("artists_more", "artists_more_low", "artists_more_high"),
+    "of the query's genre": ("share", "share_low", "share_high"),
+    "ahead of the nearest": ("share_more", "share_more_low", "share_more_high"),
 }
 EXAMPLES = 3  # neighbours that are shown of a track
 
@@ -55,24 +62,70 @@ def neighbour_precision(study: StudyFolder, model: str) -> pd.DataFrame:
     return table
 
 
-def precision_table(table: pd.DataFrame) -> pd.DataFrame:
-    """Write what `neighbour_precision` found as text: shares, with 95 % intervals.
+def playlist_precision(study: StudyFolder, model: str) -> pd.DataFrame:
+    """Measure playlists by other artists than the query's, for each weight of being near.
 
     Parameters
     ----------
-    table : pd.DataFrame
-        From `neighbour_precision`.
+    study : StudyFolder
+        With features, and predictions of the model.
+    model : str
+        Whose genre probabilities, out of fold, are used beside all statistics.
 
     Returns
     -------
     pd.DataFrame
-        A row for each description of a track.
+        A row for each weight: artists (how many are in a playlist), share (of its tracks that are
+        of the query's genre), artists_more and share_more (than the plain nearest), each with its
+        95 % interval by bootstrap over artists (_low, _high). ``attrs``: count (of its tracks),
+        others (other artists of the query's genre in the corpus, mean).
     """
-    text = pd.DataFrame(index=pd.Index(table["vector"]))
+    tracks, vectors = _embeddings(study, model)
+    genre, group = tracks["genre"].to_numpy(), tracks["group"].to_numpy()
+    count, x = neighbours.possible(PLAYLIST, group), vectors[BOTH]
+    pools = neighbours.nearest_others(x, group, neighbours.POOL * count)
+    bar = tqdm(enumerate(pools), total=len(x), desc="playlists", unit="track")
+    measured = np.array([_playlists(x, genre, group, n, pool[pool >= 0], count) for n, pool in bar])
+    measured = np.concatenate([measured, measured - measured[:, :1]], axis=2)
+    found = intervals.group_mean(measured.reshape(len(x), -1), group)
+    names = ("artists", "share", "artists_more", "share_more")
+    table = pd.DataFrame({"weight": WEIGHTS})
+    for end, values in zip(("", "_low", "_high"), found, strict=True):
+        table[[f"{name}{end}" for name in names]] = values.reshape(len(WEIGHTS), -1)
+    of_genre = pd.Series(group).groupby(genre).nunique()
+    table.attrs = {"count": count, "others": (of_genre[genre] - 1).mean()}
+    return table
+
+
+def _playlists(x, genre, group, query, pool, count):
+    """Artists, and share of the query's genre, in a playlist by each weight: (weights, 2)."""
+    relevance = 1 - np.linalg.norm(x[pool] - x[query], axis=1)
+    alike = neighbours.similarities(x[pool], group[pool, np.newaxis])
+    chosen = (neighbours.marginally_relevant(relevance, alike, count, w) for w in WEIGHTS)
+    lists = [pool[rows] for rows in chosen]
+    return [(len(set(group[rows])), (genre[rows] == genre[query]).mean()) for rows in lists]
+
+
+def precision_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Write what was measured of neighbours as text, with 95 % intervals.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `neighbour_precision` or `playlist_precision`.
+
+    Returns
+    -------
+    pd.DataFrame
+        A row for each description of a track, or weight.
+    """
+    text = table.iloc[:, [0]].astype(str).set_index(table.columns[0])
     for title, columns in SHOWN.items():
-        values = table[list(columns)].to_numpy()
-        text[title] = [formatting.as_text(value, limits) for value, *limits in values]
-    text["p (Holm)"] = table["p_holm"].map(formatting.p_text).to_numpy()
+        if columns[0] in table:
+            values = table[list(columns)].to_numpy()
+            text[title] = [formatting.as_text(value, limits) for value, *limits in values]
+    if "p_holm" in table:
+        text["p (Holm)"] = table["p_holm"].map(formatting.p_text).to_numpy()
     return text
 
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.evaluation import comparisons
+from genre_utils.features import neighbours
 from genre_utils.recognition import retrieval
 from genre_utils.report import sentences
 from genre_utils.workspace.study_folder import StudyFolder
@@ -109,3 +110,31 @@ def test_examples_are_by_others_and_have_their_reasons(measured_study):
     assert found["why"].str.contains("same genre by the model").all()
     assert found["why"].str.contains("beats/min").all()
     assert found.groupby("query")["distance"].is_monotonic_increasing.all()
+
+
+def test_playlists_are_measured_against_the_nearest(measured_study):
+    table = retrieval.playlist_precision(measured_study, "logistic").set_index("weight")
+    tracks, vectors = retrieval._embeddings(measured_study, "logistic")
+    genre, group = tracks["genre"].to_numpy(), tracks["group"].to_numpy()
+    plain = neighbours.nearest_others(vectors["both"], group, 20)
+    assert table.loc[1, "share"] == pytest.approx((genre[plain] == genre[:, np.newaxis]).mean())
+    assert table.loc[1, "artists"] == pytest.approx(
+        np.mean([len(set(row)) for row in group[plain]])
+    )
+    assert (table["artists_low"] <= table["artists"]).all()
+    assert (table["artists"] <= table["artists_high"]).all()
+    more = table.loc[neighbours.WEIGHT]
+    assert more["artists_more_low"] > 0 and more["artists"] <= 15
+    assert more["artists"] - table.loc[1, "artists"] == pytest.approx(more["artists_more"])
+    assert table.attrs == {"count": 20, "others": 7}
+    text = retrieval.precision_table(table.reset_index())
+    assert text.loc["1.0", "artists"].startswith(f"{table.loc[1, 'artists']:.2f} [")
+    assert not {"p (Holm)", "same genre"} & set(text)
+
+
+def test_what_a_playlist_reaches_is_told(measured_study):
+    table = retrieval.playlist_precision(measured_study, "logistic")
+    told = sentences.playlists(table, "artist")
+    row = table.set_index("weight").loc[neighbours.WEIGHT]
+    assert f"reaches {row['artists']:.1f} (95" in told and "has 7 other artists" in told
+    assert f"{100 * row['share']:.0f}\N{NO-BREAK SPACE}% (95" in told

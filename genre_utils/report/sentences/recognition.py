@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from genre_utils.features import neighbours
+from genre_utils.plots import formatting
 from genre_utils.recognition import retrieval
 from genre_utils.report.sentences import numbers
 
@@ -128,3 +130,32 @@ def neighbour_precision(table: pd.DataFrame, group_by: str) -> str:
         f"parts together and {numbers.percent(base['precision'])} by {retrieval.BASELINE}, {apart} "
         f"significant difference; chance level is {numbers.percent(table.attrs['chance'])}."
     )
+
+
+def playlists(table: pd.DataFrame, group_by: str) -> str:
+    """Tell how many artists a playlist reaches, and what that costs in tracks of the query's genre.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `recognition.playlist_precision`.
+    group_by : {"artist", "track"}
+        What is counted, and left out of the query's own.
+    """
+    rows, count = table.set_index("weight"), table.attrs["count"]
+    plain, chosen = rows.loc[1], rows.loc[neighbours.WEIGHT]
+    low, high = chosen["artists_low"], chosen["artists_high"]
+    change = formatting.points(_named(chosen, "share_more", "difference"))
+    return (
+        f"The {count} nearest tracks, the query's own {group_by} left out, are by "
+        f"{plain['artists']:.1f} {group_by}s; a playlist of as many (weight {neighbours.WEIGHT}) "
+        f"reaches {chosen['artists']:.1f} (95\N{NO-BREAK SPACE}% interval {low:.1f} to "
+        f"{high:.1f}). Of its tracks {numbers.percent(chosen['share'])} "
+        f"({numbers.limits(_named(chosen, 'share', 'share'))}) are of the query's genre, of the "
+        f"nearest {numbers.percent(plain['share'])}: a difference of {change}. In this corpus a "
+        f"genre has {table.attrs['others']:.0f} other {group_by}s: what reaches more must leave it."
+    )
+
+
+def _named(row, name, wanted):
+    return {wanted: row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]}
