@@ -65,6 +65,7 @@ def _parser():
     _add_recognize(commands.add_parser("recognize", help="predict the genre of recordings"))
     _add_restore_tags(commands.add_parser("restore-tags", help="undo recognize --write-tags"))
     _add_similar(commands.add_parser("similar", help="find recordings that sound like another"))
+    _add_compose(commands.add_parser("compose", help="compose a piece by rule, no recording"))
     _add_page(commands.add_parser("page", help="serve a page to try recognition in a browser"))
     return parser
 
@@ -159,6 +160,23 @@ def _add_similar(parser):
     parser.set_defaults(format=None, command=_similar, stopped=kept)
 
 
+def _add_compose(parser):
+    add = parser.add_argument
+    add("genre", metavar="GENRE", help="such as jazz; an unknown one lists those there are")
+    what = "another seed is another piece, by another fictitious artist (default: 0)"
+    add("--seed", type=partial(_number, least=0), default=0, metavar="N", help=what)
+    what = "length of the piece (default: 30)"
+    seconds = partial(_number, least=5, most=600)
+    add("--seconds", type=seconds, default=30, metavar="S", help=what)
+    what = "a .wav, .flac, .ogg, or score (.mid); default: GENRE-SEED.wav or GENRE-typical.wav"
+    add("-o", "--output", metavar="FILE", type=files.typed, help=what)
+    what = "compose N pieces, from that seed on, and keep the one that is most typical of the genre"
+    add("--like", type=partial(_number, most=1000), default=1, metavar="N", help=what)
+    what = "for --like: models/NAME.npz of a study of composed music (default: the best of demo)"
+    add("--model", metavar="PATH", type=files.typed, help=what)
+    parser.set_defaults(command=_compose)
+
+
 def _add_page(parser):
     _add_model(parser)
     what = "port to listen on (default: 7860)"
@@ -193,10 +211,10 @@ def _assignment(text):
     return key, value
 
 
-def _number(text, most=None):
-    if not text.isdecimal() or not 1 <= int(text) <= (most or int(text)):
+def _number(text, most=None, least=1):
+    if not text.isdecimal() or not least <= int(text) <= (most or int(text)):
         limit = f"to {most}" if most else "up"
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 {limit}")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from {least} {limit}")
     return int(text)
 
 
@@ -400,6 +418,54 @@ def _wrong_search(options):
     if options.output and options.output.suffix.lower() != ".m3u8":
         return f"'{options.output}' is no name of a playlist in UTF-8: it has to end in .m3u8."
     return ""
+
+
+def _compose(options):
+    _one_thread_each()
+    from genre_utils.data.composer import single
+    from genre_utils.data.track_lists import CorpusError
+    from genre_utils.recognition.exported_model import ModelError
+
+    genre, first = options.genre, options.seed
+    name = f"{genre}-{first if options.like == 1 else 'typical'}.wav"
+    path = options.output or files.typed(name)
+    try:
+        plans = [single.piece_plan(genre, seed=first + n) for n in range(options.like)]
+        single.check_suffix(path)
+        typical = _typicality(options.model, genre) if options.like > 1 else None
+        with files.atomic_write(path) as temporary:  # before anything is played
+            plan = plans[0]
+            if typical:
+                probability, plan = single.most_typical(plans, options.seconds, typical)
+                _tell(f"Most typical: {plan.track_id}, probability of {genre} {probability:.3f}.")
+            single.write_piece(plan, temporary, options.seconds)
+    except (CorpusError, ModelError) as error:
+        _tell(error)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name != "tinysoundfont":
+            raise
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        _tell(f"'{path}' cannot be written: {error.strerror or error}.")
+        return 1
+    told = f"{path}: {single.title(plan)}, by {plan.artist.name}, {options.seconds} s"
+    print(files.readable(told))
+    _tell(f"{single.statement(plan)}.")
+    return 0
+
+
+def _typicality(model, genre):
+    """Function from a recording to the probability that a model of composed music gives a genre."""
+    from genre_utils.recognition import exported_model, recogniser
+
+    path = exported_model.of_composed_music(model)
+    listener = recogniser.MusicStyleRecognition(path)
+    if genre not in (labels := listener.classifier.about["labels"]):
+        raise exported_model.ModelError(f"{path} knows no {genre}, but {', '.join(labels)}.")
+    _tell(f"Asked how typical each piece is: {path}")
+    return lambda piece: listener.run(piece)["probabilities"][genre]
 
 
 def _set_up_gradio(uploads):

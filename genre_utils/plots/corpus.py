@@ -120,7 +120,7 @@ def piano_roll(score, title: str):
     Parameters
     ----------
     score : pretty_midi.PrettyMIDI
-        The score.
+        The score; where it says its metre, bar lines are drawn.
     title : str
         Title of the figure.
     """
@@ -135,7 +135,10 @@ def piano_roll(score, title: str):
         else:
             look = {"colors": [colour], "linewidth": 3, "label": base.plain(instrument.name)}
             axes.hlines([n.pitch for n in notes], starts, ends, **look)
+    for bar in score.get_downbeats() if score.time_signature_changes else ():
+        axes.axvline(bar, color="0.6", linewidth=0.8, zorder=0)
     axes.set(title=base.label(title, 52), ylabel="MIDI pitch", xlim=(0, 10))
+    axes.grid(axis="x", visible=not score.time_signature_changes)
     strip.set(xlabel="time (s)", ylim=(0, 1), yticks=[])
     strip.set_ylabel("drums", rotation=0, ha="right", va="center")
     base.legend(figure, axes)

@@ -13,6 +13,7 @@ import numpy as np
 from genre_utils.models import patches, regression
 from genre_utils.recognition import listening
 from genre_utils.workspace import files
+from genre_utils.workspace.study_folder import StudyFolder
 
 PRETRAINED = Path(__file__).parent / "pretrained" / "gtzan.npz"
 FORMAT = 1  # of exported models
@@ -191,6 +192,29 @@ def _check(definition):
 
     schema = {"$ref": f"#/$defs/{definition}", "$defs": files.read_json(SCHEMA)["$defs"]}
     return fastjsonschema.compile(schema), fastjsonschema.JsonSchemaValueException
+
+
+def of_composed_music(path: Path | None = None) -> Path:
+    """An exported model of a study of composed music; without a path the best of `demo`.
+
+    Raises ModelError if there is none, or it has learned other music.
+    """
+    study = StudyFolder("demo")
+    models = study.results["models"] if path is None and study.has("results") else {}
+    ranked = sorted(models, key=lambda name: models[name]["accuracy"])
+    exported = [study.model(name, ".npz") for name in ranked]
+    path = path or next((one for one in reversed(exported) if one.is_file()), None)
+    if path is None:
+        raise ModelError(
+            f"{study.model('', '')} holds no exported model of composed music: run `make study`, "
+            "or name one with --model."
+        )
+    if not (about := read_sidecar(path))["corpus"]["synthetic"]:
+        raise ModelError(
+            f"{path} has learned real music ({about['corpus']['name']}), to which what is composed "
+            "is strange: name a model of a study of composed music."
+        )
+    return path
 
 
 def violation(content, definition: str) -> str:

@@ -5,3 +5,7 @@ from .collection import GENERATOR_VERSION as GENERATOR_VERSION
 from .collection import compose_corpus as compose_corpus
 from .pieces import GENRES as GENRES
 from .rendering import perform_track as perform_track
+from .single import piece_plan as piece_plan
+from .single import title as title
+from .single import write_piece as write_piece
+from .single import written_score as written_score
