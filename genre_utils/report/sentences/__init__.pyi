@@ -23,6 +23,7 @@ from .paper import arithmetic as arithmetic
 from .paper import untested_claims as untested_claims
 from .recognition import accuracy as accuracy
 from .recognition import blended as blended
+from .recognition import foreign as foreign
 from .recognition import neighbour_precision as neighbour_precision
 from .recognition import playlists as playlists
 from .recognition import recognised as recognised

@@ -70,6 +70,25 @@ def recognised(model: str, right: int, total: int, kind: str) -> str:
     return f"`{model}` predicts the genre of {right} of {total} {worth[kind]}"
 
 
+def foreign(genre: str, answer) -> str:
+    """Tell what the model of this package makes of a composed piece.
+
+    Parameters
+    ----------
+    genre : str
+        The genre by whose rules the piece is composed.
+    answer : recognition.Answer
+        From `recognition.recognise`.
+    """
+    unlike = "unlike" if answer.unlike_training else "not far from"
+    return (
+        f"The model of this package, which has learned real music alone, predicts {answer.label} "
+        f"with a confidence of {answer.confidence:.2f} for this piece, composed by the rules of "
+        f"{genre}, and finds it {unlike} its training. Right or wrong, that is no evidence about "
+        "genres or models: the rules are of our making."
+    )
+
+
 def blended(model: str, prediction: dict) -> str:
     """Tell whether a model is unsure of two pieces of different genres in equal parts.
 
