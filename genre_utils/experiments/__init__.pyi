@@ -4,5 +4,6 @@ from . import leakage as leakage
 from . import learning_curve as learning_curve
 from . import measurements as measurements
 from . import own_model as own_model
+from . import retrieval as retrieval
 from . import robustness as robustness
 from . import transfer as transfer

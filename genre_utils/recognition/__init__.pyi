@@ -8,7 +8,3 @@ from .recogniser import ExperimentAnalyzer as ExperimentAnalyzer
 from .recogniser import MusicStyleRecognition as MusicStyleRecognition
 from .recogniser import deep_learning_model as deep_learning_model
 from .recogniser import recognise as recognise
-from .retrieval import nearest_tracks as nearest_tracks
-from .retrieval import neighbour_precision as neighbour_precision
-from .retrieval import playlist_precision as playlist_precision
-from .retrieval import precision_table as precision_table

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from genre_utils.experiments import retrieval
 from genre_utils.features import neighbours
 from genre_utils.plots import formatting
-from genre_utils.recognition import retrieval
 from genre_utils.report.sentences import numbers
 
 

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.evaluation import comparisons
+from genre_utils.experiments import retrieval
 from genre_utils.features import neighbours
-from genre_utils.recognition import retrieval
 from genre_utils.report import sentences
 from genre_utils.workspace.study_folder import StudyFolder
 
