@@ -4,7 +4,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from genre_utils.data import checks, composer, downloads, fma, folders, gtzan, splits, track_lists
+from genre_utils.data import (
+    checks,
+    composer,
+    downloads,
+    fma,
+    folders,
+    gtzan,
+    parquet,
+    splits,
+    track_lists,
+)
 from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import tags
 from genre_utils.workspace import files
@@ -26,7 +36,8 @@ def locate(
     corpus : str
         One of `CORPORA`.
     corpus_dir : str or Path
-        A folder or archive, absolute or in the data folder; where empty, named like the corpus.
+        A folder, archive or folder of parquet files, absolute or in the data folder; where empty,
+        named like the corpus.
     subset : {"small", "medium", "large", "full"}
         Of ``fma``.
     download : bool
@@ -54,6 +65,8 @@ def locate(
             f"CORPUS_DIR {str(corpus_dir)!r} was not found: there is no {path}. Put the music "
             f"there, give an absolute path, or set GENRE_DATA_DIR to the folder that holds it."
         )
+    if corpus == "folder" and parquet.files_of(path):
+        return parquet.unpacked(path)
     return downloads.unpacked(path) if path.is_file() else path
 
 

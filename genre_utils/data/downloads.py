@@ -124,6 +124,24 @@ def _short(error):
     return str(error).partition(" Deleted download")[0]  # pooch, on the checksum
 
 
+def from_kaggle(dataset: str, *, otherwise: CorpusError) -> Path:
+    """Folder of a dataset that Kaggle's own client, where it is installed, brings into its cache.
+
+    Raises `CorpusError` with what was said of the other places, `otherwise`, if that fails, too.
+    """
+    try:
+        import kagglehub
+        from kagglehub import exceptions
+    except ImportError:
+        more = f"Or have it of Kaggle ({dataset}): pip install kagglehub, and run this again."
+        raise CorpusError(f"{otherwise}\n{more}") from otherwise
+    wrong = (exceptions.BackendError, exceptions.CredentialError, exceptions.DataCorruptionError)
+    try:
+        return Path(kagglehub.dataset_download(dataset))
+    except (OSError, ValueError, *wrong) as error:
+        raise CorpusError(f"{otherwise}\nNor does Kaggle give {dataset}: {error}") from error
+
+
 def unpacked(archive: Path, *, max_bytes: int = _MAX_UNPACKED) -> Path:
     """Folder in the cache with the content of an archive, unpacked once (see `unpack`)."""
     folder = files.cache_folder() / "archives"

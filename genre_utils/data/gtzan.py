@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from genre_utils.data import downloads, folders
+from genre_utils.data import downloads, folders, parquet
 from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import decoding
 from genre_utils.workspace import files
@@ -21,6 +21,7 @@ _AUDIO = (
     "http://opihi.cs.uvic.ca/sound/genres.tar.gz",
 )
 AUDIO_MD5 = "md5:5b3d6dddb579ab49814ab86dba69e7c7"
+KAGGLE = "andradaolteanu/gtzan-dataset-music-genre-classification"
 _MAX_BYTES = 4 << 30  # the archive has 1.2 GB and unpacks to 1.3
 #: Sturm's index of artists and titles (2013, arXiv:1306.1461), and the fault-filtered parts of
 #: Kereliuk, Sturm, Larsen (2015, arXiv:1507.04761), with the number of tracks that each names.
@@ -54,29 +55,37 @@ _OTHER_FAULTS = [  # the first two after Sturm, too
 ]
 
 _NAME = re.compile(rf"({'|'.join(GENRES)}|hip[-_ ]hop)[._-]?(\d{{5}})(?!\d)", re.IGNORECASE)
-_ARCHIVES = ("genres.tar.gz", "*.tar.gz", "*.tgz", "*.tar", "*.zip")
+_ARCHIVES = ("genres.tar.gz", "data/genres.tar.gz", "*.tar.gz", "*.tgz", "*.tar", "*.zip")
 
 
 def locate(corpus_dir: str | Path, *, download: bool = False, mirrors=_AUDIO) -> Path:
-    """Folder that holds GTZAN, at whatever depth or in an archive (see `corpora.locate`)."""
+    """Folder that holds GTZAN, at whatever depth or packed in some way (see `corpora.locate`)."""
     place = files.data_folder() / files.typed(corpus_dir or "gtzan")
     if place.is_dir() and _root(place) is not None:
         return place
+    if parquet.files_of(place):
+        return _checked(parquet.unpacked(place), place)
     packed = [place] if place.is_file() else []
     packed += [path for pattern in _ARCHIVES for path in sorted(place.glob(pattern))]
     if not packed and download:
         print(f"Downloading GTZAN (1.2 GB) into {place}.", file=sys.stderr)
         target = place / "genres.tar.gz"
-        packed = [downloads.fetch(mirrors, target, max_bytes=_MAX_BYTES, checksum=AUDIO_MD5)]
+        try:
+            packed = [downloads.fetch(mirrors, target, max_bytes=_MAX_BYTES, checksum=AUDIO_MD5)]
+        except CorpusError as error:
+            return _checked(downloads.from_kaggle(KAGGLE, otherwise=error), KAGGLE)
     if not packed:
         raise CorpusError(
             f"GTZAN is not in {place}. Either put it there (genres.tar.gz, Kaggle's archive.zip, "
-            "or a folder genres/ or genres_original/ with one folder per genre), or set DOWNLOAD: "
-            "true, which downloads 1.2 GB."
+            "a folder genres/ or genres_original/ with one folder per genre, or parquet files), or "
+            "set DOWNLOAD: true, which downloads 1.2 GB."
         )
-    folder = downloads.unpacked(packed[0], max_bytes=_MAX_BYTES)
+    return _checked(downloads.unpacked(packed[0], max_bytes=_MAX_BYTES), packed[0])
+
+
+def _checked(folder, origin):
     if _root(folder) is None:
-        raise CorpusError(f"{packed[0]} is not GTZAN: no folder in it holds blues/blues.00000.wav.")
+        raise CorpusError(f"{origin} is not GTZAN: no folder in it holds blues/blues.00000.wav.")
     return folder
 
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from genre_utils import data, features, models
+from genre_utils.data import parquet
 from genre_utils.data.track_lists import CorpusError
 from genre_utils.evaluation import study_results
 from genre_utils.recognition import exported_model, exporting, model_card, output
@@ -56,7 +57,7 @@ def learn(
     Parameters
     ----------
     folder : Path
-        Folder of ``GENRE/clip`` files.
+        Folder of ``GENRE/clip`` files, or of parquet files.
     study : StudyFolder
         Where what is made is kept; a study of the same music goes on from it.
     clip_seconds, excerpt_seconds, folds, group_by, seed, genres
@@ -72,6 +73,7 @@ def learn(
     CorpusError
         If there is too little music, or it cannot be split.
     """
+    folder = parquet.unpacked(folder)
     found = data.find_tracks("folder", folder)
     found = found[found["genre"].isin(data.choose_genres(found, genres))].reset_index(drop=True)
     tracks = data.audit(found, folder, min_seconds=excerpt_seconds, clip_seconds=clip_seconds)
