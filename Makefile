@@ -10,7 +10,7 @@ CHECKED := tests/test_docstrings.py tests/test_house.py tests/test_joining.py te
   tests/data tests/evaluation tests/features tests/paper tests/plots
 LONG := tests/data/test_composer.py tests/data/test_downloads.py tests/features/test_fuzz.py tests/features/test_store.py
 
-.PHONY: study reports check lint test lab page bench numbers docs clean
+.PHONY: study reports check lint test lab page bench numbers docs address clean
 
 study: .venv/ready  ## run the study of a profile: make study PROFILE=gtzan-mel
 	$(BIN)/python -m genre_utils study --profile $(PROFILE)
@@ -43,6 +43,9 @@ docs: .venv/docs  ## build the documentation, and print where it is
 
 numbers: .venv/ready  ## write the numbers of README.md and docs/ from the stored results
 	$(BIN)/python docs/fill.py
+
+address:  ## write where this is published into notebooks, README.md and CITATION.cff: make address REPOSITORY=https://github.com/OWNER/NAME
+	$(PYTHON) scripts/address.py $(REPOSITORY)
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
 	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis

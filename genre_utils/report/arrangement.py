@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 
-#: Tags of cells: shown on top of the page, closed until it is asked for, and on the page of all
-#: that is secondary.
-SUMMARY, FOLDED, APPENDIX = "summary", "folded", "appendix"
+#: Tags of cells: shown on top of the page, closed until it is asked for, on the page of all that is
+#: secondary, and on none, because it serves to open the notebook elsewhere.
+SUMMARY, FOLDED, APPENDIX, ONLINE = "summary", "folded", "appendix", "online"
 #: Parts of a page, in their order.
 PARTS = ("opening", "summary", "body", "setup")
 SET_UP, REFERENCES = "Set-up", "References"  # sections; references are folded, too
@@ -49,7 +49,8 @@ def arrange(notebook: NotebookNode) -> Page:
         With new cells of Markdown, and those of code as they are, less what the study lacks.
     """
     page = Page({part: [] for part in PARTS}, [], [])
-    sections, setting_up = _sections(notebook.cells), False
+    cells = [cell for cell in notebook.cells if not tagged(cell, ONLINE)]
+    sections, setting_up = _sections(cells), False
     title = next((one.title for one in sections if one.level == 1 and one.title), "")
     kept = [(section, _strip_absent(section, page.absent)) for section in sections]
     for section, shown in kept:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import nbformat
 
-from genre_utils.report import profiles
+from genre_utils.report import arrangement, profiles
 from genre_utils.workspace import evidence, files
 from genre_utils.workspace.study_folder import StudyFolder
 
@@ -15,6 +15,7 @@ def stage_key(notebook: Path, parameters: dict, previous: str) -> str:
     """Hash of all that decides what a notebook produces; `previous` is that of the one before."""
     own = profiles.defaults(notebook)
     cells = nbformat.read(notebook, as_version=4).cells
+    cells = [cell for cell in cells if not arrangement.tagged(cell, arrangement.ONLINE)]
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     chosen = {key: parameters.get(key, value) for key, value in own.items()}
     written = [cell.source for cell in cells]  # outputs that tests compare decide nothing
