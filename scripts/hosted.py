@@ -40,8 +40,8 @@ def pip(*arguments: str) -> None:
 def stale(wanted: list[str]) -> list[str]:
     """Modules that this process has loaded in other versions than are wanted."""
     pinned = [line.partition(";")[0].strip().split("==") for line in wanted]
-    loaded = {name: getattr(sys.modules.get(name), "__version__", "") for name, _ in pinned}
-    return [name for name, version in pinned if loaded[name] not in ("", version)]
+    told = {n: vars(sys.modules[n]).get("__version__") for n, _ in pinned if n in sys.modules}
+    return [n for n, pin in pinned if (told.get(n) or pin).lstrip("v") != pin]
 
 
 def main() -> None:

@@ -7,6 +7,7 @@ import sys
 import types
 
 import nbformat
+import numpy as np
 import pytest
 
 import address
@@ -128,13 +129,19 @@ def test_what_a_host_brings_is_not_replaced(monkeypatch):
 
 
 def test_a_session_with_other_versions_is_to_be_restarted(monkeypatch, tmp_path):
-    asked = []
+    asked, wanted = [], f"numpy=={np.__version__}"
+    monkeypatch.setattr(hosted, "requirements", lambda text: [wanted, "not-loaded==1.0 ; x"])
     monkeypatch.setattr(hosted, "installed", lambda name: False)
     monkeypatch.setattr(hosted, "pip", lambda *arguments: asked.append(arguments))
     monkeypatch.setattr(sys, "path", sys.path.copy())
     monkeypatch.chdir(tmp_path)
     hosted.main()
-    assert asked[0][0] == "--no-deps" and asked[1][-2:] == ("--editable", ".")
+    assert asked[0][0] == "--no-deps" and asked[1] == (
+        wanted,
+        "not-loaded==1.0 ; x",
+        "--editable",
+        ".",
+    )
     monkeypatch.setitem(sys.modules, "numpy", types.SimpleNamespace(__version__="1.0"))
     with pytest.raises(SystemExit, match=r"versions of numpy are in use. Restart"):
         hosted.main()
