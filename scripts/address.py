@@ -32,7 +32,7 @@ def code(address: str) -> str:
         return START.replace("import runpy\n", "") + UNKNOWN
     clone = f"test -d {HOME} || git clone -q --depth 1 {address} {HOME}"
     system = f'    get_ipython().system("{clone}")'
-    system += "  # noqa: E501" if len(system) > 100 else ""
+    system += "  # fmt: skip  # noqa: E501" if len(system) > 100 else ""
     run = f'    runpy.run_path("{HOME}/scripts/hosted.py", run_name="__main__")'
     return f"{START}{system}\n{run}"
 

@@ -97,6 +97,18 @@ def test_an_address_is_written_once_and_replaced(copy):
     assert everything(copy) == before or address.cited()
 
 
+@pytest.mark.parametrize("told", ["", ADDRESS, f"{ADDRESS}{'-' * 60}"])
+def test_the_cell_is_in_the_style_of_the_house(told):
+    command = [sys.executable, "-m", "ruff"]
+    for step in (["check", "--extend-ignore=F821"], ["format", "--check"]):
+        name = ["--stdin-filename", ROOT / "notebooks" / "x.py"]
+        done = subprocess.run(
+            [*command, *step, *name, "-"], input=address.code(told) + "\n", cwd=ROOT,
+            capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_what_is_no_address_is_refused(capsys):
     assert address.main(["http://example.org/x"]) == 1
     assert "is not an address such as https://github.com" in capsys.readouterr().out
