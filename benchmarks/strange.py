@@ -25,7 +25,7 @@ from genre_utils.recognition import exported_model, listening, recogniser
 SR, SECONDS, SHORT = audio.SAMPLE_RATE, 30.0, 3.0
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}  # power falls with this power of the frequency
 VOICES = ("en", "de", "fr", "es", "it", "en+f3", "de+f4", "fr+f2", "es+f5", "it+f1")
-TEXT = "genre_utils/models/musicnn.LICENSE.md"  # what the voices read, each from another line on
+TEXT = "genre_utils/features/musicnn.LICENSE.md"  # what the voices read, each from another line on
 
 
 def noise(count: int) -> Iterator[np.ndarray]:

@@ -23,7 +23,8 @@ from tqdm import tqdm
 
 from genre_utils.data import corpora, splits
 from genre_utils.evaluation import calibration, scoring
-from genre_utils.models import classical, patches, regression
+from genre_utils.features import patches
+from genre_utils.models import classical, regression
 from genre_utils.recognition import exported_model, exporting, listening, model_card
 from genre_utils.workspace import files, parallel
 from genre_utils.workspace.study_folder import StudyFolder

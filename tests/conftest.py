@@ -140,7 +140,7 @@ def gtzan_mel80():
 @pytest.fixture(scope="session")
 def musicnn_learned():
     """What musicnn has learned is installed."""
-    from genre_utils.models import patches
+    from genre_utils.features import patches
 
     try:
         patches.learned()

@@ -16,6 +16,7 @@ from .catalogue import UNITS as UNITS
 from .catalogue import family_name as family_name
 from .catalogue import family_of as family_of
 from .catalogue import labels as labels
+from .embeddings import embed_tracks as embed_tracks
 from .extraction import frame_features as frame_features
 from .extraction import from_log_mel as from_log_mel
 from .recipes import TOP_DB as TOP_DB

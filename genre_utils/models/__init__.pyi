@@ -4,7 +4,6 @@ from .cost import cost_table as cost_table
 from .cost import layer_table as layer_table
 from .cross_validation import cross_validate as cross_validate
 from .cross_validation import fit_final as fit_final
-from .embeddings import embed_tracks as embed_tracks
 from .ensemble import average_members as average_members
 from .hyperparameters import AUGMENTATIONS as AUGMENTATIONS
 from .hyperparameters import choose_settings as choose_settings

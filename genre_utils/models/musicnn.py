@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers, ops
 
-from genre_utils.models import patches
+from genre_utils.features import patches
 
 NORM = "batch_normalization"
 TIMBRE_FRAMES = 7  # of the filters that look at timbre

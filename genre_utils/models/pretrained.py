@@ -10,8 +10,8 @@ from sklearn.metrics import log_loss
 from threadpoolctl import threadpool_limits
 
 from genre_utils.data import splits
-from genre_utils.features import recipes
-from genre_utils.models import classical, patches, regression, study_data
+from genre_utils.features import patches, recipes
+from genre_utils.models import classical, regression, study_data
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 

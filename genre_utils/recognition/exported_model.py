@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from genre_utils.models import patches, regression
+from genre_utils.features import patches
+from genre_utils.models import regression
 from genre_utils.recognition import listening
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder

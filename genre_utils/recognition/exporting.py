@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from genre_utils.evaluation import calibration, intervals, reliability, scoring
-from genre_utils.features import recipes
-from genre_utils.models import classical, patches, pretrained, regression
+from genre_utils.features import patches, recipes
+from genre_utils.models import classical, pretrained, regression
 from genre_utils.recognition import exported_model
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder

@@ -93,7 +93,7 @@ def learn(
         clip_seconds=clip_seconds, excerpt_seconds=excerpt_seconds, loudness="rms"
     )
     features.extract(used, folder, study, recipe)
-    models.embed_tracks(study)
+    features.embed_tracks(study)
     models.cross_validate_pretrained(study, MODEL, seed=seed)
     study.write(results=study_results.results(study, study.name))
     path = exporting.export_model(study, MODEL)

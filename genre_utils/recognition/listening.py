@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from genre_utils.features import audio, decoding
-from genre_utils.models import patches
+from genre_utils.features import audio, decoding, patches
 
 #: What is heard of a recording unless all of it is asked for: seconds of it, in windows evenly
 #: spread, and how many patches of each by musicnn. The card tells what that costs.

@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from genre_utils.evaluation import calibration
-from genre_utils.features import decoding
-from genre_utils.models import patches
+from genre_utils.features import decoding, patches
 from genre_utils.recognition import exported_model, listening
 
 SHORT_SECONDS = 5.0  # under which a prediction comes with a warning

@@ -28,7 +28,7 @@ DECIDES = {
                 "models.training_data.Data", "models.cross_validation._temperature"),
     "classical": ("models.classical.predict_folds", "models.classical.Data"),
     "embedding": ("features.audio.load_clip", "features.audio.normalise_loudness",
-                  "models.patches.cut", "models.patches.listen"),
+                  "features.patches.cut", "features.patches.listen"),
     "pretrained": ("models.pretrained.predict_folds", "models.pretrained.Data"),
     "search": ("models.tuning._one_more", "models.tuning.inner_folds"),
     "ablation": ("experiments.ablation._measured",),

@@ -21,8 +21,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from genre_utils.evaluation import calibration
-from genre_utils.features import audio, extraction, recipes, summarising
-from genre_utils.models import patches
+from genre_utils.features import audio, extraction, patches, recipes, summarising
 from genre_utils.plots import recognition as figures
 from genre_utils.recognition import exported_model, listening, output, recogniser
 from genre_utils.workspace import files

@@ -10,8 +10,7 @@ import pytest
 import soundfile
 from conftest import song, write_sound
 
-from genre_utils.features import audio, catalogue, extraction, summarising
-from genre_utils.models import patches
+from genre_utils.features import audio, catalogue, extraction, patches, summarising
 from genre_utils.recognition import exported_model, similarity
 from genre_utils.workspace import files
 from study_runs import command, places_fixture  # noqa: F401

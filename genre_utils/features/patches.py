@@ -23,7 +23,7 @@ TAGS: tuple[str, ...] = (
     "catchy", "funk", "electro", "heavy metal", "progressive rock", "60s", "rnb", "indie pop",
     "sad", "house", "happy",
 )  # fmt: skip
-#: MSD_musicnn, written by `musicnn.write_litert`; its licence is beside it.
+#: MSD_musicnn, written by `models.musicnn.write_litert`; its licence is beside it.
 NETWORK = Path(__file__).with_name("musicnn.tflite")
 _own = threading.local()  # a network serves one thread at a time
 MISSING = (

@@ -6,8 +6,7 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 
-from genre_utils.features import audio, store
-from genre_utils.models import patches
+from genre_utils.features import audio, patches, store
 from genre_utils.workspace import evidence, files, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 
