@@ -54,6 +54,20 @@ def _credited(artist: str) -> tuple[set[str], set[str]]:
     return known | {_plain(whole)}, {_plain(name) for name in maybe | common}
 
 
+def without_names(text: str, artist: str) -> str:
+    """A text in small letters, without the names that an artist's text credits.
+
+    Examples
+    --------
+    >>> without_names("Queen - Under Pressure (feat. David Bowie)", "Queen & David Bowie")
+    '- under pressure (feat. )'
+    """
+    sure, maybe = _credited(artist)
+    names = sorted(map(re.escape, sure | maybe), key=len, reverse=True)
+    whole = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return " ".join(re.sub(rf"(?<!\w)({'|'.join(names)})(?!\w)", " ", whole).split())
+
+
 def groups_of(tracks: pd.DataFrame, group_by: str) -> pd.Series:
     """Find the group of each track: what must never stand on both sides of a split.
 

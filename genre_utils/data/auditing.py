@@ -25,9 +25,9 @@ def audit(
 ) -> pd.DataFrame:
     """Decode every file of a corpus and exclude what cannot be used, with the reason.
 
-    Judged are the whole file and the clip of it that will be used. Unknown artists are taken from
-    the tags of the files. Of several copies of a recording, whatever their encoding, level or
-    start, the first is used, or none if their genres disagree.
+    Judged are the whole file and the clip of it that will be used. Artists, titles and albums that
+    the corpus does not name are taken from the tags of the files. Of several copies of a recording,
+    whatever their encoding, level or start, the first is used, or none if their genres disagree.
 
     Parameters
     ----------
@@ -57,8 +57,10 @@ def audit(
     fingerprints = [row.pop("fingerprint") for row in examined]
     table = tracks.reset_index(drop=True).join(pd.DataFrame(examined))
     table.attrs = tracks.attrs
-    tagged = is_unknown(table["artist"]) & (table["tagged"] != "")
-    table.loc[tagged, "artist"] = table.loc[tagged, "tagged"]
+    for column in ("artist", "title", "album"):
+        missing = is_unknown(table["artist"]) if column == "artist" else table[column] == ""
+        tagged = missing & (table[f"tagged_{column}"] != "")
+        table.loc[tagged, column] = table.loc[tagged, f"tagged_{column}"]
     return _without_copies(table, fingerprints, fingerprint.HOP, fingerprint.MIN_SHARE)
 
 
@@ -98,12 +100,13 @@ def _examine_file(path, seconds, fault, unknown):
         return _row(result)
     md5 = files.file_md5(decoding.on_disk(path))
     made = None if result.reason else _fingerprint(heard, rates[0], md5)
-    tagged = tags.tagged_artist(path) if unknown else ""
-    return _row(result, md5=md5, tagged=tagged, fingerprint=made)
+    tagged = {"artist": tags.tagged_artist(path) if unknown else ""} | tags.tagged_titles(path)
+    return _row(result, md5=md5, fingerprint=made, **tagged)
 
 
-def _row(examination, *, md5="", tagged="", fingerprint=None):
-    return examination._asdict() | {"md5": md5, "tagged": tagged, "fingerprint": fingerprint}
+def _row(examination, *, md5="", fingerprint=None, artist="", title="", album=""):
+    tagged = {"tagged_artist": artist, "tagged_title": title, "tagged_album": album}
+    return examination._asdict() | {"md5": md5, "fingerprint": fingerprint} | tagged
 
 
 def _fingerprint(heard, sr, md5):
@@ -224,7 +227,7 @@ def _without_copies(table, fingerprints, step, least):
             table.loc[row, "reason"] = original + disagree
     table["status"] = np.where(table["reason"] == "", "used", "excluded")
     columns = ["track_id", "path", "genre", "artist", "duration_s", "md5", "status", "reason"]
-    return table[[*columns, "split", *table.columns.intersection(["group"])]]
+    return table[[*columns, "split", *table.columns.intersection(["group", "title", "album"])]]
 
 
 def _copied(row, group, table, fingerprints, step, least):

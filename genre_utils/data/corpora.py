@@ -86,9 +86,9 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
     -------
     pd.DataFrame
         Columns track_id, path (within `folder`; empty for spectrograms), genre, artist
-        (``unknown:TRACK_ID`` where it is not known), split, fault (published; both mostly empty)
-        and, if a list has it, group. ``attrs`` tell what is wrong with files and list, see
-        `track_lists.with_list`.
+        (``unknown:TRACK_ID`` where it is not known), title, album, split, fault (published; these
+        four may be empty) and, if a list has it, group. ``attrs`` tell what is wrong with files and
+        list, see `track_lists.with_list`.
 
     Raises
     ------
@@ -106,7 +106,7 @@ def find_tracks(corpus: str, folder: Path, *, subset: str = "medium") -> pd.Data
         tracks = folders.find_files(root, folder)
         known = folders.listed_beside(tracks, root, folder)
         tracks = tracks if known is None else known
-    columns = ["track_id", "path", "genre", "artist", "split", "fault"]
+    columns = ["track_id", "path", "genre", "artist", "title", "album", "split", "fault"]
     columns += tracks.columns.intersection(["group"]).to_list()
     told, tracks = tracks.attrs, tracks.reindex(columns=columns, fill_value="")
     for column in columns[3:]:

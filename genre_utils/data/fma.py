@@ -95,6 +95,8 @@ def find(folder: Path, subset: str) -> pd.DataFrame:
             "path": [(clips / name[:3] / f"{name}.mp3").as_posix() for name in track_id],
             "genre": table["genre"].str.lower().to_numpy(),
             "artist": table["artist"].to_numpy(),
+            "title": table["title"].to_numpy(),
+            "album": table["album"].to_numpy(),
             "split": table["split"].map(_PARTS).fillna("").to_numpy(),
             "fault": ["" if subset == "full" else _FAULTS.get(n, "") for n in table.index],
         }
@@ -102,12 +104,14 @@ def find(folder: Path, subset: str) -> pd.DataFrame:
 
 
 def _read_metadata(path: Path) -> pd.DataFrame:
-    """Artist, split, subset and genre by track number; the header of the table has three lines."""
+    """What is read of each track, by its number; the header of the table has three lines."""
     columns = {
         ("artist", "name"): "artist",
         ("set", "split"): "split",
         ("set", "subset"): "subset",
         ("track", "genre_top"): "genre",
+        ("track", "title"): "title",
+        ("album", "title"): "album",
     }
     try:
         # `usecols` cannot name columns of two levels: find them in the first two lines

@@ -8,7 +8,8 @@ from pathlib import Path, PurePosixPath
 
 import pandas as pd
 
-TAKEN = ("artist", "split", "group")  # columns that are used beside the one that names the tracks
+#: Columns that are used beside the one that names the tracks.
+TAKEN = ("artist", "split", "group", "title", "album")
 FEW = 3  # names that a sentence gives as examples
 
 

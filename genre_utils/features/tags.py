@@ -50,6 +50,12 @@ def song(path: str | Path) -> dict:
     return {"seconds": seconds} | {what: _named(tags, wanted) for what, wanted in names.items()}
 
 
+def tagged_titles(path: str | Path) -> dict[str, str]:
+    """Title and album that mutagen finds in a file's tags, by these names; empty for none."""
+    tags, _ = _opened(path)
+    return {"title": _named(tags, _TITLE_TAGS), "album": _named(tags, _ALBUM_TAGS)}
+
+
 def _named(tags, names):
     for name in names:
         text = " ".join("".join(c if c.isprintable() else " " for c in tags.get(name, "")).split())

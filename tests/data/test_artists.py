@@ -128,3 +128,24 @@ def test_a_column_group_counts_instead_of_names():
 def test_no_tie_is_no_warning():
     table = pd.DataFrame({"track_id": ["a", "b"], "artist": ["X", "Y"]})
     assert artists.tie_warnings(table) == []
+
+
+@pytest.mark.parametrize(
+    ("title", "artist", "left"),
+    [
+        ("John Lee Hooker - Boom Boom", "John Lee Hooker", "- boom boom"),
+        ("Giant Steps, John Coltrane", "Coltrane, John", "giant steps,"),
+        ("Yes or No Yesterday", "Yes", "or no yesterday"),
+        ("The Beatles: Help!", "Beatles", "the : help!"),
+        ("Under Pressure (with David Bowie)", "Queen & David Bowie", "under pressure (with )"),
+        ("Beyonce\u0301 Live", "Beyonc\u00e9", "live"),
+        ("A.B. (C*) d", "C*", "a.b. ( ) d"),
+    ],
+)
+def test_a_title_loses_the_names_of_its_artist(title, artist, left):
+    assert artists.without_names(title, artist) == left
+
+
+@given(st.text(max_size=30), st.from_regex("[a-z]{2,8} [a-z]{2,8}", fullmatch=True))
+def test_the_name_of_an_artist_is_nowhere_left(title, artist):
+    assert artist not in artists.without_names(f"{title} - {artist} - {title}", artist)

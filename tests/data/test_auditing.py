@@ -14,7 +14,7 @@ import pytest
 import soundfile
 from conftest import song, sound, write_sound
 
-from genre_utils.data import auditing, corpora, fingerprint
+from genre_utils.data import auditing, corpora, fingerprint, splits
 from genre_utils.features import audio
 from genre_utils.workspace import files
 from study_runs import command
@@ -220,6 +220,31 @@ def test_artists_come_from_tags_where_no_table_names_them(genre_folder):
     totals = auditing.audit_report(found, tracks)["totals"]
     counted = [totals[f"artist_{source}"] for source in ("from_list", "from_tags", "unknown")]
     assert counted == [1, 1, 10]
+
+
+def test_titles_come_from_the_list_else_from_tags_and_change_no_hash(genre_folder):
+    def studied():
+        found = corpora.find_tracks("folder", genre_folder)
+        tracks = auditing.audit(found, genre_folder, min_seconds=0.5, n_jobs=1)
+        folds = splits.make_folds(tracks, folds=2, group_by="artist", seed=0)
+        settings = {"corpus": "folder", "group_by": "artist", "warnings": []}
+        return tracks, corpora.describe(tracks, folds, ["jazz", "rock"], **settings)["sha256"]
+
+    listed = pd.read_csv(genre_folder / "tracks.csv")
+    for path, title in zip(listed["path"], ["From A Tag", "Not This"], strict=False):
+        tagged = mutagen.wave.WAVE(genre_folder / path)
+        tagged.add_tags()
+        tagged.tags.add(mutagen.id3.TIT2(text=title))
+        tagged.tags.add(mutagen.id3.TALB(text="An Album"))
+        tagged.save()
+    plain, hashed = studied()
+    assert list(plain["title"][:3]) == ["From A Tag", "Not This", ""]
+    listed.loc[1, "title"] = "From The List"
+    listed.to_csv(genre_folder / "tracks.csv", index=False)
+    tracks, again = studied()
+    assert list(tracks["title"][:3]) == ["From A Tag", "From The List", ""]
+    assert list(tracks["album"][:3]) == ["An Album", "An Album", ""]
+    assert again == hashed
 
 
 def crash_on_one(path, *settings):

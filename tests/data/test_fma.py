@@ -108,6 +108,7 @@ def test_it_is_found_packed_and_unpacked(data, shape, named):
     assert list(tracks["genre"]) == ["hip-hop", "pop", "rock", "rock", "rock", "hip-hop"]
     assert list(tracks["artist"][:4]) == ["AWOL", "Kurt Vile", "AWOL & Kurt Vile", "NA"]
     assert list(tracks["split"]) == ["train", "valid", "test", "train", "train", "test"]
+    assert list(tracks["title"][:2]) == ["Song 2", "Song 10"] and set(tracks["album"]) == {"A, B"}
     assert all((folder / path).is_file() for path in tracks["path"])
     assert (folder / tracks["path"][1]).read_bytes() == clip(10)
 
@@ -201,5 +202,6 @@ def test_the_table_is_read_at_the_size_of_the_real_one(tmp_path):
     assert len(table) == 50_000
     assert table.loc[17].to_dict() == {
         "artist": "Artist 17", "split": "training", "subset": "large", "genre": "Rock",
+        "title": "Song 17", "album": "A, B",
     }  # fmt: skip
     assert isinstance(table, pd.DataFrame) and table.index.is_monotonic_increasing

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from genre_utils.features import audio, decoding
-from genre_utils.features.tags import song, tagged_artist
+from genre_utils.features.tags import song, tagged_artist, tagged_titles
 
 
 def reason(path, min_seconds=0.5):
@@ -389,3 +389,12 @@ def test_what_has_no_tags_is_named_by_nothing(tmp_path):
     nothing = {"artist": "", "album": "", "title": ""}
     assert song(tmp_path / "nowhere.mp3") == nothing | {"seconds": -1}
     assert song(write_sound(tmp_path / "a.wav", seconds=2.0)) == nothing | {"seconds": 2}
+
+
+@pytest.mark.parametrize("extension", ["mp3", "flac", "ogg", "m4a", "wma", "aiff"])
+def test_title_and_album_are_read_from_every_kind_of_tag(tmp_path, extension):
+    told = ["-metadata", "title=Älter  1", "-metadata", "album=B"]
+    options = [*told, "-write_id3v2", "1"][: 6 if extension == "aiff" else 4]
+    path = converted(tmp_path / f"a.{extension}", *options)
+    assert tagged_titles(path) == {"title": "Älter 1", "album": "B"}
+    assert tagged_titles(write_sound(tmp_path / "b.wav")) == {"title": "", "album": ""}
