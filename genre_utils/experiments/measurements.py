@@ -226,6 +226,17 @@ def paired(study: StudyFolder, pairs) -> dict[tuple[str, str], dict]:
     return {pair: between(*map(study.predictions, pair), study.folds) for pair in both}
 
 
+def by_genre(study: StudyFolder, one: str, other: str) -> pd.DataFrame:
+    """`difference` in the recall of each genre between two models, judged over all genres."""
+    after, before = (right(study.predictions(name)) for name in (one, other))
+    genre, rows = study.genre_of[after.index], []
+    for name in study.genres:
+        own = after.index[genre == name]
+        change = difference(after[own], before[own], own.map(study.groups))
+        rows.append({"genre": name, "question": "", **change})
+    return judged(pd.DataFrame(rows))
+
+
 def judged(table: pd.DataFrame) -> pd.DataFrame:
     """Differences with p_holm (Holm over all rows with a p_value) and separable, p_holm < 0.05."""
     if "p_value" not in table:

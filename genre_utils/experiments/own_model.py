@@ -40,7 +40,7 @@ def _load(path: str | Path) -> OwnModel:
     """Read the file of a model, which is run as Python."""
     path = Path(path)
     name = path.stem
-    known = (*architectures.BUILDERS, *model_names.MODEL_ORDER)
+    known = (*architectures.BUILDERS, *model_names.ALL)
     if name in known or model_names.is_tuned(name) or not name.isidentifier():
         raise ValueError(f"{name!r} is no name, or that of another model: rename {path.name}.")
     found = runpy.run_path(str(path))

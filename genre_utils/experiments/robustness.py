@@ -62,7 +62,7 @@ def measure(study: StudyFolder) -> None:
     recordings, and no changed copies of them, the cnn is trained once more, with such copies. A
     ValueError refuses a fixed split, a FileNotFoundError networks that were trained elsewhere.
     """
-    names = [name for name in study.finished() if name != model_names.ENSEMBLE]
+    names = [name for name in study.finished() if name not in model_names.NOT_HEARING]
     decides = [measurements.made(study, names), _changes(study)]
     left = measurements.left(study, GRID, {LABEL: decides}, measurements.obstacle)
     for label, key in left.items():

@@ -15,3 +15,4 @@ from .summaries import filtered as filtered
 from .summaries import mel_boundaries as mel_boundaries
 from .summaries import shares as shares
 from .summaries import strongest as strongest
+from .words import telling_words as telling_words

@@ -16,6 +16,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from genre_utils.data import gtzan
 from genre_utils.evaluation import intervals, scoring
+from genre_utils.workspace import model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
 FLOOR = 1e-3  # probabilities below count as this: so few tracks tell nothing of rarer events
@@ -61,7 +62,7 @@ class Predictions:
 
 
 def load_predictions(study: StudyFolder) -> Predictions:
-    """Read the out-of-fold predictions of every model, but the ensemble: it counts others twice.
+    """Read the out-of-fold predictions of every model that hears the music, each counted once.
 
     Parameters
     ----------
@@ -73,7 +74,7 @@ def load_predictions(study: StudyFolder) -> Predictions:
     Predictions
         Of whole tracks; a ValueError if the models were not tested on the same ones.
     """
-    names = [name for name in study.require_models() if name != "ensemble"]
+    names = [name for name in study.require_models() if name not in model_names.NOT_HEARING]
     tables = [scoring.track_probabilities(study.predictions(name)) for name in names]
     tracks = tables[0][["track_id", "fold", "y_true"]]
     ids, artist = tracks["track_id"], study.tracks.set_index("track_id")["artist"]

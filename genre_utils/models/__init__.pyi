@@ -12,6 +12,8 @@ from .pretrained import cross_validate_pretrained as cross_validate_pretrained
 from .summaries import accuracy_table as accuracy_table
 from .summaries import overfitting_gap as overfitting_gap
 from .summaries import surest_mistakes as surest_mistakes
+from .text import choose_text as choose_text
+from .text import cross_validate_text as cross_validate_text
 from .training import untrained as untrained
 from .training_data import load_data as load_data
 from .tuning import search_result as search_result

@@ -38,12 +38,13 @@ def stored_before(study: StudyFolder, names, chosen) -> dict[str, str]:
         present["features"] = study.features["sha256"]
     networks, classical = evidence.code("network"), evidence.code("classical")
     code = dict.fromkeys(model_names.PRETRAINED, evidence.code("pretrained"))
+    code |= dict.fromkeys(model_names.TEXT, evidence.code("text"))
     reasons = {}
     for name in names:
         parts = study.run(name)["hyperparameters"].get("members", [name])
         hashes = [study.run(part)["hashes"] for part in parts]
         asked = all({part, model_names.family(part)} & {*chosen} for part in parts)
-        why = [] if asked or name not in model_names.MODEL_ORDER else ["not among MODELS now"]
+        why = [] if asked or name not in model_names.ALL else ["not among MODELS now"]
         others = [key for key in present if any(one[key] != present[key] for one in hashes)]
         why += [f"trained on other {key}" for key in others]
         # the record of a network has a hash of the genres beside that of its code

@@ -19,7 +19,7 @@ KINDS = {
     "on feature statistics": ("#d55e00", ("logistic", "svm", "knn", "mlp", "dbn")),
     "network and features": ("#cc78bc", ("fusion",)),
     "pretrained": ("#56b4e9", ("pretrained", "pretrained_fusion")),
-    "ensemble": ("#000000", ("ensemble",)),
+    "ensemble, or on titles": ("#000000", ("ensemble", "text", "audio_text")),
     "the paper's number": ("#737373", ("paper",)),
 }
 #: Marks of the families of a kind, by how the name of a model goes on.

@@ -86,25 +86,27 @@ def changes(table: pd.DataFrame):
     return figure
 
 
-def variants(table: pd.DataFrame, *, names: str = "title"):
+def variants(
+    table: pd.DataFrame, *, names: str = "title", heading: str = "What each change is worth"
+):
     """Draw differences in accuracy of variants of a model from their baselines.
 
     Parameters
     ----------
     table : pd.DataFrame
-        From `ablation.compare` or `robustness.compare_copies`.
-    names : str
-        Column that names the rows.
+        From `ablation.compare`, `robustness.compare_copies` or `measurements.by_genre`.
+    names, heading : str
+        Column that names the rows, and title of the figure.
     """
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.3 * len(table) + 1.7))
     points = 100 * table[["difference", "low", "high"]].astype(float)
     apart = table["separable"].eq(True)
     look = {"colours": np.where(apart, DARK, LIGHT), "faces": np.where(apart, DARK, "1")}
-    base.forest(axes, points, table[names], "difference", **look)
+    base.forest(axes, points, base.labels(table[names], 40), "difference", **look)
     starts = np.flatnonzero(table["question"].to_numpy()[1:] != table["question"].to_numpy()[:-1])
     axes.hlines(starts + 0.5, *axes.get_xlim(), color="0.6", lw=1)
     axes.axvline(0, color="0.4", ls="--", lw=1)
-    axes.set_title("What each change is worth")
+    axes.set_title(heading)
     axes.set_xlabel("change of track accuracy, points (line: 95 % interval over artists)")
     return figure
 

@@ -85,14 +85,15 @@ def choose_notebooks(parameters: dict) -> list[Path]:
     """Numbered notebooks that parameters, from `typed`, call for, in order."""
     notebooks, known = _known()
     models = set(parameters.get("MODELS", known["MODELS"]))
-    there_are = [*model_names.NETWORKS, *model_names.CLASSICAL, *model_names.PRETRAINED]
+    of_notebook_05 = (*model_names.PRETRAINED, *model_names.TEXT)
+    there_are = [*model_names.NETWORKS, *model_names.CLASSICAL, *of_notebook_05]
     if not models or models - set(there_are):
         wrong = f"unknown model(s) {', '.join(sorted(models - set(there_are)))}"
         what = wrong if models else "MODELS is empty"
         raise StudyError(f"{what}; there are {', '.join(there_are)}.")
-    if models & {*model_names.PRETRAINED} and not model_names.chosen("05_hybrid", models):
+    if (needy := models & {*of_notebook_05}) and not model_names.chosen("05_hybrid", models):
         others = ", ".join(model_names.NETWORKS_OF["05_hybrid"])
-        raise StudyError(f"pretrained models need notebook 05: add one of {others} to MODELS.")
+        raise StudyError(f"{min(needy)} needs notebook 05: add one of {others} to MODELS.")
     left_out = {name for name in model_names.NETWORKS_OF if not model_names.chosen(name, models)}
     return [path for path in notebooks if path.stem not in left_out]
 

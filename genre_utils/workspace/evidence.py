@@ -30,6 +30,7 @@ DECIDES = {
     "embedding": ("features.audio.load_clip", "features.audio.normalise_loudness",
                   "features.patches.cut", "features.patches.listen"),
     "pretrained": ("models.pretrained.predict_folds", "models.pretrained.Data"),
+    "text": ("models.text.predict_folds", "models.text.Data"),
     "search": ("models.tuning._one_more", "models.tuning.inner_folds"),
     "ablation": ("experiments.ablation._measured",),
     "leakage": ("experiments.leakage._measured",),

@@ -12,6 +12,8 @@ NETWORKS = tuple(chain.from_iterable(NETWORKS_OF.values()))
 CLASSICAL = ("svm", "logistic", "knn")  # of notebook 02, which always runs
 #: On what musicnn hears, which learned from other music; of notebook 05, and of recordings alone.
 PRETRAINED = ("pretrained", "pretrained_fusion", "pretrained_tuned")
+AUDIO_TEXT = "audio_text"
+TEXT = ("text", AUDIO_TEXT)  # on titles; of notebook 05, and of music whose titles are known
 PAPER_MODELS = ("cnn", "rnn", "hybrid")  # those of Guo (2024)
 ENSEMBLE = "ensemble"
 #: Chosen by cross-validation on the ``train`` part of GTZAN's ten genres: see the README.
@@ -26,7 +28,9 @@ EXPORTED = {
 _TUNED = "_tuned"  # how the name of a model ends whose settings were searched
 _PAPER = "_paper"  # and of one with the paper's setting
 MODEL_ORDER = tuple(chain.from_iterable((name, name + _TUNED) for name in (*NETWORKS, *CLASSICAL)))
-MODEL_ORDER += (*PRETRAINED, ENSEMBLE)
+MODEL_ORDER += (*PRETRAINED, ENSEMBLE)  # as stored searches know it: what is newer comes after
+ALL = (*MODEL_ORDER, *TEXT)
+NOT_HEARING = (ENSEMBLE, *TEXT)  # made of other models, or on titles
 
 
 def tuned(name: str) -> str:
@@ -66,7 +70,7 @@ def chosen(notebook: str, wanted) -> list[str]:
 
 def place(name: str) -> int:
     """Place of a model in tables and figures: those of one's own come last."""
-    return MODEL_ORDER.index(name) if name in MODEL_ORDER else len(MODEL_ORDER)
+    return ALL.index(name) if name in ALL else len(ALL)
 
 
 #: What a model is and what it hears, by the name of its family.
@@ -87,6 +91,8 @@ DESCRIPTIONS = {
     "pretrained": ("logistic regression on musicnn", "embeddings of a pretrained network"),
     "pretrained_fusion": ("logistic regression on both", "embeddings and feature statistics"),
     "pretrained_tuned": ("musicnn, trained further", "spectrogram"),
+    "text": ("logistic regression on words", "title and album"),
+    AUDIO_TEXT: ("logistic and text, multiplied", "feature statistics, title and album"),
     ENSEMBLE: (f"mean of {' and '.join(ENSEMBLE_MEMBERS)}", "feature statistics"),
 }
 

@@ -48,7 +48,7 @@ def test_a_kind_of_models_has_one_colour_and_each_of_its_models_a_mark():
     assert base.mark("cnn, changed copies") != base.mark("cnn")
     assert base.kind("own") == "" and base.colour("own") == "C7" and base.mark("own") == "o"
     shown = {name for _, families in base.KINDS.values() for name in families}
-    assert {model_names.family(name) for name in model_names.MODEL_ORDER} <= shown
+    assert {model_names.family(name) for name in model_names.ALL} <= shown
 
 
 def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():

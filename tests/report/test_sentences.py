@@ -104,6 +104,18 @@ def test_what_is_gained_is_significant_or_not():
     assert "a significant loss" in said(-0.05, -0.01)
 
 
+@pytest.mark.parametrize(("p", "said"), [(0.4, "do not differ"), (0.0004, "differ")])
+def test_titles_that_add_nothing_are_told_so(p, said):
+    rows = {"text": (0.19, 0.15, 0.23), "logistic": (0.71, 0.6, 0.8)}
+    table = pd.DataFrame.from_dict(rows, "index", columns=["whole tracks", "low", "high"])
+    change = {"difference": 0.01, "low": -0.01, "high": 0.03, "p_value": p}
+    told = sentences.text_beside_sound(table, {("audio_text", "logistic"): change}, 10)
+    assert "`text` **19\N{NO-BREAK SPACE}%** (95\N{NO-BREAK SPACE}% interval 15" in told
+    assert "chance level 10" in told and "titles are worth 1 point (\N{MINUS SIGN}1 to 3)" in told
+    assert f"`audio_text` and `logistic` {said} significantly" in told
+    assert "Beside" not in sentences.text_beside_sound(table, {}, 10)
+
+
 def test_overfitting_is_told_where_there_is_a_validation_part():
     gap = pd.Series({"accuracy": 0.63, "val_accuracy": 0.67, "gap": -0.04})
     assert "`rnn` classifies 63 %" in plain(sentences.overfitting("rnn", gap))

@@ -34,3 +34,4 @@ from .training import differences as differences
 from .training import gained as gained
 from .training import networks as networks
 from .training import overfitting as overfitting
+from .training import text_beside_sound as text_beside_sound

@@ -105,3 +105,30 @@ def overfitting(name: str, gap: pd.Series) -> str:
         f"correctly, and {numbers.percent(gap['val_accuracy'])} of the inner validation excerpts, "
         f"by artists new to it: an **overfitting gap** of {wide} points."
     )
+
+
+def text_beside_sound(accuracies: pd.DataFrame, changes: dict, genres: int) -> str:
+    """Tell what titles tell of the genre, alone and beside the sound.
+
+    Parameters
+    ----------
+    accuracies : pd.DataFrame
+        From `accuracy_table`, of the models on text and the one on the sound.
+    changes : dict of (str, str) to dict
+        From `measurements.paired`: accuracy of both less that of the sound alone.
+    genres : int
+        How many there are.
+    """
+    each = ", ".join(
+        f"`{name}` **{numbers.percent(row['whole tracks'])}** ({numbers.limits(row)})"
+        for name, row in accuracies.iterrows()
+    )
+    said = f"Whole tracks classified correctly: {each}; chance level {numbers.percent(1 / genres)}."
+    for (both, sound), change in changes.items():
+        differ = "differ" if change["p_value"] < 0.05 else "do not differ"
+        said += (
+            f" Beside the sound, titles are worth {formatting.points(change)}: `{both}` and "
+            f"`{sound}` {differ} significantly (paired sign-flip permutation test over artists, p: "
+            f"{formatting.p_text(change['p_value'])})."
+        )
+    return said
