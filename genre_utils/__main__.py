@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import importlib.util
 import io
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import sys
 import tempfile
 from functools import partial
+from pathlib import Path
 
 from genre_utils.workspace import files, parallel
 
@@ -16,6 +18,9 @@ JUDGED = (
     "Judged as --profile {profile} would use them: clips of {CLIP_SECONDS:g} s, excerpts of "
     "{EXCERPT_SECONDS:g} s, {FOLDS} folds by {GROUP_BY}."
 )
+
+
+PROGRAM = "genre-utils" if Path(sys.argv[0]).stem == "genre-utils" else "python -m genre_utils"
 
 
 def main(arguments=None) -> int:
@@ -40,6 +45,11 @@ def main(arguments=None) -> int:
     except (parallel.ClusterError, files.PlaceError) as error:
         _tell(error)
         return 1
+    except ModuleNotFoundError as error:
+        if (error.name or "genre_utils").startswith("genre_utils"):
+            raise
+        _tell(f"This needs {error.name}, which is not installed: {_installation(options.extra)}")
+        return 1
     except OSError as error:
         if error.filename or error.errno not in (errno.EPIPE, errno.ENOSPC):
             raise
@@ -55,9 +65,16 @@ def _tell(message):
     print(files.readable(str(message)), file=sys.stderr, flush=True)
 
 
+def _installation(extra):
+    """Command that installs what an extra of this package, of pyproject.toml, needs."""
+    if files.INSTALLED:
+        return f'pip install "genre-utils[{extra}]"'
+    return f"pip install -r requirements{'-page' if extra == 'page' else ''}.txt"
+
+
 def _parser():
-    parser = argparse.ArgumentParser(prog="python -m genre_utils", description=__doc__)
-    parser.set_defaults(stopped="")  # what a command adds when it was stopped
+    parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
+    parser.set_defaults(stopped="", extra="study")  # what it adds when stopped; what it may need
     commands = parser.add_subparsers(required=True)
     _add_study(commands.add_parser("study", help="run the notebooks of a profile, and its report"))
     _add_audit(commands.add_parser("audit", help="tell which files of a folder would be used"))
@@ -94,7 +111,7 @@ def _add_audit(parser):
     what = "lines to read (default), or one JSON object with every file"
     parser.add_argument("--format", choices=["text", "json"], default="text", help=what)
     _add_dask(parser)
-    parser.set_defaults(command=_audit)
+    parser.set_defaults(command=_audit, extra="train")
 
 
 def _add_train(parser):
@@ -104,7 +121,7 @@ def _add_train(parser):
     _add_profile(parser, "take clips, excerpts and folds as this study does", "own")
     _add_dask(parser)
     goes_on = " The same command goes on where it was: what was heard is in the cache."
-    parser.set_defaults(command=_train, stopped=goes_on)
+    parser.set_defaults(command=_train, stopped=goes_on, extra="train")
 
 
 def _add_dask(parser):
@@ -183,7 +200,7 @@ def _add_page(parser):
     parser.add_argument("--port", type=partial(_number, most=65_535), default=7860, help=what)
     what = "address to listen on (default: 127.0.0.1, which this machine alone reaches)"
     parser.add_argument("--host", default="127.0.0.1", help=what)
-    parser.set_defaults(command=_page)
+    parser.set_defaults(command=_page, extra="page")
 
 
 def _add_model(parser):
@@ -219,7 +236,13 @@ def _number(text, most=None, least=1):
 
 
 def _study(options):
+    for name in _lacking("papermill", "tensorflow"):  # before hours of work
+        raise ModuleNotFoundError(name=name)
     from genre_utils.report import profiles, runner
+
+    if lacking := _lacking("tinysoundfont", "musicnn"):
+        line = f"pip install --no-deps -r '{files.SHIPPED / 'requirements-nodeps.txt'}'"
+        _tell(f"Composed music and pretrained_tuned need {', '.join(lacking)} as well: {line}")
 
     signal.signal(signal.SIGTERM, _stop)  # as Ctrl-C: with a message, and nothing left running
     try:
@@ -230,6 +253,10 @@ def _study(options):
         return 1
     print(f"\n{runner.headline(study)}\n\nReport: {study.page('index')}")
     return 0
+
+
+def _lacking(*modules):
+    return [name for name in modules if importlib.util.find_spec(name) is None]
 
 
 def _stop(number, _):
@@ -285,10 +312,10 @@ def _train(options):
         _tell(error)
         return 1
     model, place = learned.path, str(folder)
-    print(f"\n{learned}\n\nTo use it:  python -m genre_utils recognize FILE --model '{model}'")
+    print(f"\n{learned}\n\nTo use it:  {PROGRAM} recognize FILE --model '{model}'")
     changed = "".join(f" --set '{key}={value}'" for key, value in options.set)
     print(
-        "To compare it with networks and read a report:  python -m genre_utils study --profile "
+        f"To compare it with networks and read a report:  {PROGRAM} study --profile "
         f"{options.profile} --set 'CORPUS_DIR={place}' --set STUDY_DIR={study.name}{changed}"
     )
     return 0
@@ -363,7 +390,7 @@ def _tags_written(backup):
     if not backup.files:
         return "No tag had to be written."
     return (
-        f"What the tags said before is in '{backup.path}'; to put it back: python -m genre_utils "
+        f"What the tags said before is in '{backup.path}'; to put it back: {PROGRAM} "
         f"restore-tags '{backup.path}'"
     )
 
@@ -480,13 +507,8 @@ def _page(options):
     model = options.model or exported_model.PRETRAINED
     with tempfile.TemporaryDirectory() as uploads:  # deleted when the page is stopped
         _set_up_gradio(uploads)
-        try:
-            from genre_utils.recognition import page
-        except ModuleNotFoundError as error:
-            if error.name != "gradio":
-                raise
-            print("The page needs Gradio: pip install -r requirements-page.txt", file=sys.stderr)
-            return 1
+        from genre_utils.recognition import page
+
         try:
             page.serve(model, host=options.host, port=options.port)
         except (exported_model.ModelError, page.PageError) as error:

@@ -26,10 +26,9 @@ def genre_part(p: np.ndarray) -> np.ndarray:
 
 def nearest(x: np.ndarray, queries: np.ndarray, count: int = COUNT):
     """Distances and numbers of the rows of `x` nearest to each row of `queries`."""
-    from sklearn.neighbors import NearestNeighbors
+    from scipy.spatial import KDTree
 
-    search = NearestNeighbors(n_neighbors=min(count, len(x)), algorithm="brute")
-    return search.fit(x).kneighbors(queries)
+    return KDTree(x).query(queries, range(1, 1 + min(count, len(x))))
 
 
 def possible(count: int, left_out: np.ndarray) -> int:
@@ -70,9 +69,9 @@ def shares_farther(timbre: np.ndarray, query: np.ndarray) -> np.ndarray:
 
 def similarities(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """One less the distance of rows of `x`; 1 for those with a label, (rows, kinds), in common."""
-    from sklearn.metrics.pairwise import euclidean_distances
+    from scipy.spatial.distance import cdist
 
-    alike = 1 - euclidean_distances(x)
+    alike = 1 - cdist(x, x)
     for kind in labels.T:
         alike[kind[:, np.newaxis] == kind] = 1
     return alike

@@ -204,7 +204,7 @@ def _measuring(seen, *, recordings):
     if seen.results["protocol"] == "fixed":  # trying things out would use up the held-out tracks
         return "folds in place of one held-out part: the profile gtzan-mel-full"
     profile = seen.results["profile"]
-    full = (files.ROOT / "notebooks" / "profiles" / f"{profile}-full.yaml").exists()
+    full = (files.SHIPPED / "notebooks" / "profiles" / f"{profile}-full.yaml").exists()
     return f"the profile {profile}{'-full' if full else ' with MEASURE=true'}"
 
 

@@ -4,12 +4,11 @@ import ast
 import json
 from pathlib import Path
 
-import nbformat
 import yaml
 
 from genre_utils.workspace import files, model_names
 
-NOTEBOOKS = files.ROOT / "notebooks"
+NOTEBOOKS = files.SHIPPED / "notebooks"
 PROFILES = NOTEBOOKS / "profiles"
 #: What a parameter needs, by the type of its default.
 NEEDS = {bool: "true or false", int: "a whole number", float: "a number", list: "a list of texts"}
@@ -106,7 +105,7 @@ def preparation(profile: str, overrides: dict) -> dict:
 
 def defaults(notebook: Path) -> dict:
     """Parameters of a notebook and their default values, from its cell tagged ``parameters``."""
-    cells = nbformat.read(notebook, as_version=4).cells
-    tagged = [c.source for c in cells if "parameters" in c.metadata.get("tags", [])]
+    cells = files.read_json(notebook)["cells"]
+    tagged = ["".join(c["source"]) for c in cells if "parameters" in c["metadata"].get("tags", [])]
     lines = ast.parse("\n".join(tagged)).body  # literals only: nothing is executed
     return {line.targets[0].id: ast.literal_eval(line.value) for line in lines}

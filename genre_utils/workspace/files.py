@@ -16,6 +16,9 @@ import warnings
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Whether this is an installed wheel, which holds what lies beside the package in a clone.
+INSTALLED = (ROOT / "genre_utils" / "notebooks").is_dir()
+SHIPPED = ROOT / "genre_utils" if INSTALLED else ROOT  # notebooks, benchmarks
 CLUSTER = "GENRE_DASK"  # environment variable with the address of a Dask scheduler
 KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # folders, see `_is_kept`
 UNFINISHED = ".part-"  # how the name of a file begins that is being written
@@ -29,6 +32,17 @@ _told: dict[Path, object] = {}  # folders of which was said that they cannot be 
 
 class PlaceError(ValueError):
     """It cannot be told which folder is meant; the message says why and what to do."""
+
+
+def _settle() -> None:
+    """Have the folders, which a clone has inside, be in the current one; children are told so."""
+    for variable, place in zip(FOLDERS, ("data", "data/cache", "reports"), strict=True):
+        if not os.environ.get(variable):
+            os.environ[variable] = os.path.abspath(place)
+
+
+if INSTALLED:
+    _settle()
 
 
 def data_folder() -> Path:

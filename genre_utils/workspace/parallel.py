@@ -15,7 +15,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -32,11 +31,6 @@ THREADS = (
     *("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"),
     *("VECLIB_MAXIMUM_THREADS", "BLIS_NUM_THREADS"),
     *("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-)
-#: What decides a result: this package as this process has loaded it, and the libraries below it.
-CODE = files.sha256(
-    [version(name) for name in ("numpy", "scipy", "librosa", "soundfile")],
-    *(path.read_bytes() for path in sorted((files.ROOT / "genre_utils").rglob("*.py"))),
 )
 #: A program that makes the call of `in_own_process`.
 CALL = """
@@ -206,6 +200,8 @@ def _without_workers(address):
 
 @contextlib.contextmanager
 def _cluster(folder, each):
+    from genre_utils.workspace.loaded import CODE  # recognition has no librosa
+
     client = connect()
 
     def submit(function, job):
@@ -253,6 +249,8 @@ def _result(client, future, name):
 
 def _there(function, job, folder, code):
     """`alone`, on a machine that may have other files or other code."""
+    from genre_utils.workspace.loaded import CODE
+
     here = f"a Dask worker on {socket.gethostname()}"
     if code != CODE:
         why = "runs another version of genre_utils or of its libraries: start it again, in an"

@@ -22,7 +22,7 @@ from conftest import keep_threads, write_sound
 
 from genre_utils.data import auditing, corpora
 from genre_utils.features import extraction, recipes, store
-from genre_utils.workspace import files, parallel
+from genre_utils.workspace import files, loaded, parallel
 from genre_utils.workspace.study_folder import StudyFolder
 from small_study import write_small_study
 from study_runs import command
@@ -322,7 +322,7 @@ def test_a_job_that_ends_its_workers_is_named_not_waited_for(cluster):
 def test_a_worker_that_sees_other_files_or_code_is_refused(cluster, tmp_path, monkeypatch):
     with pytest.raises(parallel.ClusterError, match=r"does not see .*nowhere.* shared folder"):
         list(over(operator.mul, [(2, 1)], folder=tmp_path / "nowhere"))
-    monkeypatch.setattr(parallel, "CODE", "other")
+    monkeypatch.setattr(loaded, "CODE", "other")
     with pytest.raises(parallel.ClusterError, match="another version of genre_utils"):
         list(over(operator.mul, [(2, 1)]))
 

@@ -21,7 +21,7 @@ def missing(why: str, profile: str, seconds: float) -> str:
     if why:
         return f"{why[0].upper()}{why[1:]}."
     full, minutes = profile + measurements.FULL, round(seconds / 60)
-    exists = (files.ROOT / "notebooks" / "profiles" / f"{full}.yaml").exists()
+    exists = (files.SHIPPED / "notebooks" / "profiles" / f"{full}.yaml").exists()
     how = f"`--profile {full}`" if exists else "`--set MEASURE=true`"
     time = f"about {minutes} minutes" if minutes > 1 else "about a minute"
     return f"{how} measures it, in {time}."
