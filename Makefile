@@ -6,7 +6,7 @@ HERE := import os, sys; from genre_utils.workspace import files; files.quiet_lib
   os.execve(sys.executable, [sys.executable, "-m", *sys.argv[1:]], files.child_environment())
 
 # tests that train no network, without the longest
-CHECKED := tests/test_docstrings.py tests/test_house.py tests/test_joining.py tests/notebooks/test_notebooks.py \
+CHECKED := tests/test_docstrings.py tests/test_house.py tests/test_joining.py tests/test_packaging.py tests/notebooks/test_notebooks.py \
   tests/data tests/evaluation tests/features tests/paper tests/plots
 LONG := tests/data/test_composer.py tests/data/test_downloads.py tests/features/test_fuzz.py tests/features/test_store.py
 

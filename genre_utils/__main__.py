@@ -48,7 +48,7 @@ def main(arguments=None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "genre_utils").startswith("genre_utils"):
             raise
-        _tell(f"This needs {error.name}, which is not installed: {_installation(options.extra)}")
+        _tell(files.installation(error))
         return 1
     except OSError as error:
         if error.filename or error.errno not in (errno.EPIPE, errno.ENOSPC):
@@ -65,16 +65,9 @@ def _tell(message):
     print(files.readable(str(message)), file=sys.stderr, flush=True)
 
 
-def _installation(extra):
-    """Command that installs what an extra of this package, of pyproject.toml, needs."""
-    if files.INSTALLED:
-        return f'pip install "genre-utils[{extra}]"'
-    return f"pip install -r requirements{'-page' if extra == 'page' else ''}.txt"
-
-
 def _parser():
     parser = argparse.ArgumentParser(prog=PROGRAM, description=__doc__)
-    parser.set_defaults(stopped="", extra="study")  # what it adds when stopped; what it may need
+    parser.set_defaults(stopped="")  # what a command adds when it was stopped
     commands = parser.add_subparsers(required=True)
     _add_study(commands.add_parser("study", help="run the notebooks of a profile, and its report"))
     _add_audit(commands.add_parser("audit", help="tell which files of a folder would be used"))
@@ -111,7 +104,7 @@ def _add_audit(parser):
     what = "lines to read (default), or one JSON object with every file"
     parser.add_argument("--format", choices=["text", "json"], default="text", help=what)
     _add_dask(parser)
-    parser.set_defaults(command=_audit, extra="train")
+    parser.set_defaults(command=_audit)
 
 
 def _add_train(parser):
@@ -121,7 +114,7 @@ def _add_train(parser):
     _add_profile(parser, "take clips, excerpts and folds as this study does", "own")
     _add_dask(parser)
     goes_on = " The same command goes on where it was: what was heard is in the cache."
-    parser.set_defaults(command=_train, stopped=goes_on, extra="train")
+    parser.set_defaults(command=_train, stopped=goes_on)
 
 
 def _add_dask(parser):
@@ -200,7 +193,7 @@ def _add_page(parser):
     parser.add_argument("--port", type=partial(_number, most=65_535), default=7860, help=what)
     what = "address to listen on (default: 127.0.0.1, which this machine alone reaches)"
     parser.add_argument("--host", default="127.0.0.1", help=what)
-    parser.set_defaults(command=_page, extra="page")
+    parser.set_defaults(command=_page)
 
 
 def _add_model(parser):

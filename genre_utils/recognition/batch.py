@@ -14,7 +14,7 @@ from genre_utils.features import decoding
 from genre_utils.recognition import exported_model, listening, output, recogniser
 from genre_utils.workspace import evidence, files, parallel
 
-FAILURES = (listening.RecognitionError, decoding.UndecodableError, OSError)
+FAILURES = (listening.RecognitionError, decoding.UndecodableError, OSError, ModuleNotFoundError)
 
 
 def find(names: Sequence[str]) -> list[str]:
@@ -110,6 +110,8 @@ def _cached(recognition, name):
 
 def reason(error: Exception) -> str:
     """What is wrong with a file, from one of `FAILURES`."""
+    if isinstance(error, ModuleNotFoundError):  # ffmpeg, or what a model of one's own reads
+        return files.installation(error)
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
 
 

@@ -24,6 +24,8 @@ KEPT = {"folds_done", "models", "synthetic", "fingerprints"}  # folders, see `_i
 UNFINISHED = ".part-"  # how the name of a file begins that is being written
 TOLD_EVERY = 10.0  # seconds between two lines on how far something is, where no bar is shown
 FORGOTTEN = 3600.0  # seconds after which nobody writes to such a file any more
+#: Extra of this package, if not `train`, that brings a library.
+EXTRAS = {"gradio": "page", "imageio_ffmpeg": "ffmpeg", "papermill": "study", "tensorflow": "study"}
 FOLDERS = ("GENRE_DATA_DIR", "GENRE_CACHE_DIR", "GENRE_REPORTS_DIR")
 #: Environment variables with folders that libraries write to, in the user's home if not set.
 HOMES = ("NUMBA_CACHE_DIR", "MPLCONFIGDIR", "IPYTHONDIR", "JUPYTER_DATA_DIR", "JUPYTER_CONFIG_DIR")
@@ -98,6 +100,14 @@ def child_environment(**more: str) -> dict[str, str]:
     path = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     places = {name: str(_folder(name, "")) for name in FOLDERS if os.environ.get(name)}
     return os.environ | places | {"PYTHONPATH": os.pathsep.join(path)} | more
+
+
+def installation(error: ModuleNotFoundError) -> str:
+    """Say which library is not installed, and what to type."""
+    extra = EXTRAS.get(str(error.name), "train")
+    required = f"-r requirements{'-page' if extra == 'page' else ''}.txt"
+    what = f'"genre-utils[{extra}]"' if INSTALLED else required
+    return f"this needs {error.name}, which is not installed: pip install {what}"
 
 
 def set_environment(**variables: str) -> None:

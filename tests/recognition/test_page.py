@@ -191,7 +191,7 @@ def test_without_gradio_the_command_says_what_to_type(monkeypatch, capsys):
     keep_gradio(monkeypatch)
     assert __main__.main(["page"]) == 1
     assert capsys.readouterr().err == (
-        "This needs gradio, which is not installed: pip install -r requirements-page.txt\n"
+        "this needs gradio, which is not installed: pip install -r requirements-page.txt\n"
     )
     assert (Path(__file__).parents[2] / "requirements-page.txt").is_file()
 
