@@ -277,7 +277,7 @@ def _audit(options):
         name = str(folder).encode(errors="backslashreplace").decode()
         print(json.dumps({"folder": name, **report}, indent=1, allow_nan=False))
     else:
-        print("\n".join(_audit_lines(report)))
+        print("\n".join(auditing.report_lines(report)))
     return 0 if report["totals"]["used"] else 1
 
 
@@ -312,33 +312,6 @@ def _train(options):
         f"{options.profile} --set 'CORPUS_DIR={place}' --set STUDY_DIR={study.name}{changed}"
     )
     return 0
-
-
-def _audit_lines(report):
-    """Lines of an audit; names and reasons such that no terminal stumbles over them."""
-    shown = files.readable
-    for file in report["files"]:
-        if file["status"] != "used":
-            yield f"excluded  '{shown(file['path'])}': {shown(file['reason'])}"
-    for genre, count in report["totals"]["genres"].items():
-        artists = f"{count['artists']} known artists, {count['unknown']} tracks of unknown ones"
-        yield f"used  '{shown(genre)}': {count['tracks']} tracks, {artists}"
-    totals = report["totals"]
-    yield (
-        f"Artists: of {totals['artist_from_list']} files from tracks.csv, of "
-        f"{totals['artist_from_tags']} from their tags, of {totals['artist_unknown']} unknown."
-    )
-    if report["list"]:
-        yield f"tracks.csv: {report['list']}"
-        yield from (f"no file  '{shown(row)}'" for row in report["rows_without_file"])
-        yield from (f"not listed  '{shown(path)}'" for path in report["files_not_listed"])
-    for warning in report["warnings"]:
-        yield f"Warning: {shown(warning)}"
-    yield from filter(None, [report.get("judged")])
-    yield (
-        f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
-        f"excluded, of these {totals['near_duplicates']} as near-duplicates."
-    )
 
 
 def _one_thread_each():

@@ -1,7 +1,7 @@
 """Which files of a corpus can be used: decoded to the end, heard, and compared with all others."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
@@ -244,4 +244,31 @@ def _copied(row, group, table, fingerprints, step, least):
     return (
         f"near-duplicate of {table.loc[other, 'track_id']} ({landmarks} matching landmarks, "
         f"shifted by {abs(shift) * step:.1f} s)"
+    )
+
+
+def report_lines(report: dict) -> Iterator[str]:
+    """Yield an `audit_report` in lines, with names such that no terminal stumbles over them."""
+    shown = files.readable
+    for file in report["files"]:
+        if file["status"] != "used":
+            yield f"excluded  '{shown(file['path'])}': {shown(file['reason'])}"
+    for genre, count in report["totals"]["genres"].items():
+        artists = f"{count['artists']} known artists, {count['unknown']} tracks of unknown ones"
+        yield f"used  '{shown(genre)}': {count['tracks']} tracks, {artists}"
+    totals = report["totals"]
+    yield (
+        f"Artists: of {totals['artist_from_list']} files from tracks.csv, of "
+        f"{totals['artist_from_tags']} from their tags, of {totals['artist_unknown']} unknown."
+    )
+    if report["list"]:
+        yield f"tracks.csv: {report['list']}"
+        yield from (f"no file  '{shown(row)}'" for row in report["rows_without_file"])
+        yield from (f"not listed  '{shown(path)}'" for path in report["files_not_listed"])
+    for warning in report["warnings"]:
+        yield f"Warning: {shown(warning)}"
+    yield from filter(None, [report.get("judged")])
+    yield (
+        f"{totals['used']} of {totals['files']} files would be used, {totals['excluded']} "
+        f"excluded, of these {totals['near_duplicates']} as near-duplicates."
     )

@@ -135,7 +135,7 @@ def audited(folder):
     tracks = auditing.audit(found, folder, min_seconds=0.2, n_jobs=1)
     assert pd.read_parquet(io.BytesIO(tracks.to_parquet())).equals(tracks)
     report = auditing.audit_report(found, tracks)
-    text = "\n".join(__main__._audit_lines(report))
+    text = "\n".join(auditing.report_lines(report))
     lines = text.split("\n")
     assert all(map(str.isprintable, lines)) and len(lines) < 2 * len(tracks) + 10
     report = json.loads(json.dumps(report, allow_nan=False))
