@@ -378,8 +378,7 @@ def _restore_tags(options):
 
 def _similar(options):
     _one_thread_each()
-    from genre_utils.data.track_lists import CorpusError
-    from genre_utils.recognition import batch, playlist, similarity
+    from genre_utils.recognition import batch, similarity
 
     if wrong := _wrong_search(options):
         _tell(wrong)
@@ -387,12 +386,14 @@ def _similar(options):
     what, threads = (options.audio, str(options.library)), batch.usable_cores()
     try:
         if options.playlist:
+            from genre_utils.recognition import playlist
+
             found, failed = playlist.similar(*what, options.playlist, threads=threads)
             playlist.write(found, options.output)
         else:
             found, failed = similarity.search(*what, options.count, threads=threads)
             similarity.write(sys.stdout, found, options.format or "json")
-    except (similarity.SimilarityError, CorpusError) as error:
+    except similarity.SimilarityError as error:
         _tell(error)
         return 1
     for path, why in failed.items():

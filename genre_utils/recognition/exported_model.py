@@ -14,7 +14,6 @@ from genre_utils.features import patches
 from genre_utils.models import regression
 from genre_utils.recognition import listening
 from genre_utils.workspace import files
-from genre_utils.workspace.study_folder import StudyFolder
 
 PRETRAINED = Path(__file__).parent / "pretrained" / "gtzan.npz"
 FORMAT = 1  # of exported models
@@ -200,6 +199,10 @@ def of_composed_music(path: Path | None = None) -> Path:
 
     Raises ModelError if there is none, or it has learned other music.
     """
+    from genre_utils.workspace.study_folder import (
+        StudyFolder,  # loads pandas, which else none needs
+    )
+
     study = StudyFolder("demo")
     models = study.results["models"] if path is None and study.has("results") else {}
     ranked = sorted(models, key=lambda name: models[name]["accuracy"])

@@ -8,6 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from genre_utils.data import songs
+from genre_utils.data.track_lists import CorpusError
 from genre_utils.features import neighbours
 from genre_utils.recognition import output, similarity
 from genre_utils.workspace import files
@@ -23,7 +24,10 @@ def similar(name: str, folder: str, count: int, *, threads: int = 1):
     x = similarity.embedded(model, [query, *others.values()])[1]
     distances, rows = neighbours.nearest(x[1:], x[:1], neighbours.POOL * count)
     paths = list(others)
-    told = songs.told([name, *(paths[row] for row in rows[0])], folder, paths)
+    try:
+        told = songs.told([name, *(paths[row] for row in rows[0])], folder, paths)
+    except CorpusError as error:  # of the list of its artists
+        raise similarity.SimilarityError(str(error)) from error
     alike = neighbours.similarities(x[1:][rows[0]], songs.labels(told)[1:])
     chosen = neighbours.marginally_relevant(1 - distances[0], alike, count)
     return told.iloc[[0, *(1 + chosen)]], failed
