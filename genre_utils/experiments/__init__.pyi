@@ -1,4 +1,5 @@
 from . import ablation as ablation
+from . import denoising as denoising
 from . import feature_statistics as feature_statistics
 from . import leakage as leakage
 from . import learning_curve as learning_curve

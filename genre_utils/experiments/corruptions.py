@@ -72,6 +72,54 @@ def changed(y: np.ndarray, sr: int, change: Change, *, seed: int) -> np.ndarray:
     return np.ascontiguousarray(y, dtype=np.float32)
 
 
+#: Noises of recordings beside white noise, which no change above has.
+WHITE, HUM, CRACKLE, ROOM = "white noise", "hum", "crackle", "room tone"
+NOISES = (WHITE, HUM, CRACKLE, ROOM)
+MAINS, HARMONICS = 50.0, 10  # Hz, and how many of hum, the lowest among them
+CLICKS_A_SECOND, CLICK_SECONDS = 20.0, 0.0005  # on average, of crackle; to die down to 1/e
+PINK_ABOVE = 20.0  # Hz; below, room tone is flat
+
+
+def noisy(y: np.ndarray, sr: int, noise: str, snr: float, *, seed: int) -> np.ndarray:
+    """A recording, (n,) float32, with one of `NOISES` at a signal-to-noise ratio in dB.
+
+    The ratio is that of the mean powers over the whole clip. Hum is mains hum, a harmonic series
+    whose amplitudes fall with its order; crackle is of clicks that are few, short and of very
+    different strength, as of vinyl; room tone is pink noise, whose power falls with frequency.
+    """
+    added = _MAKERS[noise](np.random.default_rng(seed), len(y), sr)
+    ratio = np.mean(np.square(y, dtype=float)) / np.mean(np.square(added))
+    return (y + added * np.sqrt(ratio / 10 ** (snr / 10))).astype(np.float32)
+
+
+def _hum(rng, n, sr):
+    orders = np.arange(1, HARMONICS + 1)[:, np.newaxis]
+    phases = rng.uniform(0, 2 * np.pi, orders.shape)
+    return np.sum(np.sin(2 * np.pi * MAINS * orders * np.arange(n) / sr + phases) / orders, axis=0)
+
+
+def _crackle(rng, n, sr):
+    import scipy.signal
+
+    count = 1 + rng.poisson(CLICKS_A_SECOND * n / sr)
+    clicks = np.zeros(n)
+    np.add.at(clicks, rng.integers(n, size=count), rng.standard_t(3, count))
+    return scipy.signal.lfilter([1.0], [1.0, -np.exp(-1 / (CLICK_SECONDS * sr))], clicks)
+
+
+def _room_tone(rng, n, sr):
+    spectrum = np.fft.rfft(rng.normal(size=n))
+    return np.fft.irfft(spectrum / np.sqrt(np.fft.rfftfreq(n, 1 / sr).clip(PINK_ABOVE)), n)
+
+
+_MAKERS = {
+    WHITE: lambda rng, n, sr: rng.normal(size=n),
+    HUM: _hum,
+    CRACKLE: _crackle,
+    ROOM: _room_tone,
+}
+
+
 def _filtered(y, sr, edges, kind):
     import scipy.signal
 
@@ -116,6 +164,14 @@ def described(track_id: str, path: Path, recipe: recipes.Recipe, change: Change,
     y = changed(y, sr, change, seed=int(files.sha256(track_id, change.label, [seed])[:8], 16))
     y = _filled(y, int(np.ceil(recipe.excerpt_seconds * sr)))
     y = audio.normalise_loudness(y, sr, recipe.loudness)
+    found = extraction.frame_features(y, recipe)
+    return _cut(found, recipes.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second))
+
+
+def described_samples(y: np.ndarray, recipe: recipes.Recipe):
+    """Like `described`, for the samples of a clip, (n,) float32, at the recipe's sample rate."""
+    y = _filled(y, int(np.ceil(recipe.excerpt_seconds * recipe.sr)))
+    y = audio.normalise_loudness(y, recipe.sr, recipe.loudness)
     found = extraction.frame_features(y, recipe)
     return _cut(found, recipes.excerpt_frames(recipe.excerpt_seconds, recipe.frames_per_second))
 

@@ -26,7 +26,7 @@ SEED = 0  # of the choice of tracks, and of noise
 SECONDS_A_CLIP, SECONDS_A_MODEL = 0.35, 3.0  # to change and describe a clip; to load and predict
 
 
-def _chosen(folds):
+def tested_tracks(folds):
     """Tracks that are predicted, and the fold whose models never met them: track_id and fold."""
     tested = folds[folds["part"] == "test"].sort_values("track_id")
     shuffled = tested.sample(frac=1.0, random_state=SEED)
@@ -46,7 +46,7 @@ def _changes(study):
 
 def estimate(study: StudyFolder) -> float:
     """Seconds that `measure` takes in a study."""
-    chosen, names = _chosen(study.folds), study.finished()
+    chosen, names = tested_tracks(study.folds), study.finished()
     clips = len(chosen) * len(_changes(study))
     seconds = SECONDS_A_MODEL * len(names) * chosen["fold"].nunique()
     if _can_have_twin(study):  # whose copies have to be made
@@ -77,7 +77,7 @@ def _measured(study, names, key):
     homes = {name: (study, name) for name in names if name not in model_names.CLASSICAL}
     if _can_have_twin(study):
         homes[TWIN] = _train_twin(study), NETWORK
-    chosen = _chosen(study.folds)
+    chosen = tested_tracks(study.folds)
     places = {fold: study.fold(GRID, fold, key) for fold in chosen["fold"].unique()}
     to_do = chosen[[not places[fold].exists() for fold in chosen["fold"]]]
     jobs = to_do.merge(pd.DataFrame({"change": _changes(study)}), how="cross")
@@ -86,7 +86,7 @@ def _measured(study, names, key):
     for fold, own in jobs.groupby("fold"):
         rows, inputs = _inputs(data, statistics, own, islice(found, len(own)))
         given = _probabilities(study, fold, inputs, statistics, names, homes)
-        tables = [_by_track(rows, p, data.genres).assign(model=name) for name, p in given.items()]
+        tables = [by_track(rows, p, data.genres).assign(model=name) for name, p in given.items()]
         files.write_table(places[fold], pd.concat(tables, ignore_index=True))
     return pd.concat([pd.read_parquet(place) for place in places.values()])
 
@@ -152,15 +152,15 @@ def _inputs(data, statistics, jobs, found):
 def _probabilities(study, fold, inputs, statistics, names, homes):
     """Probabilities of every excerpt by every model."""
     simple = [name for name in names if name in model_names.CLASSICAL]
-    found = {name: _classical(statistics, name, fold, inputs["features"]) for name in simple}
-    found |= {name: _network(*home, fold, inputs) for name, home in homes.items()}
+    found = {name: by_classical(statistics, name, fold, inputs["features"]) for name in simple}
+    found |= {name: by_network(*home, fold, inputs) for name, home in homes.items()}
     members = model_names.ENSEMBLE_MEMBERS
     if model_names.ENSEMBLE in study.finished() and set(members) <= set(found):
         found[model_names.ENSEMBLE] = sum(found[name] for name in members) / len(members)
     return found
 
 
-def _classical(statistics, name, fold, x):
+def by_classical(statistics, name, fold, x):
     """Probabilities by a classical model that is fitted to the fold's training rows."""
     train, _ = statistics.rows(fold)
     ids = statistics.table["track_id"].to_numpy()[train]
@@ -170,7 +170,7 @@ def _classical(statistics, name, fold, x):
     return classical.fit_predict(name, both, *rows, statistics.genres)
 
 
-def _network(home, name, fold, inputs):
+def by_network(home, name, fold, inputs):
     """Probabilities by the network of a fold, which never met the tracks that it tests."""
     import keras
 
@@ -182,7 +182,7 @@ def _network(home, name, fold, inputs):
     return network.predict(seen, batch_size=256, verbose=0)
 
 
-def _by_track(rows, probabilities, genres):
+def by_track(rows, probabilities, genres):
     """Genre predicted for each track under each change, from the mean over its excerpts."""
     p = pd.DataFrame(np.asarray(probabilities, float)).set_axis([f"p_{g}" for g in genres], axis=1)
     means = p.groupby([rows["change"], rows["track_id"]], sort=False).mean().reset_index()

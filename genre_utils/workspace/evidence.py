@@ -35,6 +35,7 @@ DECIDES = {
     "ablation": ("experiments.ablation._measured",),
     "leakage": ("experiments.leakage._measured",),
     "robustness": ("experiments.robustness._measured",),
+    "denoising": ("experiments.denoising._measured",),
     "transfer": ("experiments.transfer._prepare", "experiments.transfer._measured"),
     "learning_curve": ("experiments.learning_curve._measured",),
     "pretraining": ("experiments.pretraining._measured",),

@@ -106,6 +106,8 @@ def test_who_did_not_measure_is_told_how():
     mine = experiments_sentences.missing("", "my own", 5)
     assert experiments_sentences.missing("it is so", "demo", 600) == "It is so."
     assert "`--set MEASURE=true`" in mine and "about a minute" in mine
+    other = experiments_sentences.missing("", "my own", 5, "DENOISING")
+    assert "`--set DENOISING=true`" in other
 
 
 def test_a_fixed_split_is_not_looked_at_again(study):

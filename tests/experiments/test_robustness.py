@@ -61,6 +61,51 @@ def test_noise_is_as_strong_as_it_says_and_decided_by_the_seed(music, snr):
     assert not np.array_equal(found, change(music, label, seed=1))
 
 
+@given(
+    noise=st.sampled_from(corruptions.NOISES),
+    snr=st.floats(-20, 40),
+    samples=st.integers(100, 3 * SR),
+    seed=st.integers(0, 2**32 - 1),
+)
+def test_noise_of_any_kind_has_the_power_that_it_is_said_to_have(noise, snr, samples, seed):
+    y = song(0, seconds=3.0)[:samples] + np.float32(0.01)
+    found = corruptions.noisy(y, SR, noise, snr, seed=seed)
+    assert found.dtype == np.float32 and found.shape == y.shape
+    assert level(y) - level(found - y) == pytest.approx(snr, abs=0.05)
+    np.testing.assert_array_equal(found, corruptions.noisy(y, SR, noise, snr, seed=seed))
+
+
+def added(noise, seed=0):
+    """Ten seconds of a noise alone, as loud as it is at 0 dB."""
+    y = np.full(10 * SR, 0.1, np.float32)
+    return corruptions.noisy(y, SR, noise, 0, seed=seed).astype(float) - y
+
+
+def test_hum_is_the_mains_frequency_and_its_harmonics():
+    power = abs(np.fft.rfft(added(corruptions.HUM))) ** 2
+    strongest = np.sort(np.argsort(power)[-10:]) / 10  # Hz: ten seconds
+    np.testing.assert_array_equal(strongest, 50 * np.arange(1, 11))
+    assert power[500] > 3.9 * power[1000]  # amplitudes fall with the order
+
+
+def test_crackle_is_loud_and_rare():
+    sound = abs(added(corruptions.CRACKLE))
+    assert np.mean(sound < 0.01 * sound.max()) > 0.9
+    assert 50 < np.sum(np.diff(sound) > 0.01 * sound.max()) < 300
+
+
+def test_room_tone_loses_three_decibels_per_octave():
+    power = abs(np.fft.rfft(added(corruptions.ROOM))) ** 2
+    means = [power[10 * low : 20 * low].mean() for low in (100, 200, 400, 800, 1600, 3200)]
+    np.testing.assert_allclose(-10 * np.diff(np.log10(means)), 3.0, atol=0.6)
+    assert not np.array_equal(added(corruptions.ROOM), added(corruptions.ROOM, seed=1))
+
+
+def test_silence_gets_no_noise():
+    silence = np.zeros(SR, np.float32)
+    assert not corruptions.noisy(silence, SR, corruptions.HUM, 0, seed=0).any()
+
+
 @pytest.mark.parametrize(
     ("label", "kept", "lost"),
     [("below 8 kHz", 5000, 10_000), ("telephone, 300 to 3400 Hz", 1000, 100)],
@@ -136,12 +181,12 @@ def test_a_store_can_only_be_cut():
 
 def test_few_tracks_of_each_artist_are_predicted_in_their_test_fold(tmp_path, monkeypatch):
     folds = write_small_study(tmp_path, artists=6, tracks=3).folds
-    chosen = robustness._chosen(folds)
+    chosen = robustness.tested_tracks(folds)
     merged = chosen.merge(folds, on=["track_id", "fold"])
     assert len(merged) == len(chosen) == 24 and (merged["part"] == "test").all()
     assert (merged.groupby("group").size() == 2).all()
     monkeypatch.setattr(robustness, "AT_MOST", 10)
-    fewer = robustness._chosen(folds)
+    fewer = robustness.tested_tracks(folds)
     assert len(fewer) == 10 and fewer["track_id"].isin(chosen["track_id"]).all()
     assert fewer.merge(folds, on=["track_id", "fold"])["group"].nunique() == 10
 
