@@ -16,6 +16,7 @@ from .experiments import accuracy_by_artists as accuracy_by_artists
 from .experiments import accuracy_by_training_size as accuracy_by_training_size
 from .experiments import changes as changes
 from .experiments import costs as costs
+from .experiments import denoising as denoising
 from .experiments import leakage as leakage
 from .experiments import transfer as transfer
 from .experiments import variants as variants

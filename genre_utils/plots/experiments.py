@@ -1,5 +1,7 @@
 """What was trained anew to be measured: leakage, robustness, transfer, variants, costs."""
 
+from itertools import product
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -83,6 +85,40 @@ def changes(table: pd.DataFrame):
     look = {"aspect": 35, "pad": 0.02, "format": PercentFormatter(1, decimals=0, symbol="")}
     base.colour_bar(figure, drawn, axes, "change of accuracy (points)", **look)
     figure.suptitle("Tracks recognised (%), as recordings are and changed")
+    return figure
+
+
+def denoising(table: pd.DataFrame):
+    """Draw accuracy against the level of each noise, a line per treatment and column per model.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `denoising.compare`; what has no noise has an infinite ratio.
+    """
+    clean, models = np.isinf(table["snr"]), table["model"].unique()
+    noises, levels = table["noise"][~clean].unique(), sorted(table["snr"].unique())[::-1]
+    looks = {"none": ("o-", -0.12), "stationary": ("s--", 0.0), "non-stationary": ("^:", 0.12)}
+    options = {"squeeze": False, "sharex": True, "sharey": True}
+    size = base.WIDTH, 1.55 * len(noises) + 0.8
+    figure, axes = plt.subplots(len(noises), len(models), figsize=size, **options)
+    for (row, noise), (column, model) in product(enumerate(noises), enumerate(models)):
+        axis, own = axes[row, column], table[(clean | (table["noise"] == noise))]
+        for treatment, (look, shift) in looks.items():
+            kept = (own["model"] == model) & (own["treatment"] == treatment)
+            line = own[kept].set_index("snr").loc[levels]
+            x, colour = np.arange(len(levels)) + shift, {"color": base.colour(model)}
+            label = "no denoising" if treatment == "none" else treatment
+            axis.plot(x, line["accuracy"], look, ms=4, label=label, **colour)
+            axis.vlines(x, line["low"], line["high"], lw=1, alpha=0.6, **colour)
+        axis.set_xticks(range(len(levels)), ["none", *(f"{snr:g}" for snr in levels[1:])])
+        axis.set(title=base.plain(model) if row == 0 else "", ylim=(0, 1))
+        axis.yaxis.set_major_formatter(base.PERCENT)
+        if column == 0:
+            axis.set_ylabel(noise)
+    axes[-1, len(models) // 2].set_xlabel("noise: signal-to-noise ratio (dB)")
+    figure.suptitle("Accuracy of tracks by noise, and denoising (lines: 95 % intervals)")
+    base.legend(figure, axes[0, 0], columns=3)
     return figure
 
 

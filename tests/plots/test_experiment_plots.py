@@ -61,6 +61,25 @@ def test_changes_are_a_table_with_accuracies_in_its_cells(compared):
     assert [text.get_text() for text in axis.texts[:4]] == ["60", "60", "60", "30"]
 
 
+def test_each_treatment_is_a_line_over_levels_of_each_noise():
+    rows = [
+        {"model": model, "noise": noise, "snr": snr, "treatment": treatment, "accuracy": value}
+        for model in ("cnn", "logistic")
+        for noise, snr in (
+            ("untouched", np.inf),
+            ("hum", 20),
+            ("hum", 0),
+            ("pops", 20),
+            ("pops", 0),
+        )
+        for treatment, value in (("none", 0.6), ("stationary", 0.5), ("non-stationary", 0.4))
+    ]
+    axes = drawn(experiments.denoising(pd.DataFrame(rows).assign(**LIMITS))).axes
+    assert [axis.get_title() for axis in axes] == ["cnn", "logistic", "", ""]
+    assert [axis.get_ylabel() for axis in axes] == ["hum", "", "pops", ""]
+    assert [list(line.get_ydata()) for line in axes[3].lines] == [[0.6] * 3, [0.5] * 3, [0.4] * 3]
+
+
 def test_differences_are_told_in_points():
     rows = [{"change": "noise", "difference": 0.1, "low": -0.1, "high": 0.3, "separable": False}]
     table = pd.DataFrame(rows * 3).assign(title="noise", question=["a", "a", "b"])

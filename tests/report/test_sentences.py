@@ -263,6 +263,27 @@ def test_what_is_not_significant_after_correction_is_called_so():
     assert sentences.effects(table.assign(separable=True)).endswith("all significant")
 
 
+def test_denoising_is_told_where_it_helps_and_what_it_costs_untouched_recordings():
+    rows = [
+        ("untouched", float("inf"), "none", None, None, None),
+        ("untouched", float("inf"), "stationary", -0.05, 0.3, False),
+        ("hum", 10, "stationary", 0.2, 0.01, True),
+        ("hum", 0, "stationary", 0.3, 0.01, True),
+        ("crackle", 0, "non-stationary", -0.2, 0.01, True),
+    ]
+    columns = ["noise", "snr", "treatment", "difference", "p_holm", "separable"]
+    table = pd.DataFrame(rows, columns=columns).assign(model="cnn", low=0.0, high=1.0)
+    table["difference_low"] = table["difference"] - 0.1
+    table["difference_high"] = table["difference"] + 0.1
+    said = plain(sentences.denoising(table))
+    assert said.startswith("Of 4 comparisons")
+    assert "helps significantly in 2 (`cnn`, stationary: hum at 10 and 0 dB) and harms" in said
+    assert "harms significantly in 1." in said
+    assert "Untouched recordings, stationary denoising: -5 points (-15 to 5) for `cnn`" in said
+    said = plain(sentences.denoising(table.assign(separable=False)))
+    assert "it helps significantly in none and harms significantly in none." in said
+
+
 def test_a_best_model_of_the_paper_is_compared_after_correction_with_the_papers_others():
     models = {"cnn": {"accuracy": 0.8, "ci95": {"accuracy": [0.7, 0.9]}}}
     corpus = {"group_by": "artist", "genres": ["rock", "jazz"]}

@@ -4,6 +4,7 @@ from .comparison import counted as counted
 from .comparison import leakage as leakage
 from .comparison import untouched as untouched
 from .experiments import costs as costs
+from .experiments import denoising as denoising
 from .experiments import effects as effects
 from .experiments import missing as missing
 from .experiments import robustness as robustness

@@ -8,7 +8,7 @@ from genre_utils.plots import formatting
 from genre_utils.workspace import files
 
 
-def missing(why: str, profile: str, seconds: float) -> str:
+def missing(why: str, profile: str, seconds: float, parameter: str = "MEASURE") -> str:
     """Say what an experiment that is not there needs: what stands in its way, or how to measure it.
 
     Parameters
@@ -17,12 +17,14 @@ def missing(why: str, profile: str, seconds: float) -> str:
         What stands in its way, or nothing; name of the study's profile.
     seconds : float
         How long it would take here, estimated.
+    parameter : str
+        What asks for it, where there is no such profile.
     """
     if why:
         return f"{why[0].upper()}{why[1:]}."
     full, minutes = profile + measurements.FULL, round(seconds / 60)
     exists = (files.SHIPPED / "notebooks" / "profiles" / f"{full}.yaml").exists()
-    how = f"`--profile {full}`" if exists else "`--set MEASURE=true`"
+    how = f"`--profile {full}`" if exists else f"`--set {parameter}=true`"
     time = f"about {minutes} minutes" if minutes > 1 else "about a minute"
     return f"{how} measures it, in {time}."
 
@@ -87,3 +89,35 @@ def robustness(table: pd.DataFrame) -> str:
         )
     count = f"{len(found)} of {len(tested)} differences are significant after correction (Holm)"
     return f"{count}. The largest loss among them is {most}."
+
+
+def denoising(table: pd.DataFrame) -> str:
+    """Tell where denoising helps or harms significantly, and what it does to clean recordings.
+
+    Parameters
+    ----------
+    table : pd.DataFrame
+        From `denoising.compare`.
+    """
+    limits = {"difference_low": "low", "difference_high": "high"}
+    tested = table.dropna(subset="p_holm").drop(columns=["low", "high"]).rename(columns=limits)
+    sure = tested[tested["separable"].eq(True)]
+    gains, losses = sure[sure["difference"] > 0], sure[sure["difference"] < 0]
+    said = f"Of {len(tested)} comparisons with no denoising, after correction (Holm)"
+    if gains.empty:
+        said += ", it helps significantly in none"
+    else:
+        said += f", it helps significantly in {len(gains)} ({_places(gains)})"
+    said += f" and harms significantly in {len(losses) or 'none'}."
+    for treatment, rows in tested[tested["snr"] == float("inf")].groupby("treatment", sort=False):
+        said += f" Untouched recordings, {treatment} denoising: {effects(rows)}."
+    return said
+
+
+def _places(rows):
+    """Models, treatments, noises and levels of some rows."""
+    told = []
+    for (model, treatment, noise), own in rows.groupby(["model", "treatment", "noise"], sort=False):
+        levels = " and ".join(f"{snr:g}" for snr in own["snr"])
+        told.append(f"`{model}`, {treatment}: {noise} at {levels} dB")
+    return "; ".join(told)
