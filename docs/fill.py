@@ -13,7 +13,7 @@ import sys
 
 import pandas as pd
 
-from genre_utils import plots
+from genre_utils import experiments, plots
 from genre_utils.report import first_page, sentences
 from genre_utils.report.sentences import comparison
 from genre_utils.workspace import files, model_names
@@ -23,6 +23,7 @@ TEXTS = (files.ROOT / "README.md", *sorted((files.ROOT / "docs").glob("*.md")))
 MARKED = re.compile(r"<!-- ([a-z_]+) -->\n(?:.*?\n)?<!-- /\1 -->", re.DOTALL)
 REAL = StudyFolder(files.ROOT / "reports" / "gtzan-mel")
 HELD_OUT = StudyFolder(files.ROOT / "reports" / "gtzan-mel-valid")
+SHORT = StudyFolder(files.ROOT / "reports" / "gtzan-excerpts")
 BENCHMARKS = files.ROOT / "benchmarks"
 SIDECAR = files.ROOT / "genre_utils" / "recognition" / "pretrained" / "gtzan.npz.json"
 
@@ -123,6 +124,11 @@ def strange() -> str:
     return " ".join(files.read_json(BENCHMARKS / "strange.json")["says"])
 
 
+def denoising() -> str:
+    """What denoising before recognition is worth."""
+    return sentences.denoising(experiments.denoising.compare(SHORT))
+
+
 def coverage() -> str:
     """How often the intervals hold the truth."""
     stored = files.read_json(BENCHMARKS / "interval_coverage.json")
@@ -196,7 +202,7 @@ BLOCKS = {
     block.__name__: block
     for block in (
         *(finding, trust, looks, leakage, claims, recogniser, strange),
-        *(coverage, machines, peer, extraction),
+        *(denoising, coverage, machines, peer, extraction),
     )
 }
 
