@@ -204,6 +204,19 @@ def test_the_best_model_is_told_with_what_it_is_not_different_from(alike, worse,
     assert "95 % interval 70 % to 90 %" in told and said in told
 
 
+@pytest.mark.parametrize(("by_titles", "told"), [(0.9, True), (0.8, False)])
+def test_a_model_that_reads_titles_is_beside_the_best_by_sound(by_titles, told):
+    models = {
+        name: {"accuracy": value, "ci95": {"accuracy": [value - 0.1, value + 0.1]}}
+        for name, value in (("cnn", 0.8), ("audio_text", by_titles), ("text", 0.95))
+    }
+    corpus = {"group_by": "artist", "genres": ["rock", "jazz"]}
+    found = {"corpus": corpus, "models": models, "pairwise": []}
+    said = plain(sentences.best_model(found))
+    assert said.startswith("`cnn` classifies **80 %**")
+    assert ("`audio_text` gets 90 % (95 % interval 80 % to 100 %)" in said) == told
+
+
 def test_nobody_is_told_of_leakage_that_was_not_measured():
     assert sentences.leakage(None) == "" == sentences.leakage({"segment": None})
 

@@ -5,6 +5,7 @@ import pandas as pd
 from genre_utils.paper import claims
 from genre_utils.plots import formatting
 from genre_utils.report.sentences import numbers
+from genre_utils.workspace import model_names
 
 _EACH = " (each at p < 0.05, not corrected for their number)"
 _PAPERS = " (each at p < 0.05, of which the paper's pairs alone are corrected for their number)"
@@ -30,7 +31,9 @@ def counted(audit: dict) -> str:
 
 
 def best_model(results: dict) -> str:
-    """Tell which model is best, how sure that is, and which others it cannot be told from.
+    """Tell which model is best by sound, how sure that is, which others it cannot be told from.
+
+    One that reads titles as well is told beside it, if it is better.
 
     Parameters
     ----------
@@ -38,15 +41,28 @@ def best_model(results: dict) -> str:
         Content of results.json, with at least one model.
     """
     corpus, models = results["corpus"], results["models"]
-    best = max(models, key=lambda name: models[name]["accuracy"])
-    limits = dict(zip(("low", "high"), models[best]["ci95"]["accuracy"], strict=True))
+    best = _best(models)
     met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
     first = (
         f"`{best}` classifies **{numbers.percent(models[best]['accuracy'])}** of whole tracks "
-        f"correctly, by artists that {met} ({numbers.limits(limits)}; chance level "
+        f"correctly, by artists that {met} ({_limits(models[best])}; chance level "
         f"{numbers.percent(1 / len(corpus['genres']))})."
     )
+    both = models.get(model_names.AUDIO_TEXT, models[best])
+    if both["accuracy"] > models[best]["accuracy"]:
+        first += f" With titles read beside the sound, `{model_names.AUDIO_TEXT}` gets "
+        first += f"{numbers.percent(both['accuracy'])} ({_limits(both)})."
     return f"{first} {_others(results['pairwise'], best)}".strip()
+
+
+def _best(models):
+    """Most accurate of the models that go by the sound alone."""
+    by_sound = [name for name in models if name not in model_names.TEXT]
+    return max(by_sound or models, key=lambda name: models[name]["accuracy"])
+
+
+def _limits(model):
+    return numbers.limits(dict(zip(("low", "high"), model["ci95"]["accuracy"], strict=True)))
 
 
 def _others(pairs, best):
@@ -79,7 +95,7 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
         From `evaluation.accuracy_by_split`.
     """
     models, said = results["models"], []
-    best = max(models, key=lambda name: models[name]["accuracy"])
+    best = _best(models)
     for part, own in parts[parts["part"] != "train"].groupby("part", sort=False):
         own = own.set_index("model")
         row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]
