@@ -48,7 +48,7 @@ address:  ## write where this is published into notebooks, README.md and CITATIO
 	$(PYTHON) scripts/address.py $(REPOSITORY)
 
 clean:  ## remove the environment, the caches and the quick study; corpora and other reports stay
-	rm -rf .venv data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
+	rm -rf .venv build dist data/cache reports/quick *.egg-info .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 .venv/ready: requirements.txt requirements-nodeps.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
