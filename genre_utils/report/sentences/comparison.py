@@ -48,11 +48,12 @@ def best_model(results: dict) -> str:
         f"correctly, by artists that {met} ({_limits(models[best])}; chance level "
         f"{numbers.percent(1 / len(corpus['genres']))})."
     )
+    told = [first, _others(results["pairwise"], best)]
     both = models.get(model_names.AUDIO_TEXT, models[best])
     if both["accuracy"] > models[best]["accuracy"]:
-        first += f" With titles read beside the sound, `{model_names.AUDIO_TEXT}` gets "
-        first += f"{numbers.percent(both['accuracy'])} ({_limits(both)})."
-    return f"{first} {_others(results['pairwise'], best)}".strip()
+        percent = numbers.percent(both["accuracy"])
+        told.append(f"With titles, `{model_names.AUDIO_TEXT}` gets {percent} ({_limits(both)}).")
+    return " ".join(filter(None, told))
 
 
 def _best(models):
