@@ -167,7 +167,7 @@ def _place(study, hashes, name, settings, epochs, seed, fold, versions):
 def _train(data, place, fold, name, settings, epochs, seed):
     """Predictions, record and network of one fold (`train_fold`)."""
     wall, cpu = time.perf_counter(), time.process_time()
-    options = {"epochs": epochs, "seed": seed, "ready": _forgetful(_ready)}
+    options = {"epochs": epochs, "seed": seed, "ready": _ready}
     model, history = training.train_fold(data, fold, name, settings, **options)
     held = history.get("val_loss")  # of the inner validation part, unless that was trained on
     run = {
@@ -188,17 +188,6 @@ def _train(data, place, fold, name, settings, epochs, seed):
         model.save(temporary)
     files.write_json(place.with_suffix(".json"), run)
     files.write_table(place, predictions)  # last: its presence says that the fold is whole
-
-
-def _forgetful(ready):
-    """Networks that were compiled, less the functions that they predict by.
-
-    On some processors oneDNN rounds otherwise in one that has predicted by the weights of another
-    fold: the last digits would tell which folds a process had trained before.
-    """
-    for model in ready.values():
-        model.predict_function = model.test_function = None
-    return ready
 
 
 def _temperature(model, data, fold, settings):

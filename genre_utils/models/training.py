@@ -133,7 +133,12 @@ def compiled(data, rows, name, settings, *, seed, ready=None):
 
 
 def _as_new(model, fresh):
-    """A compiled model with all values of a fresh one, those of its random generators too."""
+    """A compiled model with all values of a fresh one, those of its random generators too.
+
+    What predicts is traced again: on some processors oneDNN rounds otherwise in a function that has
+    met other weights, and the last digits would tell what a process had trained before.
+    """
+    model.predict_function = model.test_function = None
     for value, initial in zip(model.variables, fresh.variables, strict=True):
         value.assign(initial)
     for value in model.optimizer.variables:

@@ -46,14 +46,14 @@ def test_the_recipe_reproduces_the_real_store(gtzan_mini, gtzan_mel80):
         real = np.asarray(images[row], dtype=float)
         apart = 256 * np.abs(image - real)  # in levels of 80 dB
         if (256 * real % 1 == 0.5).all():  # the levels are those of 80 dB
-            exact.append((apart.mean(), (apart > 0.5).sum()))
+            exact.append((apart.mean(), apart.max()))
         else:  # the range of the track was estimated: a wrong one tilts all its levels alike
             line = np.polyfit(image.ravel(), real.ravel(), 1)
             tilted = 256 * np.abs(np.polyval(line, image) - real)
             estimated.append((apart.mean(), np.median(tilted)))
     assert len(exact) == 64 and len(estimated) == 25
-    # of the 49,536 levels of a track some lie at an edge, where processors round differently
-    assert (np.max(exact, axis=0) < [1e-4, 6]).all()
+    # a value at the edge of a level is rounded by the processor: up or down, by one level
+    assert (np.max(exact, axis=0) < [1e-4, 1.01]).all()
     assert (np.max(estimated, axis=0) < [3.2, 0.25]).all()
 
 
