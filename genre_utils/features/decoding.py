@@ -366,10 +366,12 @@ def ffmpeg_listing(path: Path) -> str:
 
 def _ffmpeg(path, output, refusal, *, start=0.0):
     """Decode with ffmpeg, which reads this one file alone; what it says."""
-    import imageio_ffmpeg
-
     try:
+        import imageio_ffmpeg
+
         program = imageio_ffmpeg.get_ffmpeg_exe()
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(files.installation(error), name=error.name) from None
     except RuntimeError:
         refusal += ", and this machine has no ffmpeg"
         raise UndecodableError(f"not audio that can be decoded ({refusal})") from None

@@ -1,4 +1,5 @@
 import subprocess
+import sys
 
 import imageio_ffmpeg
 import mutagen
@@ -276,6 +277,15 @@ def test_without_ffmpeg_the_reason_says_so(tmp_path, monkeypatch):
 
     monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", none)
     assert reason(path).endswith("Format not recognised, and this machine has no ffmpeg)")
+
+
+def test_without_the_library_that_brings_ffmpeg_the_error_says_what_to_install(
+    tmp_path, monkeypatch
+):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    with pytest.raises(ModuleNotFoundError, match="pip install") as error:
+        reason(converted(tmp_path / "a.m4a"))
+    assert error.value.name == "imageio_ffmpeg"
 
 
 def test_decoding_that_takes_too_long_is_stopped(tmp_path, monkeypatch):
