@@ -32,6 +32,8 @@ LENGTHS = {"8 epochs": {"fixed_epochs": 8}, "30 epochs": {"fixed_epochs": 30}}
 RECIPE = {
     **{f"without {one}": {"augmentation": tuple(a for a in EVERY if a != one)} for one in EVERY},
     "a constant rate": {"schedule": "constant", "warmup": 0.0},
+    "averaged weights": {"averaging": 0.99},
+    "a constant rate, averaged weights": {"schedule": "constant", "warmup": 0.0, "averaging": 0.99},
     "labels not smoothed": {"label_smoothing": 0.0},
     "less dropout": {"dropout": 0.2},
     "adam, no weight decay": {"optimizer": "adam"},

@@ -151,8 +151,9 @@ def _compile(model, settings, genres):
     momentum = {"momentum": 0.9} if settings.optimizer == "sgd" else {}
     decay = {"weight_decay": settings.weight_decay} if settings.optimizer == "adamw" else {}
     kind = {"adam": kinds.Adam, "adamw": kinds.AdamW, "sgd": kinds.SGD}[settings.optimizer]
+    mean = {"use_ema": True, "ema_momentum": settings.averaging} if settings.averaging else {}
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
-    model.compile(kind(rate, clipnorm=1.0, **momentum, **decay), loss, metrics=["accuracy"])
+    model.compile(kind(rate, clipnorm=1.0, **momentum, **decay, **mean), loss, metrics=["accuracy"])
     # what is built within the first step makes TensorFlow trace the step a second time
     model.optimizer.build(model.trainable_variables)
     nothing = np.zeros((1, genres), np.float32)
