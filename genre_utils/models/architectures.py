@@ -54,7 +54,7 @@ def build(name: str, shapes: dict, n_genres: int, settings, statistics: dict):
 def _normalised(x, mean, variance):
     """Every column less its mean, over its standard deviation, which no training changes."""
     # not `Normalization`, whose statistics are no weights: a network is compiled for one fold alone
-    scale = layers.BatchNormalization(center=False, scale=False, trainable=False, epsilon=1e-6,
+    scale = layers.BatchNormalization(center=False, scale=False, trainable=False, epsilon=1e-12,
                                       dtype="float32", name=NORMALISED + x.name)  # fmt: skip
     x = scale(x)
     scale.set_weights([np.asarray(mean, np.float32), np.asarray(variance, np.float32)])

@@ -5,6 +5,7 @@ All is drawn from seed, epoch and number of the batch, in whatever order Keras a
 
 import numpy as np
 import tensorflow as tf
+from sklearn.preprocessing import StandardScaler
 from sklearn.utils.class_weight import compute_class_weight
 
 from genre_utils.features import augmentation
@@ -133,13 +134,15 @@ def _free(array):
 
 
 def statistics(values, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each column of some rows of an array, (rows, ..., columns)."""
-    total, squares = np.zeros((2, values.shape[-1]))
-    count = 0
+    """Mean and variance of each column of some rows of an array, (rows, ..., columns).
+
+    The variance of a column that does not vary is 1, as `StandardScaler` has it.
+    """
+    scaler = StandardScaler()
     for start in range(0, len(rows), 256):
-        some = values[rows[start : start + 256]].reshape(-1, values.shape[-1]).astype(np.float64)
-        total, squares, count = total + some.sum(0), squares + (some**2).sum(0), count + len(some)
-    return total / count, squares / count - (total / count) ** 2
+        some = values[rows[start : start + 256]].reshape(-1, values.shape[-1])
+        scaler.partial_fit(some.astype(np.float64))
+    return scaler.mean_, scaler.scale_**2
 
 
 def _genre_weights(y, genres):

@@ -31,7 +31,7 @@ class Hyperparameters:
     schedule: str = "constant"  # cosine: falls to zero over all epochs (Loshchilov, Hutter 2017)
     warmup: float = 0.0  # share of the steps in which the rate rises, before a cosine
     weight_decay: float = 0.004  # of adamw (Loshchilov, Hutter 2019)
-    averaging: float = 0.0  # momentum of averaged weights (Polyak, Juditsky 1992); 0: the last ones
+    averaging: float = 0.0  # momentum of averaged weights (Polyak, Juditsky 1992), of fixed epochs
     l2: float = 1e-4  # weight of the squared weights in the loss
     dropout: float = 0.3  # share of units left out in training, before each dense layer
     label_smoothing: float = 0.0  # share of a label spread over all genres (Szegedy et al. 2016)
@@ -50,6 +50,8 @@ class Hyperparameters:
                 raise ValueError(
                     f"{name.upper()} is {min(unknown)!r}; choose from {', '.join(choices)}."
                 )
+        if self.averaging and not self.fixed_epochs:  # the best epoch's own would be restored
+            raise ValueError("AVERAGING is of fixed epochs: set FIXED_EPOCHS too.")
 
     def as_json(self) -> dict:
         """Give all settings as a JSON file gives them back; the precision only if it is unusual."""

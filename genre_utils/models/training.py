@@ -25,9 +25,9 @@ PATIENCE = 6  # epochs without a better inner validation loss before training st
 def train_fold(
     data: training_data.Data, fold: int, name: str, settings, *, epochs: int, seed: int, ready=None
 ):
-    """Train on the training part of a fold, stopped by its inner validation part.
+    """Train on the training part of a fold, as `learn` does; model and history.
 
-    Gives model and history; refuses whatever met a track of the test part, as the settings may.
+    Refuses whatever met a track of the test part, as the settings may.
     """
     rows = data.rows(fold)
     ids = {part: data.table["track_id"].to_numpy()[rows[part]] for part in rows}
@@ -82,7 +82,11 @@ def fit(model, data, rows, name, settings, *, seed, epochs, callbacks=(), **opti
     """Fit a model to what the settings make of excerpts; its rate falls over all epochs, or not."""
     made = batches.Batches(data, rows, settings, seed=seed, name=name)
     options |= {"epochs": epochs, "callbacks": [*callbacks, _Rate(settings, epochs * len(made))]}
-    return model.fit(batches.stream(made), shuffle=False, verbose=0, **options)
+    history = model.fit(batches.stream(made), shuffle=False, verbose=0, **options)
+    if settings.averaging:  # batch normalisation knows the last weights: one epoch with these
+        for excerpts, *_ in batches.stream(made):
+            model(excerpts, training=True)
+    return history
 
 
 class _Rate(keras.callbacks.Callback):
@@ -143,6 +147,8 @@ def _as_new(model, fresh):
         value.assign(initial)
     for value in model.optimizer.variables:
         value.assign(keras.ops.zeros_like(value))
+    if isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer):
+        model.optimizer.dynamic_scale.assign(model.optimizer.initial_scale)
     return model
 
 

@@ -329,9 +329,13 @@ def test_the_rate_rises_and_falls_over_all_steps(warmup):
     assert np.all(np.diff(found[:top]) > 0) and np.all(np.diff(found[top:]) < 0)
 
 
-def test_averaged_weights_are_the_mean_over_the_steps_and_late_ones_weigh_more(study, tiny_compiled):
+def test_averaged_weights_are_the_mean_over_the_steps_and_late_ones_weigh_more(
+    study, tiny_compiled
+):
     data, steps = training_data.load_data(study), []
-    settings = replace(hyperparameters.PAPER["rnn_paper"], averaging=0.5, batch_size=8)
+    settings = replace(
+        hyperparameters.PAPER["rnn_paper"], averaging=0.5, fixed_epochs=2, batch_size=8
+    )
     rows = data.rows(0)["train"]
     model = training.compiled(data, rows, "rnn", settings, seed=0)
     kept = keras.callbacks.LambdaCallback(
@@ -345,10 +349,10 @@ def test_averaged_weights_are_the_mean_over_the_steps_and_late_ones_weigh_more(s
     assert len(steps) > 2 and not np.allclose(mean, steps[-1], rtol=1e-3)
 
 
-@pytest.mark.parametrize("averaging", [0.0, 0.9])
-def test_what_is_compiled_for_one_fold_serves_the_next_with_the_same_result(study, averaging):
+@pytest.mark.parametrize("changes", [{}, {"averaging": 0.9}, {"precision": "mixed_float16"}])
+def test_what_is_compiled_for_one_fold_serves_the_next_with_the_same_result(study, changes):
     data, ready, found = training_data.load_data(study), {}, []
-    settings = replace(hyperparameters.DEFAULTS["mlp"], fixed_epochs=2, averaging=averaging)
+    settings = replace(hyperparameters.DEFAULTS["mlp"], fixed_epochs=2, **changes)
     for kept in (ready, None, ready):  # the last one has met fold 0
         for fold in (0, 1):
             options = {"epochs": 2, "seed": 3, "ready": kept}
