@@ -119,7 +119,8 @@ def measure(study: StudyFolder, variants=plan, *, epochs: int, seed: int = 0) ->
     for label, key in measurements.left(study, GRID, decides, measurements.obstacle).items():
         title = f"[{list(of).index(label) + 1}/{len(of)}] {of[label].title}"
         predictions, seconds = _measured(study, of[label], title, epochs, seed)
-        record = {"seconds": seconds, "variant": asdict(of[label])}
+        trained = {"epochs": epochs, "seed": seed}
+        record = {"seconds": seconds, "variant": asdict(of[label]), "trained": trained}
         measurements.store(study, GRID, label, key, predictions, **record)
 
 
@@ -208,15 +209,15 @@ def derive(study: StudyFolder, variant: Variant, seed: int) -> StudyFolder:
 
 
 def stored(study: StudyFolder) -> dict[str, tuple[Variant, pd.DataFrame]]:
-    """Variants that are stored, with their predictions, if their baseline is by the same code."""
+    """Variants that are stored, with their predictions, if their baseline was trained alike."""
     known = study.folds, study.tracks, study.genres
     found = measurements.stored(study, GRID, lambda _, p: scoring.check_predictions(p, *known))
     variants = {label: Variant(**record["variant"]) for label, (record, _) in found.items()}
-    inputs = {label: record["inputs"] for label, (record, _) in found.items()}
+    how = {label: [r["inputs"], r.get("trained")] for label, (r, _) in found.items()}
     return {
         label: (variant, found[label][1])
         for label, variant in variants.items()
-        if inputs.get(variant.against or label) == inputs[label]
+        if how.get(variant.against or label) == how[label]
     }
 
 

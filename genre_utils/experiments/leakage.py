@@ -142,13 +142,15 @@ def _network(study, name, drawn):
 
     tables = {}
     for number, ((split, seed), folds) in enumerate(drawn.items(), 1):
+        settings, options = measurements.settings_of(study, name, folds)
+        if next(iter(settings.values())).fixed_epochs:  # would learn from the inner part too
+            folds = folds[folds["part"] != "validation"]
         data = training_data.load_data(study, folds.drop(columns="genre"))
         data.keep(data.table["copy"] == 0)
         if "features" in architectures.reads(name):
             _ = data.features  # read while excerpts still go by the names of their tracks
         data.table = data.table.assign(track_id=_named(data.table))
         data.excerpts = data.excerpts.apart()
-        settings, options = measurements.settings_of(study, name, folds)
         options["seed"] += seed
         options["label"] = f"[{number}/{len(drawn)}] {name}, {SPLITS[split]}"
         predictions, _ = cross_validation.out_of_fold(study, name, data, settings, **options)

@@ -115,6 +115,8 @@ def left(study: StudyFolder, experiment: str, decides: dict, obstacle=None) -> d
 def store(study: StudyFolder, experiment: str, label: str, key: str, predictions, **record) -> None:
     """Store predictions, and what else is to be known of them as JSON holds it."""
     place = study.measurement(experiment, label)
+    if "model" in record:
+        record["made"] = made(study, [record["model"]])
     table = place.with_suffix(".parquet")
     files.write_table(table, predictions)
     inputs = _inputs(study) | {"code": evidence.code(experiment)}
@@ -162,8 +164,12 @@ def stored(study: StudyFolder, experiment: str, refuse=refuse_foreign) -> dict[s
 
 
 def by_model(study: StudyFolder, experiment: str, refuse=refuse_foreign) -> list[tuple]:
-    """What is `stored` for each model, in the models' order."""
-    found = stored(study, experiment, refuse).values()
+    """What is `stored` for each model, if it is that of the study still; in the models' order."""
+    found = [
+        (record, predictions)
+        for record, predictions in stored(study, experiment, refuse).values()
+        if record.get("made") in (None, files.plain(made(study, [record["model"]])))
+    ]
     return sorted(found, key=lambda pair: model_names.place(pair[0]["model"]))
 
 

@@ -44,9 +44,15 @@ def _changes(study):
     return [change for change in possible if change.kind == "length" or recipe is not None]
 
 
+def _asked(study):
+    """Models that hear recordings and can be asked about others: see `measure`."""
+    known = (*model_names.NETWORKS, *map(model_names.tuned, model_names.NETWORKS))
+    return measurements.trained(study, (*known, *model_names.CLASSICAL))
+
+
 def estimate(study: StudyFolder) -> float:
     """Seconds that `measure` takes in a study."""
-    chosen, names = tested_tracks(study.folds), study.finished()
+    chosen, names = tested_tracks(study.folds), _asked(study)
     clips = len(chosen) * len(_changes(study))
     seconds = SECONDS_A_MODEL * len(names) * chosen["fold"].nunique()
     if _can_have_twin(study):  # whose copies have to be made
@@ -56,13 +62,14 @@ def estimate(study: StudyFolder) -> float:
 
 
 def measure(study: StudyFolder) -> None:
-    """Have all models of a study predict changed recordings, and store it; resumable.
+    """Have the models of a study predict changed recordings, and store it; resumable.
 
-    Networks are those of the folds, classical models are fitted again. Where the study has
+    Networks are those of the folds, classical models are fitted again; the pretrained, searched
+    classical ones, those on titles and a user's own are not asked. Where the study has
     recordings, and no changed copies of them, the cnn is trained once more, with such copies. A
     ValueError refuses a fixed split, a FileNotFoundError networks that were trained elsewhere.
     """
-    names = [name for name in study.finished() if name not in model_names.NOT_HEARING]
+    names = _asked(study)
     decides = [measurements.made(study, names), _changes(study)]
     left = measurements.left(study, GRID, {LABEL: decides}, measurements.obstacle)
     for label, key in left.items():
@@ -108,12 +115,20 @@ def _train_twin(study):
     derived = ablation.derive(study, variant, SEED)
     data = training_data.load_data(derived)
     settings, options = measurements.settings_of(study, NETWORK, study.folds)
-    options["epochs"] = max(1, options["epochs"] // 2)  # of twice as many excerpts
+    options["epochs"] = _as_long(study.folds, next(iter(settings.values())), options["epochs"])
     found = cross_validation.out_of_fold(made, NETWORK, data, settings, label=TWIN, **options)
     made.write_model(NETWORK, *found)
     shutil.rmtree(derived.path)  # the feature cache can give it again
     files.write_json(made.key, key)
     return made
+
+
+def _as_long(folds, settings, epochs):
+    """Epochs of as many steps as so many were, where all of the training part stands twice."""
+    epochs = min(epochs, settings.fixed_epochs or epochs)
+    learned = ["train", "validation"] if settings.fixed_epochs else ["train"]
+    once, twice = (folds["part"].isin(parts).sum() for parts in (learned, ["train"]))
+    return max(1, round(epochs * once / (once + twice)))
 
 
 def _all_described(study, jobs):

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from genre_utils.data import auditing, corpora, folders, splits
+from genre_utils.data import artists, auditing, corpora, folders, splits
 from genre_utils.evaluation import scoring
 from genre_utils.experiments import measurements
 from genre_utils.features import audio, store
@@ -104,6 +104,9 @@ def _prepare(study, other, key, labels):
     tracks["track_id"] = tracks["corpus"] + ": " + tracks["track_id"]
     unknown = tracks["artist"].str.startswith("unknown:")
     tracks.loc[unknown, "artist"] = "unknown:" + tracks["track_id"]
+    if "group" in tracks:  # one of the two may not have it
+        tracks["group"] = tracks["group"].fillna("")
+    tracks["group"] = artists.groups_of(tracks, "artist")  # over both: each has one name
     length = study.features["recipe"]["excerpt_seconds"]
     store.extract_from_store(tracks, images, both, clip_seconds=SECONDS, excerpt_seconds=length)
     both.write(tracks=tracks, folds=_folds(tracks, *labels))

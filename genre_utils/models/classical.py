@@ -107,9 +107,10 @@ def predict_folds(
 def _typical(several):
     """One setting for several: the median of each quantity, the most frequent of the rest."""
     found: dict = {}
-    for key in several[0].keys() - {"tuned_on"}:
+    for key in [key for key in several[0] if key != "tuned_on"]:
         values = [one[key] for one in several]
-        found[key] = mode(values) if isinstance(values[0], str) else float(np.median(values))
+        kind = type(values[0])
+        found[key] = mode(values) if kind is str else kind(np.median(values))
     return found
 
 

@@ -76,7 +76,7 @@ def surest_mistakes(predictions: pd.DataFrame) -> pd.DataFrame:
     tracks = scoring.track_probabilities(predictions)
     wrong = tracks[tracks["y_pred"] != tracks["y_true"]]
     highest = wrong[scoring.probability_columns(wrong)].max(axis=1)
-    sure = wrong.assign(probability=highest.map("{:.2f}".format))
-    order = sure.sort_values(["probability", "track_id"], ascending=[False, True]).head(3)
+    sure = wrong.assign(probability=highest.map("{:.2f}".format), sure=highest.round(6))
+    order = sure.sort_values(["sure", "track_id"], ascending=[False, True]).head(3)
     order.index = order["track_id"] + ": " + order["y_true"] + ", predicted as " + order["y_pred"]
     return order[["track_id", "y_true", "y_pred", "probability"]]

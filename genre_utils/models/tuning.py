@@ -148,7 +148,8 @@ def inner_folds(folds: pd.DataFrame, fold: int, tracks: pd.DataFrame, seed: int)
 
 
 @functools.lru_cache(maxsize=1)
-def _data(path, name):
+def _data(path, name, inputs):
+    """What a model learns from, kept between the trials of a process for the same inputs."""
     study = StudyFolder(path)
     return classical.Data(study) if name in CLASSICAL else training_data.load_data(study)
 
@@ -163,7 +164,9 @@ def _one_more(_, path, fold, number, known, name, epochs, seed):
     if number == 0:
         search.enqueue_trial(_usual(name))
     trial = search.ask(space(name))
-    score = _score(trial, _data(path, name), name, fold, epochs, seed)
+    study = StudyFolder(path)
+    inputs = study.features["sha256"], files.sha256(study.folds.to_csv(index=False))
+    score = _score(trial, _data(path, name, inputs), name, fold, epochs, seed)
     state = optuna.trial.TrialState.PRUNED if score is None else None
     return search.tell(trial, score, state=state)
 

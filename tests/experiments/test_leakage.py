@@ -153,6 +153,26 @@ def test_folds_of_a_network_that_are_done_are_read(measured, monkeypatch):
     pd.testing.assert_frame_equal(after, before, check_dtype=False)
 
 
+def test_a_network_of_fixed_epochs_learns_from_the_training_part_alone(small_study, monkeypatch):
+    rows = []
+
+    def watched(study, name, data, settings, **_):
+        rows.extend(data.rows(fold) for fold in data.fold_numbers)
+        raise InterruptedError
+
+    monkeypatch.setattr(cross_validation, "out_of_fold", watched)
+    table = classical.Data(small_study).table
+    drawn = leakage._equal_folds(Corpus(small_study.tracks, 2), table, 1)
+    fixed = dict.fromkeys([0, 1], hyperparameters.DEFAULTS["cnn"])
+    options = {"epochs": 1, "seed": 0}
+    monkeypatch.setattr(measurements, "settings_of", lambda *_: (fixed, dict(options)))
+    with pytest.raises(InterruptedError):
+        leakage._network(small_study, "cnn", drawn)
+    sizes = [table.query("part == 'train'").groupby("fold").size() for table in drawn.values()][0]
+    assert [len(own["train"]) for own in rows] == list(sizes)
+    assert not any(len(own["validation"]) for own in rows)
+
+
 def test_a_network_of_features_sees_those_of_its_excerpts(small_study, monkeypatch):
     """Excerpts go by names of their own here, and must be found in the table of features."""
     seen = []
@@ -165,7 +185,9 @@ def test_a_network_of_features_sees_those_of_its_excerpts(small_study, monkeypat
     drawn = leakage._equal_folds(
         Corpus(small_study.tracks, 2), classical.Data(small_study).table, 1
     )
-    monkeypatch.setattr(measurements, "settings_of", lambda *_: (None, {"epochs": 1, "seed": 0}))
+    paper = dict.fromkeys([0, 1], hyperparameters.PAPER["cnn_paper"])
+    options = {"epochs": 1, "seed": 0}
+    monkeypatch.setattr(measurements, "settings_of", lambda *_: (paper, dict(options)))
     with pytest.raises(InterruptedError):
         leakage._network(small_study, "mlp", drawn)
     assert np.isfinite(seen[0][0]).all() and "#" in seen[0][1]

@@ -59,11 +59,15 @@ def test_the_recipe_reproduces_the_real_store(gtzan_mini, gtzan_mel80):
 
 @pytest.fixture(scope="module")
 def other(tmp_path_factory):
-    """A store of two of the study's genres and one more; an artist of the study is in it."""
+    """Two of the study's genres and one more; the study's "jazz b" is in it as "The jazz b"."""
     folder = tmp_path_factory.mktemp("data") / "images"
     folder.mkdir()
     rows = [
-        (f"{genre}.{artist}{n}", genre, f"their {genre} {artist}" if artist != "a" else "jazz b")
+        (
+            f"{genre}.{artist}{n}",
+            genre,
+            f"their {genre} {artist}" if artist != "a" else "The jazz b",
+        )
         for genre in ("jazz", "polka", "rock")
         for artist in ("cdefgh" if genre == "rock" else "acdefg")
         for n in range(2)
