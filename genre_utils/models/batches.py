@@ -134,10 +134,7 @@ def _free(array):
 
 
 def statistics(values, rows) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and variance of each column of some rows of an array, (rows, ..., columns).
-
-    The variance of a column that does not vary is 1, as `StandardScaler` has it.
-    """
+    """Mean and variance of columns of some rows, (rows, ..., columns); 1 where nothing varies."""
     scaler = StandardScaler()
     for start in range(0, len(rows), 256):
         some = values[rows[start : start + 256]].reshape(-1, values.shape[-1])

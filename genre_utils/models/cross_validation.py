@@ -199,10 +199,7 @@ def _temperature(model, data, fold, settings):
 
 
 def _inference_seconds(model, data):
-    """Median of the seconds that a model takes for all excerpts of one track.
-
-    The processor's, as in training, since other folds run beside this one; on a GPU the wall's.
-    """
+    """Median of the CPU seconds (on a GPU: wall) that all excerpts of one track take a model."""
     one = data.table["track_id"] == data.table["track_id"].iloc[0]
     rows = np.flatnonzero(one & (data.table["copy"] == 0))
     x = data.inputs(model.name, rows)

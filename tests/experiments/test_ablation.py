@@ -42,9 +42,10 @@ def predictions_from(correct, tracks):
     return pd.DataFrame(columns | {"p_jazz": 1 - sure, "p_rock": sure})
 
 
-def put(study, label, predictions, **variant):
-    described = {"label": label, "title": label, **variant}
-    measurements.store(study, "ablation", label, "key", predictions, variant=described)
+def put(study, label, predictions, epochs=8, **variant):
+    described = {"variant": {"label": label, "title": label, **variant}}
+    described["trained"] = {"epochs": epochs, "seed": 0}
+    measurements.store(study, "ablation", label, "key", predictions, **described)
 
 
 @pytest.fixture
@@ -141,6 +142,13 @@ def test_a_variant_whose_baseline_was_measured_by_other_code_is_left_out(made_up
     put(study, "baseline", predictions_from(np.ones(80), tracks))
     monkeypatch.setattr(measurements.evidence, "code", lambda _: "other code")
     put(study, "masks", predictions_from(np.ones(80), tracks), against="baseline")
+    assert set(ablation.stored(study)) == {"baseline"}
+
+
+def test_a_variant_that_was_trained_for_longer_than_its_baseline_is_left_out(made_up):
+    study, tracks = made_up
+    put(study, "baseline", predictions_from(np.ones(80), tracks))
+    put(study, "masks", predictions_from(np.ones(80), tracks), epochs=30, against="baseline")
     assert set(ablation.stored(study)) == {"baseline"}
 
 

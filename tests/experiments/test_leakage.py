@@ -168,7 +168,7 @@ def test_a_network_of_fixed_epochs_learns_from_the_training_part_alone(small_stu
     monkeypatch.setattr(measurements, "settings_of", lambda *_: (fixed, dict(options)))
     with pytest.raises(InterruptedError):
         leakage._network(small_study, "cnn", drawn)
-    sizes = [table.query("part == 'train'").groupby("fold").size() for table in drawn.values()][0]
+    sizes = next(iter(drawn.values())).query("part == 'train'").groupby("fold").size()
     assert [len(own["train"]) for own in rows] == list(sizes)
     assert not any(len(own["validation"]) for own in rows)
 

@@ -70,6 +70,16 @@ def test_answers_that_cannot_be_of_this_study_are_refused(study, change):
         measurements.stored(study, GRID)
 
 
+def test_measurements_of_a_model_that_was_trained_anew_otherwise_are_left_out(study):
+    run = {"hashes": {"code": "1"}, "seed": 0, "folds": []}
+    study.write_model("cnn", PREDICTIONS, run)
+    measurements.store(study, GRID, "label", "key", PREDICTIONS, model="cnn")
+    study.write_model("cnn", PREDICTIONS, run | {"training_seconds": 2.0})
+    assert len(measurements.by_model(study, GRID)) == 1
+    study.write_model("cnn", PREDICTIONS, run | {"seed": 1})
+    assert measurements.by_model(study, GRID) == []
+
+
 def test_other_models_settings_or_seeds_are_other_measurements(study):
     runs = {"hashes": {"code": "1"}, "seed": 0, "training_seconds": 1.0, "folds": []}
     seen = set()

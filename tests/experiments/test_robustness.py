@@ -231,6 +231,8 @@ def measured(few, tmp_path_factory):
     study.write(source={"folder": str(music)})
     finish(study, tracks)
     cross_validation.cross_validate(study, "cnn", epochs=2)
+    for other in ("pretrained", "svm_tuned", "text"):  # are there, and not asked
+        study.write_model(other, study.predictions("svm"), study.run("svm"))
     robustness.measure(study)
     return study
 
@@ -265,6 +267,18 @@ def test_the_network_that_trained_on_copies_is_compared_with_the_one_that_did_no
     twin = measured.derived("robustness_twin")
     assert twin.run("cnn")["max_epochs"] == 1  # half of the study's, of twice as much
     assert not measured.folds_done("ablation_robustness").exists()
+
+
+@pytest.mark.parametrize(
+    ("fixed", "most", "epochs"), [(0, 8, 4), (25, 60, 14), (25, 10, 6), (0, 1, 1)]
+)
+def test_twins_make_as_many_steps(fixed, most, epochs):
+    parts = ["train"] * 80 + ["validation"] * 20 + ["test"] * 25
+    settings = SimpleNamespace(fixed_epochs=fixed)
+    assert robustness._as_long(pd.DataFrame({"part": parts}), settings, most) == epochs
+    learned = 100 if fixed else 80
+    steps = min(most, fixed or most) * learned
+    assert most == 1 or abs(epochs * (learned + 80) - steps) <= (learned + 80) / 2
 
 
 def test_what_is_stored_is_not_measured_again(measured, monkeypatch):

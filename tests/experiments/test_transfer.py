@@ -116,6 +116,8 @@ def test_every_track_is_tested_by_what_learned_from_each_corpus(measured):
     assert (counts == 24).all() and len(counts) == 4  # without the genre that the study lacks
     assert set(predictions["y_true"]) == set(GENRES)
     assert not predictions.duplicated(["track_id", "learned", "seed"]).any()
+    whose = predictions[["track_id", "group"]].drop_duplicates()
+    assert whose["track_id"].is_unique  # of one group, whatever was learned from
     assert not measured.folds_done("transfer").exists()
 
 

@@ -127,6 +127,16 @@ def test_weights_are_those_of_scikit_learn_and_follow_mixed_labels(music):
     np.testing.assert_allclose(weights, labels @ expected, rtol=1e-5)
 
 
+@given(scale=st.floats(1e-5, 1e5), offset=st.floats(-1e3, 1e3), seed=st.integers(0, 99))
+def test_columns_are_brought_to_one_scale_however_small_they_are(scale, offset, seed):
+    values = offset + scale * np.random.default_rng(seed).normal(size=(600, 3))
+    values[:, 2] = offset  # never varies
+    mean, variance = batches.statistics(values, np.arange(0, 600, 2))
+    scaled = (values[::2] - mean) / np.sqrt(variance)
+    np.testing.assert_allclose(scaled.mean(axis=0), 0, atol=1e-6)
+    np.testing.assert_allclose(scaled.std(axis=0), [1, 1, 0], atol=1e-6)
+
+
 def test_a_genre_without_training_tracks_does_not_stop_weighting():
     np.testing.assert_array_equal(batches._genre_weights(np.array([0, 2, 2, 0]), 3), [1, 1, 1])
 
