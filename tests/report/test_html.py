@@ -427,6 +427,15 @@ def test_the_index_fits_a_phone_with_any_number_of_models(study, page, count, ge
     assert len(names) == min(count, 7) and not [name for name, spill in names if spill > 0]
 
 
+def test_captions_and_names_of_rows_stay_where_a_table_scrolls(rendered, page):
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto((rendered / "index.html").as_uri())
+    script = "box => (box.scrollLeft = 90, [box.scrollLeft, ...[...box.querySelectorAll("
+    script += "'caption, tbody th')].map(e => e.getBoundingClientRect().x - box.offsetLeft)])"
+    moved, *places = page.locator(".wide").first.evaluate(script)
+    assert moved == 90 and places == [0] * 4
+
+
 def test_intervals_stay_whole_and_long_names_may_break():
     assert html._breakable("hybrid_x 0.1 [0.2, 0.3]") == "hybrid_<wbr>x 0.1 [0.2,\xa00.3]"
     assert html._breakable(EVIL).startswith("&lt;script")
