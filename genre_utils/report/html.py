@@ -268,7 +268,7 @@ def _describe(output, heading: str) -> None:
     about = [one for one in output.get("metadata", {}).values() if isinstance(one, dict)]
     said = {key: value for one in about for key, value in one.items()}
     output.alt = said.get("alt") or f"Figure: {heading}"
-    output.caption = said.get("caption", "")
+    output.caption, output.width = said.get("caption", ""), said.get("width")
     if "image/png" in output.get("data", {}):
         output.data["image/webp"] = _webp(output.data.pop("image/png"))
 

@@ -22,6 +22,7 @@ EVIL = "<script>alert(1)</script>"
 CUT_FORMULA = (
     f"<span class='math' style='overflow:hidden'><math><mtext>{'x' * 500}</mtext></math></span>"
 )
+ABOUT = {"alt": "A", "caption": "B.", "width": 600}
 GENRES = ["rock", "jazz"]
 CORPUS = {
     **{"name": "synthetic", "synthetic": True, "tracks": 396, "artists": 88, "version": "1"},
@@ -74,7 +75,7 @@ def rich_notebook():
         ),
         code("table", shown({"text/html": table.to_html(), "text/plain": "table"})),
         code("axes.plot()", shown({"text/plain": "[<Axes: title='cnn'>]"})),
-        code("figure", shown({"image/png": png()}, {"image/png": {"alt": "A", "caption": "B."}})),
+        code("figure", shown({"image/png": png()}, {"image/png": ABOUT})),
         code("old", shown({"image/png": png(), "text/plain": "<Figure size 1200x300>"})),
         code("2 + 2", shown({"text/plain": "four"}), tags=["summary"]),
         code("details", shown({"text/plain": "all of it"}), tags=["appendix"]),
@@ -237,7 +238,8 @@ def test_outputs(rich):
     assert "oneDNN" not in text, "stderr is left out"
     assert "Axes" not in text and "Figure size" not in text and "Javascript" not in text
     assert rich.select_one(".error pre").get_text() == "ValueError: no such track"
-    assert [image["alt"] for image in rich.select("img")] == ["A", "Figure: Training"]
+    images = [(image["alt"], image.get("width")) for image in rich.select("img")]
+    assert images == [("A", "600"), ("Figure: Training", None)]
     assert [text.get_text() for text in rich.select("figcaption")] == ["Figure 1. B."]
     assert len(rich.select("main pre.output")) == 2, "the parts of stdout are joined"
     assert rich.select_one(".wide table.dataframe tbody td.num").get_text() == "0.50"
