@@ -40,7 +40,8 @@ def confusion(matrices: dict[str, np.ndarray], genres: list[str]):
         drawn = base.heat_map(axis, share, names, names, **options)
         axis.set_title(base.label(name, round(7 * width / columns), 1), fontsize=font)
         axis.tick_params(labelsize=min(9, 56 * size / lines) if long else font)
-    bar = base.colour_bar(figure, drawn, axes, "share of the row", aspect=40, shrink=0.4)
+    look = {"aspect": 40, "shrink": 0.4, "format": base.PERCENT}
+    bar = base.colour_bar(figure, drawn, axes, "share of the row", **look)
     bar.ax.tick_params(labelsize="small")
     plt.setp(axes[-1], xlabel="predicted")
     figure.supylabel("true")

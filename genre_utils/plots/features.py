@@ -89,7 +89,8 @@ def image_with_curves(
     drawn = base.image(axes, image.T, 1, colours="gray_r", limits=(0, 1.3))  # never quite black
     half = 0.5 / frames_per_second
     drawn.set_extent((-half, seconds[-1] + half, -step / 2, (len(image) - 0.5) * step))
-    base.colour_bar(figure, drawn, axes, shade, location="right", shrink=0.9)
+    bar = base.colour_bar(figure, drawn, axes, shade, location="right", shrink=0.9)
+    bar.ax.set_ylim(0, 1)
     for name, curve in curves.items():
         axes.plot(seconds, curve, lw=1.6, label=name)
     axes.set(title=title, xlabel="time (s)", ylabel=unit, ylim=(0, (len(image) - 1) * step))

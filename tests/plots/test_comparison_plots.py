@@ -102,6 +102,7 @@ def test_a_confusion_matrix_shows_the_counts_and_the_share_of_the_row():
     figure = comparison.confusion({"cnn": np.array([[3, 1], [0, 4]])}, ["jazz", "rock"])
     axis, bar = drawn(figure)
     assert bar.get_xlabel() == "share of the row"
+    assert bar.get_xticklabels()[-1].get_text() == "100\N{NO-BREAK SPACE}%"
     assert [text.get_text() for text in axis.texts] == ["3", "1", "0", "4"]
     np.testing.assert_allclose(axis.collections[0].get_array().ravel(), [0.75, 0.25, 0, 1])
     axis, _ = drawn(comparison.confusion({"": np.array([[0.75, 0.25], [0, 1]])}, ["jazz", "rock"]))

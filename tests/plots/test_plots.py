@@ -58,7 +58,8 @@ def test_a_curve_lies_on_the_rows_of_the_image_that_it_names():
     figure = features.image_with_curves(
         image, {"f": 250.0 * frames}, frames_per_second=4, step=250.0, unit="Hz", title="", shade=""
     )
-    axes = figure.axes[0]
+    axes, bar = figure.axes
+    assert bar.get_ylim() == (0, 1)
     left, right, bottom, top = axes.images[0].get_extent()
     seconds, hertz = axes.lines[0].get_data()
     columns = (seconds - left) / (right - left) * 8
