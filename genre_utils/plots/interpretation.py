@@ -100,9 +100,8 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
     boundaries : np.ndarray, shape (mels + 1,), or None
         Frequencies between the bands, Hz.
     """
-    figure, axes = base.panels(len(genres), 2, 2.1, 0.9, sharex=True, sharey=True)
+    figure, axes = base.panels(len(genres), 2, 2.1, 0.9, sharex=True)
     reach, mels = bands["level"].abs().max(), bands["part"].max() + 1
-    top = 1.5 * bands["share"].abs().max()  # wide intervals are cut off
     for axis, genre in zip(axes.flat, genres, strict=False):
         here = bands[bands["genre"] == genre]
         for name, own in here.groupby("network", sort=False):
@@ -112,13 +111,15 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
             axis.fill_between(place, own["low"], own["high"], **look)
         level = here.drop_duplicates("part")["level"].to_numpy()[np.newaxis]
         if level.size:
+            top = 1.5 * here["share"].abs().max()  # wide intervals are cut off
+            axis.set_ylim(-top, top)
             look = {"cmap": "PuOr_r", "vmin": -reach, "vmax": reach, "alpha": 0.45, "zorder": 0}
             drawn = axis.imshow(level, aspect="auto", extent=(0, mels, -top, top), **look)
         axis.axhline(0, color="0.3", lw=0.8)
         axis.set_title(base.label(genre, 21))
-        axis.yaxis.set_major_formatter(PERCENT)
+        axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=PERCENT.symbol))
         axis.grid(axis="x", visible=False)
-    axes[0, 0].set(xlim=(0, mels), ylim=(-top, top))
+    axes[0, 0].set_xlim(0, mels)
     places, names = _frequency_marks(boundaries)
     if places:
         axes[0, 0].set_xticks(places, names)
@@ -207,7 +208,8 @@ def importance(table: pd.DataFrame, sizes: dict[str, int]):
     shown = {"A whole input": whole, "One feature group (columns)": groups}
     shown = {title: families for title, families in shown.items() if families}
     counts = [len(families) for families in shown.values()]
-    size = {"figsize": (base.WIDTH, 0.36 * sum(counts) + 1.0 * len(counts) + 0.6)}
+    row = 0.1 + 0.14 * table["model"].nunique()
+    size = {"figsize": (base.WIDTH, row * sum(counts) + 1.0 * len(counts) + 0.6)}
     figure, axes = plt.subplots(len(shown), squeeze=False, height_ratios=counts, **size)
     for axis, (title, families) in zip(axes[:, 0], shown.items(), strict=True):
         _losses(axis, table[table["family"].isin(families)], families, sizes)
@@ -219,14 +221,15 @@ def importance(table: pd.DataFrame, sizes: dict[str, int]):
 
 
 def _losses(axes, table, families, sizes):
-    """Losses of some families, a colour for each model."""
+    """Losses of some families; models of one kind, and colour, are filled and hollow by turns."""
     names = [f.replace("_", " ") + (f" ({sizes[f]})" if f in sizes else "") for f in families]
-    models = pd.unique(table["model"])
+    kinds = [*map(base.kind, pd.unique(table["model"]))]
     for k, (model, own) in enumerate(table.groupby("model", sort=False)):
         label = f"{base.plain(model)} ({_percent(own['accuracy'].max())} with everything)"
         rows = 100 * own.set_index("family")[["drop", "low", "high"]].reindex(families)
-        look = {"shift": (k - (len(models) - 1) / 2) * 0.22, "size": 25, "label": label}
+        look = {"shift": 0.75 * ((k + 0.5) / len(kinds) - 0.5), "label": label}
         look |= {"colours": base.colour(model), "marker": base.mark(model)}
+        look["faces"] = "1" if kinds[:k].count(kinds[k]) % 2 else look["colours"]
         base.forest(axes, rows, names, "drop", **look)
     axes.axvline(0, color="0.4", ls="--", lw=1)
 

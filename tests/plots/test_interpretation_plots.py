@@ -58,7 +58,10 @@ def test_maps_of_any_number_of_genres_are_drawn(genres, rate):
     assert len([text for text in texts if text]) == sure.sum()
     first = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert first == list(tables["regions"]["name"].unique()[::-1])  # the lowest below
-    drawing.band_profiles(tables["bands"], names, boundaries).canvas.draw()
+    figure = drawing.band_profiles(tables["bands"], names, boundaries)
+    figure.canvas.draw()
+    largest = [tables["bands"].query("genre == @name")["share"].abs().max() for name in names]
+    assert [axis.get_ylim()[1] / 1.5 for axis in figure.axes[:genres]] == pytest.approx(largest)
     drawing.moment_losses(tables["moments"], 6.0).canvas.draw()
 
 
@@ -81,4 +84,8 @@ def test_the_feature_groups_that_cost_most_are_shown_with_their_size_and_whole_i
     above, below = ([x.get_text() for x in axes.get_yticklabels()] for axes in figure.axes)
     assert above == ["spectrogram"]
     assert below[:2] == ["group 1 (40)", "group 2 (39)"] and len(below) == 8
+    both = table[:10].assign(model="logistic"), table[:10]  # of one colour
+    axes = drawing.importance(pd.concat(both), {f"group_{k}": 1 for k in range(1, 11)}).axes[0]
+    faces = [dots.get_facecolors()[0] for dots in axes.collections if len(dots.get_offsets()) > 1]
+    assert len(faces) == 2 and (faces[0] != faces[1]).any()
     assert len(drawing.importance(table[:10], {f"group_{k}": 1 for k in range(1, 11)}).axes) == 1
