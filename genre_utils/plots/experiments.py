@@ -231,27 +231,37 @@ def accuracy_by_artists(table: pd.DataFrame, *, genres: int):
     return figure
 
 
-def costs(table: pd.DataFrame):
-    """Draw the accuracy of every model against two costs.
+def costs(table: pd.DataFrame, chance: float | None = None):
+    """Draw the accuracy of every model against two costs, and the best accuracy for a cost.
 
     Parameters
     ----------
     table : pd.DataFrame
         From `evaluation.costs`.
+    chance : float, optional
+        Accuracy at chance level.
     """
     what = {"training_cpu_seconds": "CPU time of training (s)", "parameters": "parameters"}
     here = [cost for cost in what if table[cost].notna().any()]
-    figure, axes = base.panels(len(here), 1, 2.7, 1.2, sharey=True)
+    figure, axes = base.panels(len(here), 1, 2.9, 1.4, sharey=True)
+    figure.set_layout_engine("constrained", hspace=0.1)
     for axis, cost in zip(axes[:, 0], here, strict=True):
         front = table[table[f"on_front_{cost}"]].sort_values(cost)
-        axis.step(front[cost], front["accuracy"], where="post", color="0.6", lw=2, zorder=0)
+        x, y = [*front[cost], 1.5 * table[cost].max()], front["accuracy"]
+        axis.step(x, [*y, y.iloc[-1]], where="post", color="0.6", lw=2, zorder=0)
         for name, row in table.iterrows():
             colour, mark = base.colour(name), base.mark(name)
             axis.vlines(row[cost], row["low"], row["high"], color=colour, lw=1.5, alpha=0.5)
-            look = {"color": colour, "ms": 7, "label": base.plain(name)}
+            look = {"color": colour, "ms": 7, "mfc": "none", "mew": 1.5, "label": base.plain(name)}
             axis.plot(row[cost], row["accuracy"], mark, **look)
+        for k, (name, row) in enumerate(front.iterrows()):  # by turns above and below
+            place, look = row[["low", "high"][1 - k % 2]], {"ha": "center", "fontsize": "small"}
+            look |= {"textcoords": "offset points", "va": ("bottom", "top")[k % 2]}
+            axis.annotate(base.label(name), (row[cost], place), (0, 2 - 4 * (k % 2)), **look)
+        if chance is not None:
+            axis.axhline(chance, color="k", ls=":", lw=1.5, label="chance level")
         axis.set(xscale="log", xlabel=what[cost])
-        axis.margins(x=0.12)
+        axis.margins(x=0.12, y=0.12)
         axis.yaxis.set_major_formatter(base.PERCENT)
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
         if cost == "parameters":

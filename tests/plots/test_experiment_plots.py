@@ -127,8 +127,11 @@ def test_costs_join_what_nothing_beats_and_leave_out_what_has_none():
     table = table.assign(low=table["accuracy"] - 0.1, high=table["accuracy"] + 0.1)
     table["on_front_training_cpu_seconds"] = [True, False, True]
     table["on_front_parameters"] = [True, False, False]
-    figure = drawn(experiments.costs(table))
+    figure = drawn(experiments.costs(table, chance=0.25))
     assert len(figure.axes) == 2
-    fronts = [axis.lines[0].get_xdata() for axis in figure.axes]  # drawn first
-    assert [list(front) for front in fronts] == [[1.0, 90.0], [9000.0]]
+    fronts = [axis.lines[0].get_xdata() for axis in figure.axes]  # drawn first, and to the right
+    assert [list(front) for front in fronts] == [[1.0, 90.0, 142.5], [9000.0, 30_000.0]]
+    named = [[text.get_text() for text in axis.texts] for axis in figure.axes]
+    assert named == [["svm", "cnn"], ["cnn"]]
+    assert figure.legends[0].get_texts()[-1].get_text() == "chance level"
     assert len(drawn(experiments.costs(table.loc[["svm"]])).axes) == 1
