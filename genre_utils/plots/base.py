@@ -66,11 +66,8 @@ def keep(figure, study, name: str, caption: str) -> None:
         temporary.replace(place)
         figure.set_layout_engine("none")  # it is laid out now; the next drawing need not be
     told = {"alt": _drawn(figure), "caption": caption}
-    display(
-        Image(
-            data=study.figure(name, ".png").read_bytes(), format="png", retina=True, metadata=told
-        )
-    )
+    drawn = study.figure(name, ".png").read_bytes()
+    display(Image(drawn, format="png", retina=True, metadata=told))
     plt.close(figure)
 
 
@@ -177,14 +174,8 @@ def forest(axes, table, names, centre, *, colours="C0", faces=None, shift=0.0, s
 
 def heat_map(axes, values, rows, columns, *, text=True, colours="Blues", limits=(0, 1), **options):
     """Cells in the colour of their value, the first row on top; names as they are shown."""
-    look = {
-        "fmt": "",
-        "cbar": False,
-        "cmap": colours,
-        "vmin": limits[0],
-        "vmax": limits[1],
-    } | options
-    sns.heatmap(values, ax=axes, annot=text, xticklabels=columns, yticklabels=rows, **look)
+    how = {"fmt": "", "cbar": False, "cmap": colours, "vmin": limits[0], "vmax": limits[1]}
+    sns.heatmap(values, ax=axes, annot=text, xticklabels=columns, yticklabels=rows, **how | options)
     axes.tick_params(axis="x", rotation=90, length=0)
     axes.tick_params(axis="y", rotation=0, length=0)
     return axes.collections[0]

@@ -298,9 +298,8 @@ def family_ablation(table: pd.DataFrame, chance: float):
     marks = (("only", "0.15", -0.16, "alone"), ("without", "0.6", 0.16, "left out"))
     figure, axes = base.panels(len(models), 1, 0.36 * len(groups) + 0.7, 0.7, sharex=True)
     for axis, model in zip(axes[:, 0], models, strict=True):
-        rows = table[table["model"] == model].set_index(
-            [parts.loc[table["model"] == model, k] for k in (0, 2)]
-        )
+        own = table["model"] == model
+        rows = table[own].set_index([parts.loc[own, k] for k in (0, 2)])
         for kind, colour, shift, label in marks:
             look = {"colours": colour, "shift": shift, "size": 36, "label": label}
             base.forest(axis, rows.loc[kind].reindex(groups), groups, "accuracy", **look)

@@ -12,11 +12,10 @@ MARKS_HZ = (500, 1000, 2000, 4000, 8000)  # frequencies that are named on an axi
 ASIDE = ((5, 5), (-14, 5), (5, -12), (-14, -12))  # points from a mark to its number, in turn
 BLUR = 0.8  # frames and bands (standard deviation)
 BINS = 6  # groups of tracks of about equal size along an axis
-PERCENT = PercentFormatter(1, decimals=0, symbol="\N{NO-BREAK SPACE}%")
 
 
 def _percent(share):
-    return PERCENT.format_pct(share, 1)
+    return base.PERCENT.format_pct(share, 1)
 
 
 def _frequency_marks(boundaries):
@@ -117,7 +116,7 @@ def band_profiles(bands: pd.DataFrame, genres: list[str], boundaries=None):
             drawn = axis.imshow(level, aspect="auto", extent=(0, mels, -top, top), **look)
         axis.axhline(0, color="0.3", lw=0.8)
         axis.set_title(base.label(genre, 21))
-        axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=PERCENT.symbol))
+        axis.yaxis.set_major_formatter(PercentFormatter(1, symbol=base.PERCENT.symbol))
         axis.grid(axis="x", visible=False)
     axes[0, 0].set_xlim(0, mels)
     places, names = _frequency_marks(boundaries)
@@ -187,7 +186,7 @@ def moment_losses(moments: pd.DataFrame, seconds: float):
     axes.axhline(1 / parts, color="0.4", ls="--", lw=1, label="an even share")
     axes.set(xlabel="place in the excerpt (s)", ylabel="share of the evidence", xlim=(0, seconds))
     axes.set_title("What hiding a part of the time takes away")
-    axes.yaxis.set_major_formatter(PERCENT)
+    axes.yaxis.set_major_formatter(base.PERCENT)
     base.legend(figure, axes)
     return figure
 
@@ -271,9 +270,8 @@ def evidence_map(places: np.ndarray, labels, genres: list[str], marked, explaine
     explained : sequence of float
         Share of the variance along the two axes.
     """
-    axes_of = [
-        f"direction {k} ({_percent(one)} of the variance)" for k, one in enumerate(explained, 1)
-    ]
+    shares = enumerate(map(_percent, explained), 1)
+    axes_of = [f"direction {k} ({share} of the variance)" for k, share in shares]
     look = {"title": "Tracks by what the models predict for them", "axes_of": {"": axes_of}}
     figure = features.track_maps({"": places}, labels, genres, **look)
     box = {"boxstyle": "round,pad=0.1", "fc": "white", "ec": "0.6", "alpha": 0.8}

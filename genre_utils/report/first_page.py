@@ -98,19 +98,11 @@ def _charts(models, parts):
     others = [name for name in models if name not in paper]
     chosen = {*paper, *others[: MOST_BARS - len(paper)]}
     shown = [name for name in models if name in chosen]
-    charts = [
-        [(name, models[name]["accuracy"], models[name]["ci95"]["accuracy"]) for name in shown]
-    ]
-    if len(parts):
-        parts = parts.set_index("model")
-        charts.append(
-            [(name, *parts.loc[name, ["accuracy"]], _limits(parts.loc[name])) for name in shown]
-        )
-    return charts
-
-
-def _limits(row):
-    return [row["low"], row["high"]]
+    every = [(name, models[name]["accuracy"], models[name]["ci95"]["accuracy"]) for name in shown]
+    if not len(parts):
+        return [every]
+    rows = parts.set_index("model").loc[shown].iterrows()
+    return [every, [(name, row["accuracy"], [row["low"], row["high"]]) for name, row in rows]]
 
 
 def _row(name, model, claimed):
@@ -139,16 +131,10 @@ def _matrix(name, model, genres):
     """Confusion matrix as rows of counts and shares, and the recall of each genre."""
     counts = np.array(model["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    recalls = [model["per_genre"][genre] for genre in genres]
-    return {
-        "name": name,
-        "rows": [
-            (genre, list(zip(row, share, strict=True)), _recall(recall))
-            for genre, row, share, recall in zip(
-                genres, counts.tolist(), shares.tolist(), recalls, strict=True
-            )
-        ],
-    }
+    cells = map(zip, counts.tolist(), shares.tolist())
+    recalls = [_recall(model["per_genre"][genre]) for genre in genres]
+    rows = zip(genres, map(list, cells), recalls, strict=True)
+    return {"name": name, "rows": list(rows)}
 
 
 def _recall(numbers):
