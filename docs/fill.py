@@ -180,7 +180,8 @@ def peer() -> str:
         f"the other gets {value['accuracy of peer in full']:.2f} after {full / 60:.0f} minutes, "
         f"{full / ours:.0f} times as long ({_points(turned)} over `{called}`). `fusion` of "
         f"version 0.1, {epochs} epochs on the same tracks, gets "
-        f"{value['accuracy of our best']:.2f} after {top:.0f} seconds ({_points(best)} over that); its features and settings were developed on other splits of "
+        f"{value['accuracy of our best']:.2f} after {top:.0f} seconds ({_points(best)} over "
+        "that); its features and settings were developed on other splits of "
         "these tracks, a help that the other did not have."
     )
 
