@@ -203,9 +203,7 @@ def _measuring(seen, *, recordings):
         return "recordings, which this corpus lacks: the profile gtzan with MEASURE=true"
     if seen.results["protocol"] == "fixed":  # trying things out would use up the held-out tracks
         return "folds in place of one held-out part: the profile gtzan-mel-full"
-    profile = seen.results["profile"]
-    full = (files.SHIPPED / "notebooks" / "profiles" / f"{profile}-full.yaml").exists()
-    return f"the profile {profile}{'-full' if full else ' with MEASURE=true'}"
+    return f"the profile {seen.results['profile']} with MEASURE=true"
 
 
 def _judged(value, limits, p, tests=None, *, of="", unit="", digits=2):

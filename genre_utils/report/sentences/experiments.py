@@ -3,9 +3,7 @@
 import pandas as pd
 
 from genre_utils.evaluation import comparisons
-from genre_utils.experiments import measurements
 from genre_utils.plots import formatting
-from genre_utils.workspace import files
 
 
 def missing(why: str, profile: str, seconds: float, parameter: str = "MEASURE") -> str:
@@ -14,19 +12,18 @@ def missing(why: str, profile: str, seconds: float, parameter: str = "MEASURE") 
     Parameters
     ----------
     why, profile : str
-        What stands in its way, or nothing; name of the study's profile.
+        What stands in its way, or nothing; the study's profile, which measures it where asked.
     seconds : float
-        How long it would take here, estimated.
+        How long it would take here, estimated, beside the rest of the study.
     parameter : str
-        What asks for it, where there is no such profile.
+        What asks for it.
     """
     if why:
         return f"{why[0].upper()}{why[1:]}."
-    full, minutes = profile + measurements.FULL, round(seconds / 60)
-    exists = (files.SHIPPED / "notebooks" / "profiles" / f"{full}.yaml").exists()
-    how = f"`--profile {full}`" if exists else f"`--set {parameter}=true`"
+    minutes = round(seconds / 60)
     time = f"about {minutes} minutes" if minutes > 1 else "about a minute"
-    return f"{how} measures it, in {time}."
+    how = f"`--profile {profile} --set {parameter}=true`"
+    return f"{how} measures it, which takes {time} of that run."
 
 
 def costs(results: dict) -> str:
