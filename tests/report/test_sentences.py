@@ -211,10 +211,13 @@ def test_a_model_that_reads_titles_is_beside_the_best_by_sound(by_titles, told):
         for name, value in (("cnn", 0.8), ("audio_text", by_titles), ("text", 0.95))
     }
     corpus = {"group_by": "artist", "genres": ["rock", "jazz"]}
-    found = {"corpus": corpus, "models": models, "pairwise": []}
+    pair = {"a": "cnn", "b": "audio_text", "difference": -0.1, "ci95": [-0.2, 0.01]}
+    pair |= {"separable": False, "only_a": 1, "only_b": 3}
+    found = {"corpus": corpus, "models": models, "pairwise": [pair]}
     said = plain(sentences.best_model(found))
-    assert said.startswith("`cnn` classifies **80 %**")
-    assert ("`audio_text` gets 90 % (95 % interval 80 % to 100 %)" in said) == told
+    assert said.startswith("By sound alone, `cnn` classifies **80 %**") and "others" not in said
+    more = "`audio_text` gets 90 % (95 % interval 80 % to 100 %), 10 points (-1 to 20) more, which"
+    assert (f"{more} is not significant." in said) == told
 
 
 def test_nobody_is_told_of_leakage_that_was_not_measured():

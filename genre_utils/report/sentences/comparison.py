@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from genre_utils.evaluation import comparisons
 from genre_utils.paper import claims
 from genre_utils.plots import formatting
 from genre_utils.report.sentences import numbers
@@ -33,7 +34,7 @@ def counted(audit: dict) -> str:
 def best_model(results: dict) -> str:
     """Tell which model is best by sound, how sure that is, which others it cannot be told from.
 
-    One that reads titles as well is told beside it, if it is better.
+    One that reads titles as well is told beside it, with its difference, if it is better.
 
     Parameters
     ----------
@@ -41,25 +42,30 @@ def best_model(results: dict) -> str:
         Content of results.json, with at least one model.
     """
     corpus, models = results["corpus"], results["models"]
-    best = _best(models)
+    best = comparisons.best_by_sound(models)
     met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
+    titled = {*models} & {*model_names.TEXT} - {best}
     first = (
-        f"`{best}` classifies **{numbers.percent(models[best]['accuracy'])}** of whole tracks "
-        f"correctly, by artists that {met} ({_limits(models[best])}; chance level "
+        f"{'By sound alone, ' if titled else ''}`{best}` classifies "
+        f"**{numbers.percent(models[best]['accuracy'])}** of whole tracks correctly, by artists "
+        f"that {met} ({_limits(models[best])}; chance level "
         f"{numbers.percent(1 / len(corpus['genres']))})."
     )
-    told = [first, _others(results["pairwise"], best)]
+    pairs = [pair for pair in results["pairwise"] if best in (pair["a"], pair["b"])]
+    told = [first, _others([one for one in pairs if not {one["a"], one["b"]} & titled], best)]
     both = models.get(model_names.AUDIO_TEXT, models[best])
     if both["accuracy"] > models[best]["accuracy"]:
-        percent = numbers.percent(both["accuracy"])
-        told.append(f"With titles, `{model_names.AUDIO_TEXT}` gets {percent} ({_limits(both)}).")
+        percent, name = numbers.percent(both["accuracy"]), model_names.AUDIO_TEXT
+        more = "".join(_more(pair, name) for pair in pairs if name in (pair["a"], pair["b"]))
+        told.append(f"With titles, `{name}` gets {percent} ({_limits(both)}){more}.")
     return " ".join(filter(None, told))
 
 
-def _best(models):
-    """Most accurate of the models that go by the sound alone."""
-    by_sound = [name for name in models if name not in model_names.TEXT]
-    return max(by_sound or models, key=lambda name: models[name]["accuracy"])
+def _more(pair, name):
+    """How far one of a pair is ahead, and whether that is significant."""
+    pair = pair if pair["a"] == name else comparisons.turned(pair)
+    points = formatting.points(pair | dict(zip(("low", "high"), pair["ci95"], strict=True)))
+    return f", {points} more, which is {'' if pair['separable'] else 'not '}significant"
 
 
 def _limits(model):
@@ -70,11 +76,10 @@ def _others(pairs, best):
     """Which models the best one is significantly ahead of, or which not, whichever are fewer."""
     worse, alike = (
         [pair["b"] if pair["a"] == best else pair["a"] for pair in pairs
-         if best in (pair["a"], pair["b"]) and pair["separable"] == apart]
+         if pair["separable"] == apart]
         for apart in (True, False)
     )  # fmt: skip
-    corrected = any(pair.get("primary") and best in (pair["a"], pair["b"]) for pair in pairs)
-    each = _PAPERS if corrected else _EACH
+    each = _PAPERS if any(pair.get("primary") for pair in pairs) else _EACH
     if not worse:
         return f"None of the {len(alike)} others differs significantly from it." if alike else ""
     if not alike:
@@ -96,7 +101,7 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
         From `evaluation.accuracy_by_split`.
     """
     models, said = results["models"], []
-    best = _best(models)
+    best = comparisons.best_by_sound(models)
     for part, own in parts[parts["part"] != "train"].groupby("part", sort=False):
         own = own.set_index("model")
         row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]

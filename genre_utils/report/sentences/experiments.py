@@ -4,6 +4,7 @@ import pandas as pd
 
 from genre_utils.evaluation import comparisons
 from genre_utils.plots import formatting
+from genre_utils.workspace import model_names
 
 
 def missing(why: str, profile: str, seconds: float, parameter: str = "MEASURE") -> str:
@@ -27,23 +28,25 @@ def missing(why: str, profile: str, seconds: float, parameter: str = "MEASURE") 
 
 
 def costs(results: dict) -> str:
-    """Say what the best model costs, and the cheapest that is about as good.
+    """Say what the best model by sound costs, and the cheapest that is about as good.
 
     Parameters
     ----------
     results : dict
         Content of results.json.
     """
-    table = comparisons.costs(results)
+    every = comparisons.costs(results)
+    table = every.drop(index=[*model_names.TEXT], errors="ignore")
     if len(table) < 2:
         return "There is no second model to compare costs with."
-    best = table["accuracy"].idxmax()
+    best = comparisons.best_by_sound(results["models"])
     apart = [{p["a"], p["b"]} for p in results["pairwise"] if p["separable"]]
     as_good = [name for name in table.index if {name, best} not in apart]
     cheapest = table.loc[as_good, "training_cpu_seconds"].idxmin()
     seconds = table["training_cpu_seconds"].map(formatting.duration)
     seconds = seconds.replace("0 s", "under a second")
-    said = f"The most accurate, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
+    said = f"The most accurate{' by sound' if len(table) < len(every) else ''}, `{best}`, takes "
+    said += f"{seconds[best]} of CPU time to train over all folds"
     if best == table["training_cpu_seconds"].idxmin():
         return f"{said}, and none is cheaper."
     if cheapest == best:
