@@ -125,7 +125,7 @@ def _against(model, pairs):
 
 
 def confusion(pairs: pd.DataFrame) -> str:
-    """Tell which genres are taken for each other most.
+    """Tell which genres are taken for each other most, and which come next.
 
     Parameters
     ----------
@@ -138,13 +138,18 @@ def confusion(pairs: pd.DataFrame) -> str:
     top = pairs.iloc[0]
     text = (
         f"The average model takes {top['a']} and {top['b']} for each other most, on "
-        f"{numbers.percent(top['confused'])} of their tracks ({numbers.limits(top)})"
+        f"{numbers.percent(top['confused'])} of their tracks (mean of the two genres; "
+        f"{numbers.limits(top)})"
     )
     ways = [(top["a_as_b"], top["a"], top["b"]), (top["b_as_a"], top["b"], top["a"])]
     (less, *_), (more, label, predicted) = sorted(ways)
     if more > LOPSIDED * less:
         text += f", mostly {label} predicted as {predicted} "
         text += f"({numbers.percent(more)} against {numbers.percent(less)})"
+    for after in pairs.to_dict("records")[1:2]:
+        text += f"; then {after['a']} and {after['b']}, on {numbers.percent(after['confused'])} "
+        overlap = "; the intervals overlap" if after["high"] > top["low"] else ""
+        text += f"({numbers.limits(after)}{overlap})"
     return text + "."
 
 
@@ -161,14 +166,14 @@ def tree(found: Tree | None, genres: list[str]) -> str:
     if found is None:
         return "Distances need two genres with two artists each, which this corpus has not."
     nearest = " and ".join(found.genres[int(k)] for k in found.linkage[0, :2])
-    held = f"in {numbers.percent(found.nearest_support)} of {found.resamples} resamples of artists"
-    text = f"By the evidence of all models, {nearest} are nearest ({held})."
+    held = f"{numbers.percent(found.nearest_support)} of {found.resamples} resamples of artists"
+    text = f"By the evidence of these models, {nearest} are nearest (the first to join in {held})."
     alone = [genre for genre in genres if genre not in found.genres]
     return text + (f" Left out, with one artist each: {', '.join(alone)}." if alone else "")
 
 
 def unanimous(share: dict, tracks: int, models: int) -> str:
-    """Tell how many tracks every model puts into another genre, and what would be expected.
+    """Tell how many tracks every model that hears puts elsewhere, and what would be expected.
 
     Parameters
     ----------
@@ -181,9 +186,10 @@ def unanimous(share: dict, tracks: int, models: int) -> str:
         return "With one model, every error is unanimous: nothing can be learned from that."
     expected = f"{share['expected']:.1f}" if share["expected"] >= 0.1 else "fewer than 0.1"
     return (
-        f"All {models} models put {round(share['share'] * tracks)} of {tracks} tracks "
-        f"({numbers.percent(share['share'])}, {numbers.limits(share)}) into another genre than "
-        f"their label; if they erred independently in each genre, {expected} would be expected."
+        f"All {models} models that hear the music put {round(share['share'] * tracks)} of {tracks} "
+        f"tracks ({numbers.percent(share['share'])}, {numbers.limits(share)}) into another genre "
+        "than their label; if they erred independently in each genre, "
+        f"{expected} would be expected."
     )
 
 
