@@ -89,7 +89,7 @@ def untouched(study: StudyFolder) -> pd.DataFrame:
     if not known or DEVELOPED not in set(table.get("part", ())):
         return pd.DataFrame(columns=["model", "part", "tracks", "accuracy", "low", "high"])
     others = table[table["part"] != DEVELOPED]
-    return others[others["part"] == others["part"].iloc[0]]
+    return others[others["part"] == others["part"].min()]
 
 
 def _charts(models, parts):

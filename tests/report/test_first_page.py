@@ -52,3 +52,5 @@ def test_only_tracks_outside_the_part_of_our_choices_took_part_in_none(tmp_path,
     table = first_page.untouched(study)
     assert len(table) == (count > 0) and table["tracks"].sum() == count
     assert (table["accuracy"] == 0.5).all()
+    study.write(tracks=tracks.assign(split="train"))
+    assert first_page.untouched(study).empty

@@ -250,11 +250,13 @@ def test_parts_that_took_part_in_no_choice_have_a_sentence_each():
     rows = [("cnn", 0.7), ("svm", 0.9), ("rnn", 0.5)]
     parts = pd.DataFrame(rows, columns=["model", "accuracy"]).assign(low=0.4, high=0.95, tracks=9)
     both = pd.concat([parts.assign(part="train"), parts.assign(part="valid")])
-    said = sentences.untouched(found(), both).replace("\N{NO-BREAK SPACE}", " ")
+    results = found(corpus={"name": "spectrograms", "title": "GTZAN"})
+    said = sentences.untouched(results, both).replace("\N{NO-BREAK SPACE}", " ")
     assert said.startswith("Of the 9 tracks of the part *valid*,") and "train" not in said
     assert "`cnn` recognises **70 %**" in said and "`svm` the most, 90 %" in said
-    assert "no model more" in sentences.untouched(found(), both[both["model"] != "svm"])
-    assert sentences.untouched(found(), both[:0]) == ""
+    assert "no model more" in sentences.untouched(results, both[both["model"] != "svm"])
+    other = found(corpus={"name": "folder"})
+    assert sentences.untouched(results, both[:0]) == "" == sentences.untouched(other, both)
 
 
 def test_leakage_is_told_where_all_of_it_was_measured():

@@ -5,7 +5,7 @@ import pandas as pd
 from genre_utils.evaluation import comparisons
 from genre_utils.paper import claims
 from genre_utils.plots import formatting
-from genre_utils.report.sentences import numbers
+from genre_utils.report.sentences import music, numbers
 from genre_utils.workspace import model_names
 
 _EACH = " (each at p < 0.05, not corrected for their number)"
@@ -91,7 +91,7 @@ def _others(pairs, best):
 
 
 def untouched(results: dict, parts: pd.DataFrame) -> str:
-    """Tell what the models reach on tracks that took part in no choice; nothing without a split.
+    """Tell what the models reach on parts of GTZAN by which nothing was chosen; else nothing.
 
     Parameters
     ----------
@@ -101,6 +101,8 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
         From `evaluation.accuracy_by_split`.
     """
     models, said = results["models"], []
+    if not music.called(results["corpus"]).startswith("GTZAN"):
+        return ""
     best = comparisons.best_by_sound(models)
     for part, own in parts[parts["part"] != "train"].groupby("part", sort=False):
         own = own.set_index("model")
@@ -112,8 +114,8 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
             other = f"{numbers.names(level)} as many, " if level else ""
             other += "no model more"
         said.append(
-            f"Of the {row['tracks']} tracks of the part *{part}*, which took part in no choice of "
-            f"features or settings, {told}, and {other}."
+            f"Of the {row['tracks']} tracks of the part *{part}*, whose results were seen before "
+            f"but chose no feature or setting, {told}, and {other}."
         )
     return " ".join(said)
 
