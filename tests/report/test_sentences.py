@@ -140,7 +140,7 @@ def heard(confidence, unsure, unlike):
 def test_a_confidence_that_stays_high_through_noise_is_called_a_failure():
     found = {"noise": heard(0.99, False, True), "a siren": heard(0.3, True, False)}
     said = sentences.strange("cnn", found, ABOUT)
-    assert "noise (pop, 0.99): a failure" in said and "siren" not in said
+    assert "`cnn` is not low for noise (pop, 0.99): a failure" in said and "siren" not in said
     assert "calls 1 of 2 unlike its training, and 6\N{NO-BREAK SPACE}% of its own" in said
     assert "nothing warns" in sentences.strange("cnn", {"hum": heard(0.9, False, False)}, ABOUT)
     assert "a failure" in sentences.unsure("cnn", ABOUT, found)

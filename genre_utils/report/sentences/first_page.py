@@ -66,9 +66,9 @@ def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bo
         listed.append("Artists may be in both training and test: every accuracy is too high.")
     if reach:
         listed.append(
-            f"{_plural(counts['groups'], 'group')} of tracks by artists who belong together: two "
-            f"models must typically differ by {100 * reach:.0f} points before their intervals "
-            "can tell. *Not significantly different* does not mean equal."
+            f"{_plural(counts['groups'], 'group')} of tracks that stay together in every split: "
+            f"two models must typically differ by {100 * reach:.0f} points before their "
+            "intervals can tell. *Not significantly different* does not mean equal."
         )
     if chosen_here:
         listed.append(

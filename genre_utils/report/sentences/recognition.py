@@ -123,8 +123,9 @@ def strange(model: str, predictions: dict[str, dict], about: dict) -> str:
     noticed = sum(one["unlike_training"] for one in predictions.values())
     missed = [name for name, one in sure.items() if not one["unlike_training"]]
     alarms = numbers.percent(about["unlike"]["false_alarms"])
-    text = f"The confidence of `{model}` stays high through "
-    text += f"{', '.join(told)}: a failure" if told else "none of these sounds"
+    called = f"the {model}" if " " in model else f"`{model}`"
+    text = f"The confidence of {called} is "
+    text += f"not low for {', '.join(told)}: a failure" if told else "low for all of these sounds"
     text += f". By their distance it calls {noticed} of {len(predictions)} unlike its training, "
     text += f"and {alarms} of its own tracks"
     return f"{text}; of {', '.join(missed)} nothing warns." if missed else f"{text}."
