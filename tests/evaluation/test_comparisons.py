@@ -48,7 +48,7 @@ def test_the_cheapest_that_is_as_good_is_named():
     assert "not significantly different, `svm`, takes 5 s" in said
     titles = results | {"models": results["models"] | {"audio_text": result(0.9, 0.5)}}
     said = experiments_sentences.costs(titles)
-    assert "most accurate by sound, `cnn`" in said and "`svm`, takes 5 s" in said
+    assert "best by sound, `cnn`" in said and "`svm`, takes 5 s" in said
     results["pairwise"][0]["separable"] = True
     assert "every cheaper model is significantly less" in experiments_sentences.costs(results)
     alone = {"models": {"svm": result(0.8, 1.0)}, "pairwise": []}

@@ -74,11 +74,8 @@ def _limits(model):
 
 def _others(pairs, best):
     """Which models the best one is significantly ahead of, or which not, whichever are fewer."""
-    worse, alike = (
-        [pair["b"] if pair["a"] == best else pair["a"] for pair in pairs
-         if pair["separable"] == apart]
-        for apart in (True, False)
-    )  # fmt: skip
+    others = {pair["b"] if pair["a"] == best else pair["a"]: pair["separable"] for pair in pairs}
+    worse, alike = ([name for name in others if others[name] == apart] for apart in (True, False))
     each = _PAPERS if any(pair.get("primary") for pair in pairs) else _EACH
     if not worse:
         return f"None of the {len(alike)} others differs significantly from it." if alike else ""
@@ -108,11 +105,8 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
         own = own.set_index("model")
         row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]
         told = f"`{best}` recognises **{numbers.percent(row['accuracy'])}** ({numbers.limits(row)})"
-        level = [name for name in own.index[own["accuracy"] == row["accuracy"]] if name != best]
         other = f"`{ahead.name}` the most, {numbers.percent(ahead['accuracy'])}"
-        if ahead["accuracy"] == row["accuracy"]:
-            other = f"{numbers.names(level)} as many, " if level else ""
-            other += "no model more"
+        other = other if ahead["accuracy"] > row["accuracy"] else "no model more"
         said.append(
             f"Of the {row['tracks']} tracks of the part *{part}*, whose results were seen before "
             f"but chose no feature or setting, {told}, and {other}."

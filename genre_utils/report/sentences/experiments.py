@@ -35,8 +35,7 @@ def costs(results: dict) -> str:
     results : dict
         Content of results.json.
     """
-    every = comparisons.costs(results)
-    table = every.drop(index=[*model_names.TEXT], errors="ignore")
+    table = comparisons.costs(results).drop(index=[*model_names.TEXT], errors="ignore")
     if len(table) < 2:
         return "There is no second model to compare costs with."
     best = comparisons.best_by_sound(results["models"])
@@ -45,8 +44,7 @@ def costs(results: dict) -> str:
     cheapest = table.loc[as_good, "training_cpu_seconds"].idxmin()
     seconds = table["training_cpu_seconds"].map(formatting.duration)
     seconds = seconds.replace("0 s", "under a second")
-    said = f"The most accurate{' by sound' if len(table) < len(every) else ''}, `{best}`, takes "
-    said += f"{seconds[best]} of CPU time to train over all folds"
+    said = f"The best by sound, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
     if best == table["training_cpu_seconds"].idxmin():
         return f"{said}, and none is cheaper."
     if cheapest == best:

@@ -188,8 +188,7 @@ def unanimous(share: dict, tracks: int, models: int) -> str:
     return (
         f"All {models} models that hear the music put {round(share['share'] * tracks)} of {tracks} "
         f"tracks ({numbers.percent(share['share'])}, {numbers.limits(share)}) into another genre "
-        "than their label; if they erred independently in each genre, "
-        f"{expected} would be expected."
+        f"than their label; independent errors in each genre would make it {expected}."
     )
 
 
