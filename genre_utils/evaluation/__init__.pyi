@@ -1,4 +1,3 @@
-from .comparisons import best_by_sound as best_by_sound
 from .comparisons import costs as costs
 from .comparisons import main_pairs as main_pairs
 from .coverage import coverage_here as coverage_here

@@ -74,12 +74,6 @@ def compare_models(correct: pd.DataFrame, groups, group_by: str) -> list[dict]:
     return pairs
 
 
-def best_by_sound(models: dict) -> str:
-    """Most accurate of the models (as in results.json) that read no titles, if there is one."""
-    by_sound = [name for name in models if name not in model_names.TEXT]
-    return max(by_sound or models, key=lambda name: models[name]["accuracy"])
-
-
 def main_pairs(models: dict, pairwise: list[dict]) -> list[dict]:
     """Choose pairs to show: the paper's three, then the best model by sound less each other one.
 
@@ -93,7 +87,7 @@ def main_pairs(models: dict, pairwise: list[dict]) -> list[dict]:
     list of dict
         Of `pairwise`; the exploratory ones are turned so that `a` is the best model by sound.
     """
-    best = best_by_sound(models)
+    best = model_names.best_by_sound(models)
     others = [pair for pair in pairwise if best in (pair["a"], pair["b"]) and not pair["primary"]]
     led = [pair if pair["a"] == best else turned(pair) for pair in others]
     primary = [pair for pair in pairwise if pair["primary"]]

@@ -6,8 +6,9 @@ import pandas as pd
 
 
 def points(row) -> str:
-    """A difference (keys difference, low, high: shares) with its interval in whole points."""
-    change, low, high = (round(100 * row[name]) for name in ("difference", "low", "high"))
+    """A difference (keys difference, and low, high or ci95: shares) with its interval in points."""
+    limits = row["ci95"] if "ci95" in row else (row["low"], row["high"])
+    change, low, high = (round(100 * share) for share in (row["difference"], *limits))
     text = f"{change} {'point' if abs(change) == 1 else 'points'} ({low} to {high})"
     return text.replace("-", "\N{MINUS SIGN}")
 

@@ -68,6 +68,12 @@ def chosen(notebook: str, wanted) -> list[str]:
     return [name for name in NETWORKS_OF[notebook] if name in wanted]
 
 
+def best_by_sound(models: dict) -> str:
+    """Most accurate of the models, as in results.json, that read no titles, if there is one."""
+    by_sound = [name for name in models if name not in TEXT]
+    return max(by_sound or models, key=lambda name: models[name]["accuracy"])
+
+
 def place(name: str) -> int:
     """Place of a model in tables and figures: those of one's own come last."""
     return ALL.index(name) if name in ALL else len(ALL)

@@ -42,7 +42,7 @@ def best_model(results: dict) -> str:
         Content of results.json, with at least one model.
     """
     corpus, models = results["corpus"], results["models"]
-    best = comparisons.best_by_sound(models)
+    best = model_names.best_by_sound(models)
     met = "it has never heard" if corpus["group_by"] == "artist" else "it may have heard"
     titled = {*models} & {*model_names.TEXT} - {best}
     first = (
@@ -64,8 +64,8 @@ def best_model(results: dict) -> str:
 def _more(pair, name):
     """How far one of a pair is ahead, and whether that is significant."""
     pair = pair if pair["a"] == name else comparisons.turned(pair)
-    points = formatting.points(pair | dict(zip(("low", "high"), pair["ci95"], strict=True)))
-    return f", {points} more, which is {'' if pair['separable'] else 'not '}significant"
+    significant = "significant" if pair["separable"] else "not significant"
+    return f", {formatting.points(pair)} more, which is {significant}"
 
 
 def _limits(model):
@@ -97,10 +97,9 @@ def untouched(results: dict, parts: pd.DataFrame) -> str:
     parts : pd.DataFrame
         From `evaluation.accuracy_by_split`.
     """
-    models, said = results["models"], []
+    said, best = [], model_names.best_by_sound(results["models"])
     if not music.called(results["corpus"]).startswith("GTZAN"):
         return ""
-    best = comparisons.best_by_sound(models)
     for part, own in parts[parts["part"] != "train"].groupby("part", sort=False):
         own = own.set_index("model")
         row, ahead = own.loc[best], own.loc[own["accuracy"].idxmax()]
@@ -125,7 +124,6 @@ def leakage(price: dict | None) -> str:
     if not price or None in [price.get(split) for split in ("segment", "track", "artist")]:
         return ""
     gap = next(one for one in price["pairwise"] if (one["a"], one["b"]) == ("segment", "artist"))
-    gap = gap | dict(zip(("low", "high"), gap["ci95"], strict=True))
     return (
         f"A random split of excerpts, as is usual, adds **{formatting.points(gap)}** of leakage: "
         f"the SVM recognises {numbers.percent(price['segment'])} of excerpts, and "

@@ -38,7 +38,7 @@ def costs(results: dict) -> str:
     table = comparisons.costs(results).drop(index=[*model_names.TEXT], errors="ignore")
     if len(table) < 2:
         return "There is no second model to compare costs with."
-    best = comparisons.best_by_sound(results["models"])
+    best = model_names.best_by_sound(results["models"])
     apart = [{p["a"], p["b"]} for p in results["pairwise"] if p["separable"]]
     as_good = [name for name in table.index if {name, best} not in apart]
     cheapest = table.loc[as_good, "training_cpu_seconds"].idxmin()

@@ -114,12 +114,10 @@ def _against(model, pairs):
     """How a network that reads both compares with one that reads the features alone."""
     for pair in pairs:
         if {pair["a"], pair["b"]} == {model, "mlp"}:
-            low, high = pair["ci95"]
-            points = formatting.points({**pair, "low": low, "high": high})
             significant = "" if pair["separable"] else ", which is not significant"
             return (
                 f"; the accuracy of `{pair['a']}` less that of `{pair['b']}` (`mlp` reads the "
-                f"features alone) is {points}{significant}"
+                f"features alone) is {formatting.points(pair)}{significant}"
             )
     return ""
 
