@@ -74,7 +74,7 @@ def fit(text: np.ndarray, y: np.ndarray) -> Pipeline | None:
     told = text != ""
     if len(set(y[told])) < 2:
         return None
-    words = TfidfVectorizer(ngram_range=WORDS, token_pattern=r"\w+")
+    words = TfidfVectorizer(ngram_range=WORDS, token_pattern=r"\w+(?:['’]\w+)?")
     letters = TfidfVectorizer(analyzer="char_wb", ngram_range=LETTERS)
     model = make_pipeline(make_union(words, letters), LogisticRegression(C=C, max_iter=1000))
     return model.fit(text[told], y[told])

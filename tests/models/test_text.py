@@ -48,6 +48,13 @@ def test_names_of_artists_and_titles_of_nobody_are_no_text():
     assert text.texts(without).to_dict() == {"a": ""}
 
 
+def test_an_apostrophe_parts_no_word():
+    said = np.array(["shepherd's 'round o’clock", "rock 'n' roll"], dtype=object)
+    words = text.fit(said, np.array(["jazz", "rock"]))[0].transformer_list[0][1]
+    one = {"shepherd's", "round", "o’clock", "rock", "n", "roll"}
+    assert {word for word in words.get_feature_names_out() if " " not in word} == one
+
+
 @pytest.mark.parametrize("name", BY_TRACK)
 def test_cross_validation_writes_valid_predictions_and_a_run(titled, name):
     predictions, run = text.cross_validate_text(titled, name)
