@@ -123,16 +123,16 @@ def denoising(table: pd.DataFrame):
 
 
 def variants(
-    table: pd.DataFrame, *, names: str = "title", heading: str = "What each change is worth"
+    table: pd.DataFrame, *, names="title", heading="What each change is worth", measure="accuracy"
 ):
-    """Draw differences in accuracy of variants of a model from their baselines.
+    """Draw differences of variants of a model from their baselines.
 
     Parameters
     ----------
     table : pd.DataFrame
         From `ablation.compare`, `robustness.compare_copies` or `measurements.by_genre`.
-    names, heading : str
-        Column that names the rows, and title of the figure.
+    names, heading, measure : str
+        Column that names the rows, title of the figure, and what differs.
     """
     figure, axes = plt.subplots(figsize=(base.WIDTH, 0.3 * len(table) + 1.7))
     points = 100 * table[["difference", "low", "high"]].astype(float)
@@ -143,7 +143,7 @@ def variants(
     axes.hlines(starts + 0.5, *axes.get_xlim(), color="0.6", lw=1)
     axes.axvline(0, color="0.4", ls="--", lw=1)
     axes.set_title(heading)
-    axes.set_xlabel("change of track accuracy, points (line: 95 % interval over artists)")
+    axes.set_xlabel(f"change of {measure} of tracks, points (line: 95 % interval over artists)")
     return figure
 
 

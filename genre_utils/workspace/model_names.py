@@ -97,8 +97,8 @@ DESCRIPTIONS = {
     "pretrained": ("logistic regression on musicnn", "embeddings of a pretrained network"),
     "pretrained_fusion": ("logistic regression on both", "embeddings and feature statistics"),
     "pretrained_tuned": ("musicnn, trained further", "spectrogram"),
-    "text": ("logistic regression on words", "title and album"),
-    AUDIO_TEXT: ("logistic and text, multiplied", "feature statistics, title and album"),
+    "text": ("logistic regression on words", "titles"),
+    AUDIO_TEXT: ("logistic and text, multiplied", "feature statistics and titles"),
     ENSEMBLE: (f"mean of {' and '.join(ENSEMBLE_MEMBERS)}", "feature statistics"),
 }
 

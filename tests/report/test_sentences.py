@@ -114,6 +114,11 @@ def test_titles_that_add_nothing_are_told_so(p, said):
     assert "chance level 10" in told and "titles are worth 1 point (\N{MINUS SIGN}1 to 3)" in told
     assert f"`audio_text` and `logistic` {said} significantly" in told
     assert "Beside" not in sentences.text_beside_sound(table, {}, 10)
+    tracks = pd.DataFrame({"title": ["A", "", "B"], "album": [None, "", ""]})
+    told = plain(sentences.words_read(tracks, table, 2))
+    assert "Of 3 tracks 2 have a title and none an album. On the 2 whose words" in told
+    assert "`text` **19 %** (95 % interval 15" in told and "the other 1 get" in told
+    assert "other" not in sentences.words_read(tracks, table, 3)
 
 
 def test_overfitting_is_told_where_there_is_a_validation_part():

@@ -36,3 +36,4 @@ from .training import gained as gained
 from .training import networks as networks
 from .training import overfitting as overfitting
 from .training import text_beside_sound as text_beside_sound
+from .training import words_read as words_read

@@ -119,11 +119,8 @@ def text_beside_sound(accuracies: pd.DataFrame, changes: dict, genres: int) -> s
     genres : int
         How many there are.
     """
-    each = ", ".join(
-        f"`{name}` **{numbers.percent(row['whole tracks'])}** ({numbers.limits(row)})"
-        for name, row in accuracies.iterrows()
-    )
-    said = f"Whole tracks classified correctly: {each}; chance level {numbers.percent(1 / genres)}."
+    chance = numbers.percent(1 / genres)
+    said = f"Whole tracks classified correctly: {_shares(accuracies)}; chance level {chance}."
     for (both, sound), change in changes.items():
         differ = "differ" if change["p_value"] < 0.05 else "do not differ"
         said += (
@@ -132,3 +129,25 @@ def text_beside_sound(accuracies: pd.DataFrame, changes: dict, genres: int) -> s
             f"{formatting.p_text(change['p_value'])})."
         )
     return said
+
+
+def words_read(tracks: pd.DataFrame, accuracies: pd.DataFrame, read: int) -> str:
+    """Tell how many tracks have words, and how often models are right where these are read.
+
+    Parameters
+    ----------
+    tracks, accuracies, read : pd.DataFrame, pd.DataFrame, int
+        All (title, album); from `accuracy_table`, of those whose words are read; how many are.
+    """
+    titles, albums = (tracks[["title", "album"]].fillna("") != "").sum()
+    said = f"Of {len(tracks)} tracks {titles} have a title and {albums or 'none'} an album. "
+    said += f"On the {read} whose words are read (the artist is known): {_shares(accuracies)}."
+    rest = len(tracks) - read
+    return f"{said} By text, the other {rest} get the shares of the genres." if rest else said
+
+
+def _shares(accuracies):
+    return ", ".join(
+        f"`{name}` **{numbers.percent(row['whole tracks'])}** ({numbers.limits(row)})"
+        for name, row in accuracies.iterrows()
+    )
