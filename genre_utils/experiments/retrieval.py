@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from tqdm import tqdm
 
+from genre_utils.data import artists
 from genre_utils.evaluation import comparisons, intervals, scoring
 from genre_utils.features import catalogue, neighbours
 from genre_utils.models import classical
@@ -123,10 +124,16 @@ def precision_table(table: pd.DataFrame) -> pd.DataFrame:
     for title, columns in SHOWN.items():
         if columns[0] in table:
             values = table[list(columns)].to_numpy()
-            text[title] = [formatting.as_text(value, limits) for value, *limits in values]
+            put = _signed if columns[0].endswith(("difference", "_more")) else formatting.as_text
+            text[title] = [put(value, limits) for value, *limits in values]
     if "p_holm" in table:
         text["p (Holm)"] = table["p_holm"].map(formatting.p_text).to_numpy()
     return text
+
+
+def _signed(value, limits):
+    texts = map(formatting.signed, (value, *limits))
+    return "" if np.isnan(value) else "{} [{}, {}]".format(*texts)
 
 
 def nearest_tracks(study: StudyFolder, model: str) -> pd.DataFrame:
@@ -142,10 +149,15 @@ def nearest_tracks(study: StudyFolder, model: str) -> pd.DataFrame:
     Returns
     -------
     pd.DataFrame
-        With the columns query, neighbour, genres (of both), distance, why.
+        With the columns query, neighbour (track_id, artist and title, where known), genres (of
+        both), distance, why.
     """
     tracks, vectors = _embeddings(study, model)
     group, x, timbre = tracks["group"].to_numpy(), vectors[BOTH], vectors[BASELINE]
+    known = study.tracks.set_index("track_id").loc[tracks.index]
+    known = known.reindex(columns=["artist", "title"], fill_value="").fillna("")
+    known["artist"] = known["artist"].mask(artists.is_unknown(known["artist"]), "")
+    called = [", ".join(filter(None, row)) for row in known.itertuples()]
     seen = tracks[["predicted", "tempo"]].rename(columns={"predicted": "genre"}).to_dict("records")
     found, rows = neighbours.nearest_others(x, group, EXAMPLES), []
     for query in np.flatnonzero(~tracks["genre"].duplicated()):
@@ -155,7 +167,7 @@ def nearest_tracks(study: StudyFolder, model: str) -> pd.DataFrame:
             why = neighbours.reason(seen[query], seen[row], farther[row], "other artists' tracks")
             genres = ", ".join(tracks["genre"].iloc[[query, row]])
             distance = np.linalg.norm(x[row] - x[query])
-            rows.append((tracks.index[query], tracks.index[row], genres, distance, why))
+            rows.append((called[query], called[row], genres, distance, why))
     return pd.DataFrame(rows, columns=["query", "neighbour", "genres", "distance", "why"])
 
 

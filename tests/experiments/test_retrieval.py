@@ -97,14 +97,23 @@ def test_what_was_measured_is_told(measured_study):
     table = retrieval.neighbour_precision(measured_study, "logistic")
     sentence = sentences.neighbour_precision(table, "artist")
     assert "10 nearest tracks" in sentence and "chance level is 47\N{NO-BREAK SPACE}%" in sentence
-    assert f"{100 * table['precision'].iloc[0]:.0f}\N{NO-BREAK SPACE}% by MFCC stat" in sentence
+    for share, name in zip(table["precision"], retrieval.VECTORS, strict=True):
+        assert f"{100 * share:.0f}\N{NO-BREAK SPACE}% by {name} (" in sentence
+    assert "MFCC statistics: genre probabilities. To judge" in sentence
     shown = retrieval.precision_table(table)
     assert list(shown.index) == list(retrieval.VECTORS)
     assert shown["same genre"].iloc[0].startswith(f"{table['precision'].iloc[0]:.2f} [")
+    assert shown["ahead of MFCCs"].iloc[0] == "" and shown["ahead of MFCCs"].iloc[2].startswith("+")
 
 
 def test_examples_are_by_others_and_have_their_reasons(measured_study):
+    tracks, named = measured_study.tracks, {"artist": "Ella", "title": "Scat"}
+    measured_study.write(tracks=tracks.assign(**named))
     found = retrieval.nearest_tracks(measured_study, "logistic")
+    assert found["neighbour"].str.fullmatch(r"(jazz|rock)/\d-\d, Ella, Scat").all()
+    measured_study.write(tracks=tracks.assign(artist="unknown:it", title=["Scat"] + 63 * [""]))
+    query = retrieval.nearest_tracks(measured_study, "logistic")["query"]
+    assert list(query.unique()) == ["jazz/0-0, Scat", "rock/0-0"]
     assert len(found) == 6 and set(found["genres"].str.split(", ").str[0]) == {"jazz", "rock"}
     assert (found["query"].str.split("-").str[0] != found["neighbour"].str.split("-").str[0]).all()
     assert found["why"].str.contains("same genre by the model").all()
