@@ -124,23 +124,29 @@ def piano_roll(score, title: str):
     title : str
         Title of the figure.
     """
-    look = {"figsize": (base.WIDTH, 4.2), "gridspec_kw": {"hspace": 0, "height_ratios": (9, 1)}}
-    figure, (axes, strip) = plt.subplots(2, sharex=True, **look)
-    colours = sns.color_palette("colorblind", len(score.instruments))
-    for instrument, colour in zip(score.instruments, colours, strict=True):
-        notes = [note for note in instrument.notes if note.start < 10]
+    parts = [(part, [n for n in part.notes if n.start < 10]) for part in score.instruments]
+    parts = [(part, notes) for part, notes in parts if notes]
+    heights = (9, 1)[: 1 + any(part.is_drum for part, _ in parts)]
+    look = {"figsize": (base.WIDTH, 4.2), "gridspec_kw": {"hspace": 0, "height_ratios": heights}}
+    figure, panels = plt.subplots(len(heights), sharex=True, squeeze=False, **look)
+    axes, strip = panels[0, 0], panels[-1, 0]
+    colours = sns.color_palette("colorblind", len(parts))
+    for k, (instrument, notes) in enumerate(parts):
         starts, ends = [n.start for n in notes], [min(n.end, 10) for n in notes]
         if instrument.is_drum:
             strip.vlines(starts, 0, 1, colors="0.3", linewidth=1)
         else:
-            look = {"colors": [colour], "linewidth": 3, "label": base.plain(instrument.name)}
+            look = {"colors": [colours[k]], "label": base.plain(instrument.name)}
+            look["linewidth"] = 8 - 7 * k / len(parts)  # those beneath show at the edges
             axes.hlines([n.pitch for n in notes], starts, ends, **look)
     for bar in score.get_downbeats() if score.time_signature_changes else ():
         axes.axvline(bar, color="0.6", linewidth=0.8, zorder=0)
     axes.set(title=base.label(title, 52), ylabel="MIDI pitch", xlim=(0, 10))
     axes.grid(axis="x", visible=not score.time_signature_changes)
-    strip.set(xlabel="time (s)", ylim=(0, 1), yticks=[])
-    strip.set_ylabel("drums", rotation=0, ha="right", va="center")
+    strip.set_xlabel("time (s)")
+    if strip is not axes:
+        strip.set(ylim=(0, 1), yticks=[])
+        strip.set_ylabel("drums", rotation=0, ha="right", va="center")
     base.legend(figure, axes)
     return figure
 

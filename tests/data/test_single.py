@@ -141,4 +141,9 @@ def test_a_score_is_drawn_with_its_bars():
     figure = corpus.piano_roll(score, "a piece")
     lines = [line.get_xdata()[0] for line in figure.axes[0].lines]
     assert np.allclose(lines[:6], 4 * 60 / 136 * np.arange(6), atol=1e-3)
-    plt.close(figure)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["MIDI pitch", "drums"]
+    score.instruments[-1].notes, score.instruments[0].notes = [], []
+    bare = corpus.piano_roll(score, "without drums")
+    assert [axes.get_xlabel() for axes in bare.axes] == ["time (s)"]
+    assert len(bare.axes[0].collections) == len(score.instruments) - 2
+    plt.close("all")

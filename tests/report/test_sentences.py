@@ -161,9 +161,9 @@ def test_how_often_a_recogniser_is_right_is_told_with_its_interval():
     assert sentences.accuracy("cnn", ABOUT, "other", ABOUT).count("among 2 genres") == 2
     assert "no evidence" in sentences.recognised("cnn", 3, 8, "learned")
     assert sentences.recognised("cnn", 3, 8, "new").endswith("3 of 8 new composed pieces.")
-    answer = SimpleNamespace(label="blues", confidence=0.36, unlike_training=True)
+    answer = SimpleNamespace(label="blues", confidence=0.36, uncertain=True, unlike_training=True)
     said = sentences.foreign("jazz", answer)
-    assert "predicts blues with a confidence of 0.36" in said and "no evidence" in said
+    assert "blues with a confidence of 0.36 (*unsure*) for" in said and "no evidence" in said
     assert "rules of jazz, and finds it unlike its training" in said
 
 

@@ -81,11 +81,12 @@ def foreign(genre: str, answer) -> str:
         From `recognition.recognise`.
     """
     unlike = "unlike" if answer.unlike_training else "not far from"
+    sure = " (*unsure*)" if answer.uncertain else ""
     return (
         f"The model of this package, which has learned real music alone, predicts {answer.label} "
-        f"with a confidence of {answer.confidence:.2f} for this piece, composed by the rules of "
-        f"{genre}, and finds it {unlike} its training. Right or wrong, that is no evidence about "
-        "genres or models: the rules are of our making."
+        f"with a confidence of {answer.confidence:.2f}{sure} for this piece, composed by the rules "
+        f"of {genre}, and finds it {unlike} its training. Right or wrong, that is no evidence "
+        "about genres or models: the rules are of our making."
     )
 
 
