@@ -42,10 +42,9 @@ def texts(tracks: pd.DataFrame) -> pd.Series:
     is not known, no name can be taken out: the text is empty, too.
     """
     columns = ["track_id", "artist", "title", "album"]
-    known = tracks.reindex(columns=columns, fill_value="").fillna("")
+    known = tracks.reindex(columns=columns, fill_value="").fillna("").set_index("track_id")
     called = (known["title"] + " " + known["album"]).mask(artists.is_unknown(known["artist"]), "")
-    pairs = zip(called, known["artist"], strict=True)
-    found = pd.Series([artists.without_names(*pair) for pair in pairs], known["track_id"], str)
+    found = called.combine(known["artist"], artists.without_names).astype(str)
     return found.where(found.str.contains(r"\w"), "")
 
 
@@ -82,8 +81,7 @@ def fit(text: np.ndarray, y: np.ndarray) -> Pipeline | None:
 
 def prior(data: Data, train: np.ndarray) -> np.ndarray:
     """Share of each genre in the tracks of some rows, (genres,)."""
-    genre = data.genre[data.one_each(train)]
-    return np.array([np.mean(genre == one) for one in data.genres])
+    return np.mean(data.genre[data.one_each(train)] == np.array(data.genres)[:, None], axis=1)
 
 
 def by_text(data: Data, train: np.ndarray, test: np.ndarray) -> np.ndarray:
@@ -108,12 +106,11 @@ def _both(data, train, test):
     return np.log(np.maximum(sound, LEAST)), np.log(np.maximum(text, LEAST))
 
 
-def _mixed(both, weight):
+def _mixed(weight, sound, text):
     """Probabilities by both: what is known independently multiplies (Bayes), by a weight here.
 
     A track without text has the prior, over which nothing is left: its sound decides alone.
     """
-    sound, text = both
     return regression.softmax(sound + weight * text)
 
 
@@ -124,7 +121,7 @@ def _choose_weight(data, rows):
         rest, held = (rows[np.isin(tracks[rows], tracks[first[part]])] for part in parts)
         both = _both(data, rest, held)
         true = np.arange(len(held)), pd.Index(data.genres).get_indexer(data.genre[held])
-        found = {weight: _mixed(both, weight)[true] for weight in WEIGHTS}
+        found = {weight: _mixed(weight, *both)[true] for weight in WEIGHTS}
         likely.append(pd.DataFrame(found).groupby(tracks[held]).mean())
     losses = -np.log(pd.concat(likely).clip(lower=LEAST)).mean()
     return float(losses.idxmin()), list(losses)
@@ -140,9 +137,8 @@ def predict_folds(data: Data, name: str) -> tuple[pd.DataFrame, list[dict]]:
         start, about = time.process_time(), {}
         with threadpool_limits(1):
             if name == model_names.AUDIO_TEXT:
-                weight, losses = _choose_weight(data, train)
-                p = _mixed(_both(data, train, test), weight)
-                about = {"weight": weight, "inner_loss": losses}
+                about["weight"], about["inner_loss"] = _choose_weight(data, train)
+                p = _mixed(about["weight"], *_both(data, train, test))
             else:
                 p = by_text(data, train, test)
         seconds = time.process_time() - start
