@@ -13,7 +13,6 @@ from genre_utils.plots import formatting
 from genre_utils.workspace import evidence, files, model_names
 from genre_utils.workspace.study_folder import StudyFolder
 
-FULL = "-full"  # how the name of a profile ends that measures what takes long
 JOBS = -1  # processes: one per core
 
 
