@@ -110,12 +110,16 @@ def told(table: pd.DataFrame) -> list[str]:
                      for sign in (1, -1))  # fmt: skip
     best = changes.loc[changes["difference"].idxmax()]
     return [
-        f"Of {len(changes)} changes {len(better) or 'none'} improve their network significantly "
-        f"after Holm's correction, and {len(worse) or 'none'} make it worse.",
+        f"Of {len(changes)} changes, after correction (Holm), {_counted(better)} significantly "
+        f"better than the network as it is, and {_counted(worse)} significantly worse.",
         f"The best, {best['change']} (`{best['network']}`), changes it by "
         f"{100 * best['difference']:+.1f} points [{100 * best['difference_low']:+.1f}, "
-        f"{100 * best['difference_high']:+.1f}], p {best['p_holm']:.2g}.",
+        f"{100 * best['difference_high']:+.1f}], p {best['p_holm']:.2g} after correction.",
     ]
+
+
+def _counted(rows):
+    return "one is" if len(rows) == 1 else f"{len(rows) or 'none'} are"
 
 
 def main():

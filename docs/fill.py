@@ -190,6 +190,29 @@ def _limits(one):
     return dict(zip(("low", "high"), one["ci95"], strict=True))
 
 
+def networks() -> str:
+    """Accuracy and cost of networks by size and length of training; worth of the recipe."""
+    stored = files.read_json(BENCHMARKS / "networks.json")
+    table = pd.DataFrame(stored["networks"]).set_index(["network", "change"])
+    shown = ["half as wide", "", "twice as wide", "8 epochs", "30 epochs"]
+    cells = {
+        place: f"{row['accuracy']:.2f} [{row['low']:.2f}, {row['high']:.2f}], "
+        f"{row['cpu_seconds']:.0f} s"
+        for place, row in table.iterrows()
+    }
+    lines = [
+        f"| network | {' | '.join(change or 'as it is' for change in shown)} |",
+        "|---" * (len(shown) + 1) + "|",
+    ]
+    for name in table.index.unique("network"):
+        lines.append(f"| `{name}` | {' | '.join(cells[name, change] for change in shown)} |")
+    others = table.loc["cnn"].drop(index=shown).drop(columns=["low", "high"])
+    others = others.rename(columns={"difference_low": "low", "difference_high": "high"})
+    told = [f"{change} {_points(row)}" for change, row in others.iterrows()]
+    said = f"{' '.join(stored['says'])} Of `cnn` also: {', '.join(told)}."
+    return "\n".join([*lines, "", said])
+
+
 def extraction() -> str:
     """Speed of the feature pass."""
     stored = files.read_json(BENCHMARKS / "extraction.json")
@@ -204,7 +227,7 @@ BLOCKS = {
     block.__name__: block
     for block in (
         *(finding, trust, looks, leakage, claims, recogniser, strange),
-        *(denoising, coverage, machines, peer, extraction),
+        *(denoising, coverage, machines, networks, peer, extraction),
     )
 }
 
