@@ -454,7 +454,8 @@ def test_a_change_that_hurts_is_told_with_what_it_costs(tmp_path, monkeypatch):
     assert table.loc["hardly any rate", "accuracy"] < table.loc["", "accuracy"]
     assert table.loc["hardly any rate", "separable"] and (table["cpu_seconds"] > 0).all()
     says = networks.told(table.reset_index())
-    assert says[0].startswith("Of 2 changes none improve") and "and 1 make it worse" in says[0]
+    assert says[0].startswith("Of 2 changes, after correction (Holm), none are significantly bett")
+    assert says[0].endswith("and one is significantly worse.")
 
 
 def test_every_change_is_one_of_the_settings():
