@@ -203,7 +203,7 @@ def compare(study: StudyFolder) -> pd.DataFrame:
 def shown(table: pd.DataFrame) -> pd.DataFrame:
     """`compare` as a table to be read, a row per model and noise, a star where significant."""
     points = (100 * table[["difference", "difference_low", "difference_high"]]).to_numpy(float)
-    told = ["{} [{}, {}]".format(*(formatting.signed(n, 0) for n in row)) for row in points]
+    told = [formatting.signed_with_limits(row, 0) for row in points]
     told = pd.Series(told) + np.where(table["separable"].eq(True), " *", "")
     limits = table[["accuracy", "low", "high"]].to_numpy()
     plain = [formatting.as_text(value, ends) for value, *ends in limits]

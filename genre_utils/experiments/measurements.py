@@ -255,9 +255,7 @@ def readable(table: pd.DataFrame, columns: dict, low: str = "low", high: str = "
     """Table of some columns, then differences in points, p, and what the test says of them."""
     points = (100 * table[["difference", low, high]]).to_numpy(float)
     texts = {
-        "points [95 %]": [
-            "{} [{}, {}]".format(*(formatting.signed(n, 0) for n in row)) for row in points
-        ],
+        "points [95 %]": [formatting.signed_with_limits(row, 0) for row in points],
         "p (Holm)": table["p_holm"].map(formatting.p_text),
         "verdict": np.where(table["separable"], "differ", "not significantly different"),
     }

@@ -124,16 +124,13 @@ def precision_table(table: pd.DataFrame) -> pd.DataFrame:
     for title, columns in SHOWN.items():
         if columns[0] in table:
             values = table[list(columns)].to_numpy()
-            put = _signed if columns[0].endswith(("difference", "_more")) else formatting.as_text
-            text[title] = [put(value, limits) for value, *limits in values]
+            if columns[0].endswith(("difference", "_more")):
+                text[title] = list(map(formatting.signed_with_limits, values))
+            else:
+                text[title] = [formatting.as_text(value, limits) for value, *limits in values]
     if "p_holm" in table:
         text["p (Holm)"] = table["p_holm"].map(formatting.p_text).to_numpy()
     return text
-
-
-def _signed(value, limits):
-    texts = map(formatting.signed, (value, *limits))
-    return "" if np.isnan(value) else "{} [{}, {}]".format(*texts)
 
 
 def nearest_tracks(study: StudyFolder, model: str) -> pd.DataFrame:

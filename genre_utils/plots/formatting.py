@@ -29,6 +29,11 @@ def as_text(value, limits=None) -> str:
     return f"{value:.2f}" + (f" [{limits[0]:.2f}, {limits[1]:.2f}]" if known else "")
 
 
+def percent(share: float) -> str:
+    """A share as a whole percentage."""
+    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+
+
 def signed(value: float, digits: int = 2) -> str:
     """Write a difference with its sign, a minus that is one.
 
@@ -40,6 +45,12 @@ def signed(value: float, digits: int = 2) -> str:
         How many behind the point.
     """
     return f"{value:+z.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def signed_with_limits(row, digits: int = 2) -> str:
+    """Write a difference and its interval (value, low, high), each `signed`; nothing for NaN."""
+    known = "{} [{}, {}]".format(*(signed(number, digits) for number in row))
+    return "" if pd.isna(row[0]) else known
 
 
 def duration(seconds: float) -> str:

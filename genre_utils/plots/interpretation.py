@@ -6,16 +6,12 @@ import pandas as pd
 from matplotlib.ticker import PercentFormatter
 from scipy.ndimage import gaussian_filter
 
-from genre_utils.plots import base, features
+from genre_utils.plots import base, features, formatting
 
 MARKS_HZ = (500, 1000, 2000, 4000, 8000)  # frequencies that are named on an axis of mel bands
 ASIDE = ((5, 5), (-14, 5), (5, -12), (-14, -12))  # points from a mark to its number, in turn
 BLUR = 0.8  # frames and bands (standard deviation)
 BINS = 6  # groups of tracks of about equal size along an axis
-
-
-def _percent(share):
-    return base.PERCENT.format_pct(share, 1)
 
 
 def _frequency_marks(boundaries):
@@ -224,7 +220,7 @@ def _losses(axes, table, families, sizes):
     names = [f.replace("_", " ") + (f" ({sizes[f]})" if f in sizes else "") for f in families]
     kinds = [*map(base.kind, pd.unique(table["model"]))]
     for k, (model, own) in enumerate(table.groupby("model", sort=False)):
-        label = f"{base.plain(model)} ({_percent(own['accuracy'].max())} with everything)"
+        label = f"{base.plain(model)} ({formatting.percent(own['accuracy'].max())} with everything)"
         rows = 100 * own.set_index("family")[["drop", "low", "high"]].reindex(families)
         look = {"shift": 0.75 * ((k + 0.5) / len(kinds) - 0.5), "label": label}
         look |= {"colours": base.colour(model), "marker": base.mark(model)}
@@ -250,7 +246,7 @@ def genre_tree(found):
         if np.isfinite(found.support[k]) and k < count - 2:  # the last join is always there
             look = {"textcoords": "offset points", "fontsize": "small", "ha": "right"}
             place = (height, at[count + k])
-            axes.annotate(_percent(found.support[k]), place, (-4, 3), **look)
+            axes.annotate(formatting.percent(found.support[k]), place, (-4, 3), **look)
     axes.set(title="Genres joined from the nearest on", xlabel="distance (0: mixed, 1: far apart)")
     axes.set_xlim(max(1.08 * found.linkage[-1, 2], 0.05), 0)
     return figure
@@ -270,7 +266,7 @@ def evidence_map(places: np.ndarray, labels, genres: list[str], marked, explaine
     explained : sequence of float
         Share of the variance along the two axes.
     """
-    shares = enumerate(map(_percent, explained), 1)
+    shares = enumerate(map(formatting.percent, explained), 1)
     axes_of = [f"direction {k} ({share} of the variance)" for k, share in shares]
     look = {"title": "Tracks by what the models predict for them", "axes_of": {"": axes_of}}
     figure = features.track_maps({"": places}, labels, genres, **look)

@@ -6,7 +6,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import PercentFormatter
 
-from genre_utils.plots import base
+from genre_utils.plots import base, formatting
 
 LOGARITHMIC = {"learning_rate", "weight_decay", "C", "gamma"}  # settings that are searched so
 #: Layers that a diagram leaves out: they change no shape worth seeing, or nothing at all.
@@ -26,12 +26,8 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     costs = table.columns.drop(["what it is", "whole tracks", "excerpts", "low", "high"])
     counts = table[costs].map(lambda value: "" if pd.isna(value) else f"{value:,.0f}")
     shown = table[["what it is"]].assign(**{"whole tracks [95\N{NO-BREAK SPACE}%]": limits})
-    shown = shown.assign(excerpts=table["excerpts"].map(_percent)).join(counts)
+    shown = shown.assign(excerpts=table["excerpts"].map(formatting.percent)).join(counts)
     return shown.loc[:, (shown != "").any()].rename_axis("model")
-
-
-def _percent(share):
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
 
 
 def learning_curves(*runs: dict):
@@ -96,7 +92,9 @@ def tuning(trials: pd.DataFrame, shares: dict[str, float], usual: dict):
             axis.set_xticks(range(len(values)), [str(v) for v in values], fontsize="x-small")
         axis.plot(place, finished["value"], ".", ms=4, alpha=0.5)
         axis.axvline(mark, color="C1", lw=1.5, ls="--")
-        axis.set_title(f"{name.replace('_', ' ')} ({_percent(shares[name])})", fontsize="small")
+        axis.set_title(
+            f"{name.replace('_', ' ')} ({formatting.percent(shares[name])})", fontsize="small"
+        )
         axis.tick_params(labelsize="x-small")
     figure.supylabel("cross-entropy above the fold's median (nats)", fontsize="small")
     figure.suptitle("Trials by setting, and the importance of each")

@@ -2,6 +2,8 @@
 
 import pandas as pd
 
+from genre_utils.report.sentences import numbers
+
 #: What each corpus is, in a few words.
 CORPORA = {
     "synthetic": "composed music",
@@ -83,11 +85,11 @@ def baseline(ranked: pd.DataFrame, accuracies: pd.DataFrame, genres: int, group_
     if accuracies.empty:
         return said
     best = accuracies.loc[accuracies["accuracy"].idxmax()]
-    low, high, chance = (_percent(share) for share in (best["low"], best["high"], 1 / genres))
+    low, high, chance = map(numbers.percent, (best["low"], best["high"], 1 / genres))
     met = "has never met" if group_by == "artist" else "may have met"
     return (
         f"{said} The best classical model, `{best.name}`, classifies "
-        f"**{_percent(best['accuracy'])}** of the tracks of artists that it {met} correctly "
+        f"**{numbers.percent(best['accuracy'])}** of the tracks of artists that it {met} correctly "
         f"(95\N{NO-BREAK SPACE}% interval {low} to {high}; chance level: {chance})."
     )
 
@@ -125,11 +127,7 @@ def price_of_leakage(price: dict) -> str:
     )
     return (
         f"Split at random, as is usual, an SVM would seem to classify "
-        f"{_percent(price['segment'])} of excerpts correctly in place of "
-        f"{_percent(price['artist'])}: leakage adds {whole} points, of which {recording} by other "
-        f"parts of the same recording and {artist} by other recordings of the same artist."
+        f"{numbers.percent(price['segment'])} of excerpts correctly in place of "
+        f"{numbers.percent(price['artist'])}: leakage adds {whole} points, of which {recording} by "
+        f"other parts of the same recording and {artist} by other recordings of the same artist."
     )
-
-
-def _percent(share):
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"

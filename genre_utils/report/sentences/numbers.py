@@ -1,9 +1,6 @@
 """Numbers and names as they stand in sentences."""
 
-
-def percent(share: float) -> str:
-    """A share as a whole percentage."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+from genre_utils.plots.formatting import percent
 
 
 def limits(found) -> str:
