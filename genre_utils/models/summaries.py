@@ -29,8 +29,8 @@ def overfitting_gap(run: dict) -> pd.Series:
 
 
 #: What a model costs: keys of its run, and what they are called.
-COSTS = {"parameters": "parameters", "multiply_adds_per_second": "multiply-adds per second",
-         "epochs": "epochs, median", "training_cpu_seconds": "training, CPU (s)"}  # fmt: skip
+COSTS = {"parameters": "parameters", "multiply_adds_per_second": "multiply-adds/s",
+         "epochs": "epochs", "training_cpu_seconds": "CPU time (s)"}  # fmt: skip
 
 
 def accuracy_table(stored: dict, groups: pd.Series) -> pd.DataFrame:
@@ -47,7 +47,7 @@ def accuracy_table(stored: dict, groups: pd.Series) -> pd.DataFrame:
     -------
     pd.DataFrame
         By model: what it is, accuracy of whole tracks with low and high (95 % over artists), that
-        of excerpts, and `COSTS` (times and epochs: over all folds).
+        of excerpts, and `COSTS` (CPU time to train all folds, median epochs).
     """
     rows = {}
     for name, (predictions, run) in stored.items():

@@ -143,7 +143,7 @@ def variants(
     axes.hlines(starts + 0.5, *axes.get_xlim(), color="0.6", lw=1)
     axes.axvline(0, color="0.4", ls="--", lw=1)
     axes.set_title(heading)
-    axes.set_xlabel(f"change of {measure} of tracks, points (line: 95 % interval over artists)")
+    axes.set_xlabel(f"change of {measure} of tracks (points)")
     return figure
 
 

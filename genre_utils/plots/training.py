@@ -25,7 +25,7 @@ def accuracies(table: pd.DataFrame) -> pd.DataFrame:
     limits = [f"{x:.0f}\N{NO-BREAK SPACE}% [{low:.0f}, {high:.0f}]" for x, low, high in shares]
     costs = table.columns.drop(["what it is", "whole tracks", "excerpts", "low", "high"])
     counts = table[costs].map(lambda value: "" if pd.isna(value) else f"{value:,.0f}")
-    shown = table[["what it is"]].assign(**{"whole tracks [95\N{NO-BREAK SPACE}%]": limits})
+    shown = table[["what it is"]].assign(**{"tracks [95\N{NO-BREAK SPACE}%]": limits})
     shown = shown.assign(excerpts=table["excerpts"].map(formatting.percent)).join(counts)
     return shown.loc[:, (shown != "").any()].rename_axis("model")
 

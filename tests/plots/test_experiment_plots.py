@@ -85,7 +85,7 @@ def test_differences_are_told_in_points():
     table = pd.DataFrame(rows * 3).assign(title="noise", question=["a", "a", "b"])
     for names in ("change", "title"):
         axis = drawn(experiments.variants(table, names=names, measure="recall")).axes[0]
-        assert axis.get_xlabel().startswith("change of recall of tracks, points")
+        assert axis.get_xlabel() == "change of recall of tracks (points)"
         (dots,) = (c for c in axis.collections if isinstance(c, PathCollection))
         assert dots.get_offsets()[0][0] == pytest.approx(10)
         assert (dots.get_facecolors() == 1).all()  # none differs significantly

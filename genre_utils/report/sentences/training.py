@@ -47,9 +47,9 @@ def networks(accuracies: pd.DataFrame, genres: int, group_by: str) -> str:
 
 
 def _cost(row, between):
-    noun = "epoch" if row["epochs, median"] == 1 else "epochs"
-    epochs = f"{row['epochs, median']:.0f} {noun}"
-    return f"{formatting.duration(row['training, CPU (s)'])}{between}{epochs}"
+    noun = "epoch" if row["epochs"] == 1 else "epochs"
+    epochs = f"{row['epochs']:.0f} {noun}"
+    return f"{formatting.duration(row['CPU time (s)'])}{between}{epochs}"
 
 
 def differences(changes: dict) -> str:
