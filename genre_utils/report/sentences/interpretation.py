@@ -58,17 +58,18 @@ def feature_groups(worth: pd.DataFrame) -> str:
     worth : pd.DataFrame
         From `interpretation.importance`.
     """
-    told = []
     groups = worth[~worth["family"].isin(permutation.WHOLE)]
-    for model, own in groups.groupby("model", sort=False):
-        most = own.loc[own["drop"].idxmax()]
-        family = most["family"].replace("_", " ")
-        told.append(
-            f"`{model}` loses most accuracy with {family} exchanged between tracks: {_lost(most)}"
-            if most["low"] > 0
-            else f"`{model}` loses nothing significant with any one feature group exchanged"
-        )
-    return f"{'; '.join(told)}."
+    most = groups.loc[groups.groupby("model", sort=False)["drop"].idxmax()]
+    told = [
+        f"With {family.replace('_', ' ')} exchanged between tracks, most accuracy is lost: "
+        + ", ".join(f"`{row['model']}` {_lost(row)}" for _, row in rows.iterrows())
+        for family, rows in most[most["low"] > 0].groupby("family", sort=False)
+    ]
+    told += [
+        f"`{model}` loses nothing significant with any one feature group exchanged"
+        for model in most.loc[most["low"] <= 0, "model"]
+    ]
+    return f"{'. '.join(told)}."
 
 
 def _lost(row):
