@@ -22,21 +22,21 @@ def title(study: StudyFolder) -> str:
     return f"Music genre recognition on {music.called(study.corpus)}"
 
 
-def content(study: StudyFolder, profile: str, about: str) -> dict:
+def content(study: StudyFolder, about: str, command: str) -> dict:
     """Give the values of the template of the first page, without results where there are none.
 
     Parameters
     ----------
     study : StudyFolder
         Its corpus, results and predictions are read.
-    profile, about : str
-        Name of the study's profile, and what that says of itself.
+    about, command : str
+        What the study's profile says of itself, and the command that runs it.
     """
     results = study.results if study.has("results") else None
     page = {
-        "profile": profile,
         "about": about,
-        "protocol": sentences.protocol(_counts(study), study.corpus),
+        "command": command,
+        "protocol": music.protocol(_counts(study), study.corpus),
         "today": f"{datetime.now(UTC):%Y-%m-%d}",
         "results": results if results and results["models"] else None,
     }
@@ -132,14 +132,10 @@ def _matrix(name, model, genres):
     counts = np.array(model["confusion"])
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     cells = map(zip, counts.tolist(), shares.tolist())
-    recalls = [_recall(model["per_genre"][genre]) for genre in genres]
+    found = [model["per_genre"][genre] for genre in genres]
+    recalls = [formatting.as_text(one["recall"], one["ci95"]["recall"]) for one in found]
     rows = zip(genres, map(list, cells), recalls, strict=True)
     return {"name": name, "rows": list(rows)}
-
-
-def _recall(numbers):
-    limits = (numbers.get("ci95") or {}).get("recall")
-    return formatting.as_text(numbers["recall"], limits)
 
 
 def _reach(results):

@@ -5,6 +5,7 @@ import pytest
 
 from genre_utils.report import first_page
 from genre_utils.report.sentences import first_page as sentences
+from genre_utils.report.sentences import music
 from genre_utils.workspace.study_folder import StudyFolder
 
 CORPUS = {"name": "spectrograms", "title": "GTZAN", "synthetic": False, "group_by": "artist"}
@@ -13,17 +14,17 @@ COUNTS = {"tracks": 249, "artists": 39, "unknown": 16, "groups": 53}
 
 
 def test_the_protocol_is_one_sentence():
-    assert sentences.protocol(COUNTS, CORPUS) == (
+    assert music.protocol(COUNTS, CORPUS) == (
         "GTZAN: 249 tracks of two genres (rock, jazz) by 39 known artists and 16 tracks of unknown "
         "artist (one group each); ten artist-disjoint folds; ready spectrograms, not recordings."
     )
     other = CORPUS | {"name": "folder", "protocol": "fixed", "title": ""}
-    said = sentences.protocol(COUNTS | {"artists": 1, "unknown": 0}, other)
+    said = music.protocol(COUNTS | {"artists": 1, "unknown": 0}, other)
     assert said == (
         "A folder of recordings: 249 tracks of two genres (rock, jazz) by 1 known artist; "
         "the corpus's own split."
     )
-    mixed = sentences.protocol(COUNTS, CORPUS | {"group_by": "track"})
+    mixed = music.protocol(COUNTS, CORPUS | {"group_by": "track"})
     assert "whose artists may be in both training and test" in mixed
 
 

@@ -1,45 +1,6 @@
 """Sentences of a study's first page."""
 
-from genre_utils.report.sentences import music
-
-_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
-
-
-def _spelled(count: int) -> str:
-    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
-
-
-def _plural(count: int, what: str) -> str:
-    return f"{count} {what}" + ("" if count == 1 else "s")
-
-
-def protocol(counts: dict, corpus: dict) -> str:
-    """Tell in one sentence which music was studied, and how.
-
-    Parameters
-    ----------
-    counts : dict of str to int
-        Numbers of tracks, known artists, unknown (tracks whose artist is not known), and groups.
-    corpus : dict
-        As in results.json.
-    """
-    genres, called = corpus["genres"], music.called(corpus)
-    artists = _plural(counts["artists"], "known artist")
-    if counts["unknown"]:
-        artists += f" and {_plural(counts['unknown'], 'track')} of unknown artist (one group each)"
-    if corpus["protocol"] == "fixed":
-        split = "the corpus's own split"
-    elif corpus["group_by"] == "artist":
-        split = f"{_spelled(corpus['folds'])} artist-disjoint folds"
-    else:
-        split = f"{_spelled(corpus['folds'])} folds of whole tracks, whose artists may be in both"
-        split += " training and test"
-    ready = corpus["name"] in ("spectrograms", "store")
-    heard = "; ready spectrograms, not recordings" if ready else ""
-    return (
-        f"{called[0].upper()}{called[1:]}: {_plural(counts['tracks'], 'track')} of "
-        f"{_spelled(len(genres))} genres ({', '.join(genres)}) by {artists}; {split}{heard}."
-    )
+from genre_utils.report.sentences import numbers
 
 
 def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bool) -> list[str]:
@@ -66,8 +27,8 @@ def limitations(corpus: dict, counts: dict, reach: float | None, chosen_here: bo
         listed.append("Artists may be in both training and test: every accuracy is too high.")
     if reach:
         listed.append(
-            f"{_plural(counts['groups'], 'group')} of tracks that stay together in every split: "
-            f"two models must typically differ by {100 * reach:.0f} points before their "
+            f"{numbers.plural(counts['groups'], 'group')} of tracks that stay together in every "
+            f"split: two models must typically differ by {100 * reach:.0f} points before their "
             "intervals can tell. *Not significantly different* does not mean equal."
         )
     if chosen_here:

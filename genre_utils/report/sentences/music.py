@@ -21,8 +21,38 @@ def called(described: dict) -> str:
     return described.get("title") or CORPORA.get(kind, kind)
 
 
-def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, name: str) -> str:
-    """Summarise a corpus: what it is, who plays, how it is split, what was excluded.
+def protocol(counts: dict, corpus: dict) -> str:
+    """Tell in one sentence which music was studied, and how.
+
+    Parameters
+    ----------
+    counts : dict of str to int
+        Numbers of tracks, known artists, unknown (tracks whose artist is not known), and groups.
+    corpus : dict
+        As in results.json.
+    """
+    genres, title = corpus["genres"], called(corpus)
+    artists = numbers.plural(counts["artists"], "known artist")
+    if counts["unknown"]:
+        unknown = numbers.plural(counts["unknown"], "track")
+        artists += f" and {unknown} of unknown artist (one group each)"
+    if corpus["protocol"] == "fixed":
+        split = "the corpus's own split"
+    elif corpus["group_by"] == "artist":
+        split = f"{numbers.spelled(corpus['folds'])} artist-disjoint folds"
+    else:
+        split = f"{numbers.spelled(corpus['folds'])} folds of whole tracks, whose artists may be "
+        split += "in both training and test"
+    ready = corpus["name"] in ("spectrograms", "store")
+    heard = "; ready spectrograms, not recordings" if ready else ""
+    return (
+        f"{title[0].upper()}{title[1:]}: {numbers.plural(counts['tracks'], 'track')} of "
+        f"{numbers.spelled(len(genres))} genres ({', '.join(genres)}) by {artists}; {split}{heard}."
+    )
+
+
+def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int) -> str:
+    """Summarise a corpus: its protocol, what of it is studied, and which artists are tied.
 
     Parameters
     ----------
@@ -32,34 +62,19 @@ def corpus(described: dict, counts: pd.DataFrame, groups: int, of_genres: int, n
         By genre: tracks, known artists, tracks of unknown artist.
     groups, of_genres : int
         How many groups no split parts, and genres the corpus has, studied or not.
-    name : str
-        Name of the folder, or nothing.
     """
-    genres, lost = len(counts), described["set_aside"]
-    in_genres, unknown = counts[["known artists", "tracks of unknown artist"]].sum()
-    known = described["artists"] - unknown
-    kind = called(described) + (f" (`{name}`)" if name else "")
-    which = f"{genres} of its {of_genres}" if genres < of_genres else "its"
-    by = f"{known} known artists" if unknown else f"{known} artists"
-    by += f" ({in_genres} when counted in each genre)" if in_genres > known else ""
-    if unknown:
-        many = "tracks of unknown artist that are a group each"
-        by += f", and {unknown} " + (many if unknown > 1 else "track of unknown artist")
-    by += f"; {lost} {'was' if lost == 1 else 'were'} excluded" if lost else "; none was excluded"
-    listed = ", ".join(counts.index)
-    first = f"**{described['tracks']} tracks** of {kind} in {which} genres ({listed}), by {by}."
-    return f"{first} {_split(described, groups, known + unknown)}"
-
-
-def _split(described, groups, names):
-    """How the tracks are split, in groups fewer than there are artists where some are tied."""
-    if described["protocol"] == "fixed":
-        return f"They are split as the corpus says, and no {described['group_by']} is on two sides."
-    folds = f"n {described['folds']} folds each track is tested once"
-    if described["group_by"] == "track":
-        return f"I{folds}, but its artist may be on both sides."
-    tied = f"Artists who recorded together are one group, which makes {groups} groups. "
-    return f"{tied if groups < names else ''}I{folds}, by models that never met its artist."
+    in_genres, unknown = map(int, counts[["known artists", "tracks of unknown artist"]].sum())
+    known, lost = described["artists"] - unknown, described["set_aside"]
+    counted = {"tracks": described["tracks"], "artists": known, "unknown": unknown}
+    said = [protocol(counted, described)]
+    if len(counts) < of_genres:
+        said.append(f"The corpus has {numbers.spelled(of_genres)} genres in all.")
+    said.append(f"{numbers.plural(lost, 'track')} {'was' if lost == 1 else 'were'} excluded.")
+    if in_genres > known:
+        said.append(f"Counted in each of their genres, the known artists are {in_genres}.")
+    if described["group_by"] == "artist" and groups < described["artists"]:
+        said.append(f"Artists who recorded together are one group, which makes {groups} groups.")
+    return " ".join(said)
 
 
 def baseline(ranked: pd.DataFrame, accuracies: pd.DataFrame, genres: int, group_by: str) -> str:

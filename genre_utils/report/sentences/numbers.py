@@ -2,6 +2,18 @@
 
 from genre_utils.plots.formatting import percent
 
+NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+
+
+def spelled(count: int) -> str:
+    """A number as a word, up to ten."""
+    return NUMBERS[count] if count < len(NUMBERS) else str(count)
+
+
+def plural(count: int, what: str) -> str:
+    """A number of things."""
+    return f"{count} {what}" + ("" if count == 1 else "s")
+
 
 def limits(found) -> str:
     """The interval (keys low and high: shares) of what stands before it in a sentence."""
