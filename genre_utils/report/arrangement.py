@@ -12,6 +12,7 @@ SUMMARY, FOLDED, APPENDIX, ONLINE = "summary", "folded", "appendix", "online"
 #: Parts of a page, in their order.
 PARTS = ("opening", "summary", "body", "setup")
 SET_UP, REFERENCES = "Set-up", "References"  # sections; references are folded, too
+MORE = "More in the appendix"
 _HEADING = re.compile(r"^(#{1,6}) +(?:\d+\. +)?(.+?) *#*$")  # numbers show gaps where one is absent
 _FENCE = re.compile(r"^(```|~~~)")
 _LABEL = re.compile(r"^\*\*(.+?)\.?\*\*\s*", re.DOTALL)
@@ -56,10 +57,11 @@ def arrange(notebook: NotebookNode) -> Page:
     for section, shown in kept:
         setting_up = section.title == SET_UP or (setting_up and section.level > 2)
         part = "opening" if section.level < 2 else "setup" if setting_up else "body"
-        if shown and _place(section, part, page) and part == "body":
-            link = f"[Appendix](appendix.html#{slug(title)})"
-            if [cell.source for cell in page.parts[part][-1:]] != [link]:
-                page.parts[part].append(new_markdown_cell(link))
+        place = re.sub(r"\W+", "-", f"{title} {section.title}").strip("-")
+        if shown and _place(section, part, page, place) and part == "body":
+            before = page.parts[part][-1:]
+            if not before or not before[0].source.startswith(f"[{MORE}]"):
+                page.parts[part].append(new_markdown_cell(f"[{MORE}](appendix.html#{place})"))
     if page.appendix:
         page.appendix.insert(0, new_markdown_cell(f"## {title}"))
     page.parts["body"] = _without_bare_headings(page.parts["body"])
@@ -137,8 +139,11 @@ def _strip_absent(section, absent):
     return not lacking or any(cell.cell_type == "code" and cell.outputs for cell in section.cells)
 
 
-def _place(section, part, page):
-    """Put the cells of a section where their tags say; tell whether some are in the appendix."""
+def _place(section, part, page, place):
+    """Put the cells of a section where their tags say; tell whether some are in the appendix.
+
+    A section of the appendix is found by the name `place`: headings repeat from page to page.
+    """
     beside = []
     for cell in section.cells:
         if tagged(cell, SUMMARY):
@@ -155,7 +160,8 @@ def _place(section, part, page):
         for cell in beside:
             if _level(cell):
                 cell.source = cell.source.partition("\n")[2].strip()
-        page.appendix += [new_markdown_cell(f"### {section.title}"), *beside]
+        heading = new_markdown_cell(f'### <a id="{place}"></a>{section.title}')
+        page.appendix += [heading, *beside]
     return found
 
 

@@ -79,8 +79,9 @@ def test_the_appendix_has_the_headings_of_its_sections_and_is_linked():
     page = arranged(
         prose("## 1. One\n\nWhy."), code("all", "appendix"), prose("### More\n\nSo.", "appendix")
     )
-    assert sources(page.appendix) == ["## Title", "### One", "print('all')", "### More", "So."]
-    link = "[Appendix](appendix.html#Title)"
+    one, more = '### <a id="Title-One"></a>One', '### <a id="Title-More"></a>More'
+    assert sources(page.appendix) == ["## Title", one, "print('all')", more, "So."]
+    link = "[More in the appendix](appendix.html#Title-One)"
     assert sources(page.parts["body"]) == ["## One\n\nWhy.", link]
 
 
