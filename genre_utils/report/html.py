@@ -94,14 +94,15 @@ class _Renderer(IPythonRenderer):
         return f'<div class="wide"><table>{text}</table></div>\n'
 
     def codespan(self, text):
-        title = _title_of_model(text)
+        what = _model(text)
+        title = f' title="{escape(what)}"' if what else ""
         return f"<code{title}>{escape(text)}</code>"
 
 
-def _title_of_model(name: str) -> str:
-    """Attribute that says what a model is, for whoever points at its name."""
+def _model(name: str) -> str:
+    """What a model is, for whoever points at its name; nothing if it is no model's."""
     words, hears = model_names.described(name)
-    return f' title="{escape(f"{words} ({hears})")}"' if words else ""
+    return f"{words} ({hears})" if words else ""
 
 
 def _linked(found) -> str:
@@ -189,12 +190,13 @@ def _aligned_tables(html: str, counts: dict) -> str:
             number = BeautifulSoup(f"<b>Table {counts['table']}.</b> ", "html.parser")
             table.caption.insert(0, number)
         _mark_numbers(table)
-        _name_models(table)
-        for corner in table.find_all("th"):
-            if not corner.get_text(strip=True):
-                corner.name = "td"  # nothing that would head a column
-        for cell in table.find_all("td"):
-            if len(cell.get_text(strip=True)) > LONG_TEXT:
+        for cell in table.find_all(["th", "td"]):
+            text = cell.get_text(strip=True)
+            if what := _model(text):
+                cell["title"] = what
+            if not text:
+                cell.name = "td"  # nothing that would head a column
+            if cell.name == "td" and len(text) > LONG_TEXT:
                 cell["class"] = [*cell.get("class", []), "long"]
         for text in table.find_all(string=re.compile(r"_|\[")):
             text.replace_with(BeautifulSoup(_breakable(text), "html.parser"))
@@ -205,14 +207,6 @@ def _breakable(text: str) -> Markup:
     """Text of a narrow table as HTML: a name may break after ``_``, an interval may not."""
     whole = BRACKETS.sub(lambda found: found[0].replace(" ", "\N{NO-BREAK SPACE}"), text)
     return Markup(escape(whole, quote=False).replace("_", "_<wbr>"))
-
-
-def _name_models(table) -> None:
-    """Say what a model is where its name is all that a cell holds."""
-    for cell in table.find_all(["th", "td"]):
-        words, hears = model_names.described(cell.get_text(strip=True))
-        if words:
-            cell["title"] = f"{words} ({hears})"
 
 
 def _mark_numbers(table) -> None:
@@ -295,8 +289,16 @@ def _introduction(notebook) -> tuple[str, str]:
     return title.get_text() if title else "", paragraph.decode_contents() if paragraph else ""
 
 
-def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[Path]:
-    """Write executed notebooks, appendix and first page; `about` is what a profile says of it."""
+def render_study(study: StudyFolder, *, profile: str, about: str, command: str) -> list[Path]:
+    """Write executed notebooks, appendix and first page.
+
+    Parameters
+    ----------
+    study : StudyFolder
+        Its executed notebooks and results are read, its pages written.
+    profile, about, command : str
+        Name of the study's profile, what that says of itself, and the command that runs it.
+    """
     notebooks = {path.stem: nbformat.read(path, as_version=4) for path in study.notebooks}
     pages = []
     for name, notebook in notebooks.items():
@@ -313,7 +315,7 @@ def render_study(study: StudyFolder, *, profile: str, about: str = "") -> list[P
         page |= {"following": around[place + 2], "source": f"notebooks/{name}.ipynb"}
         written = _notebook_page(study.executed(name), notebook, page, study.notebooks)
         files.write_text(study.page(name), written)
-    content = first_page.content(study, profile, about)
+    content = first_page.content(study, about, command)
     content |= {"pages": pages, "absent": _lacking(arranged)}
     template = _exporter().environment.get_template("study_index.html.j2")
     resources = {"page": facts | {"title": facts["study"]}}

@@ -2,6 +2,7 @@
 
 import ast
 import json
+import shlex
 from pathlib import Path
 
 import yaml
@@ -37,9 +38,12 @@ def read_profile(profile: str) -> tuple[str, dict, str]:
     return path.stem, parameters, " ".join(comment)
 
 
-def description(name: str) -> str:
-    """Comment of a profile of this study; empty if `name` is that of a file of the user's own."""
-    return read_profile(name)[2] if (PROFILES / f"{name}.yaml").exists() else ""
+def command(profile: str, overrides: dict) -> str:
+    """Command that runs a profile, by name or file, with the parameters that were replaced."""
+    if (PROFILES / f"{profile}.yaml").exists() and not overrides:
+        return f"make study PROFILE={profile}"
+    replaced = [word for key, value in overrides.items() for word in ("--set", f"{key}={value}")]
+    return shlex.join(["python", "-m", "genre_utils", "study", "--profile", profile, *replaced])
 
 
 def _known():

@@ -37,7 +37,8 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             if force:
                 shutil.rmtree(study.folds_done(), ignore_errors=True)
             key = _run_notebooks(notebooks, parameters, study, start, force)
-            _render(study, parameters["PROFILE"], key)
+            command = profiles.command(profile, overrides)
+            _render(study, parameters["PROFILE"], key, about, command)
     except OSError as error:
         if why := disk.unwritable(study, str(error)):
             raise profiles.StudyError(why) from error
@@ -60,17 +61,16 @@ def _run_notebooks(notebooks, parameters, study, start, again):
     return key
 
 
-def _render(study, profile, key):
+def _render(study, profile, key, about, command):
     """Render the reports, unless they show just what is there already."""
     from genre_utils.report import html  # slow to load
 
-    about = profiles.description(profile)
     template = sorted(path for path in html.TEMPLATE.iterdir() if path.is_file())
     shown = [path.read_bytes() for path in (*template, *study.notebooks)]  # some may have run again
-    key = files.sha256(key, evidence.code("pages"), about, *shown)
+    key = files.sha256(key, evidence.code("pages"), about, command, *shown)
     if not stages.is_done(study, "reports", key):
         print("Rendering the reports ...", flush=True)
-        written = html.render_study(study, profile=profile, about=about)
+        written = html.render_study(study, profile=profile, about=about, command=command)
         stages.record(study, "reports", key, written)
 
 

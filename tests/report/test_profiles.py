@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 
 import pytest
 import yaml
@@ -36,14 +37,18 @@ def test_every_profile_names_parameters_that_exist():
         assert profiles.choose_notebooks(parameters)
         assert parameters == {"STUDY_DIR": name, **yaml.safe_load(path.read_text())}
         assert "minutes" in about, "a profile says how long it takes"
-        assert profiles.description(path.stem) == about
+        assert profiles.command(path.stem, {}) == f"make study PROFILE={name}"
 
 
 def test_a_profile_of_ones_own_is_a_file(tmp_path):
     path = tmp_path / "mine.yaml"
     path.write_text("# What it is for.\nEPOCHS: 2\n")
     assert profiles.read_profile(str(path)) == ("mine", {"EPOCHS": "2"}, "What it is for.")
-    assert profiles.description("mine") == ""
+    with_spaces = profiles.command("my music.yaml", {"EPOCHS": "3", "GENRES": "hip hop, pop"})
+    assert shlex.split(with_spaces) == [
+        *("python", "-m", "genre_utils", "study", "--profile", "my music.yaml"),
+        *("--set", "EPOCHS=3", "--set", "GENRES=hip hop, pop"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -117,8 +117,8 @@ def test_a_changed_result_is_made_again_and_what_comes_after_it(place, capsys):
 def test_pages_are_rendered_again_after_a_notebook_that_ran_again_as_it_was(tmp_path, monkeypatch):
     rendered = []
 
-    def render(study, *, profile, about):
-        rendered.append((profile, "small" in about))
+    def render(study, *, profile, **said):
+        rendered.append((profile, said))
         study.page("index").write_text("page")
         return [study.page("index")]
 
@@ -128,8 +128,8 @@ def test_pages_are_rendered_again_after_a_notebook_that_ran_again_as_it_was(tmp_
     executed.parent.mkdir()
     for text, times in (("first", 1), ("first", 1), ("again, with what was measured since", 2)):
         executed.write_text(text)
-        runner._render(study, "quick", "the same key")
-        assert rendered == [("quick", True)] * times
+        runner._render(study, "quick", "the same key", "small", "make study")
+        assert rendered == [("quick", {"about": "small", "command": "make study"})] * times
 
 
 # ------------------------------------------------------------------ what goes wrong
