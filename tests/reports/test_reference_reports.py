@@ -1,8 +1,12 @@
 """The committed reports: whole, in step with their predictions, and sound in a browser."""
 
+import base64
+import io
 import re
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from browser import check_page
 from genre_utils.evaluation import study_results
@@ -26,6 +30,16 @@ def test_the_index_leads_to_every_page_and_there_is_no_other(name):
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_every_page_stands_up_in_a_browser(page, path):
     check_page(page, path, synthetic=path.parent.name == "demo")
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_nothing_in_a_figure_reaches_its_edge(path):
+    figures = re.findall(r'src="data:image/webp;base64,([^"]+)"', path.read_text("utf-8"))
+    assert figures or path.stem == "index"
+    for number, content in enumerate(figures, 1):
+        image = np.asarray(Image.open(io.BytesIO(base64.b64decode(content))).convert("L"))
+        edge = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]])
+        assert edge.min() > 190, f"image {number} is cut off"
 
 
 def same(one, other):
