@@ -37,8 +37,7 @@ def run(profile: str, overrides: dict, *, start: str = "", force: bool = False) 
             if force:
                 shutil.rmtree(study.folds_done(), ignore_errors=True)
             key = _run_notebooks(notebooks, parameters, study, start, force)
-            command = profiles.command(profile, overrides)
-            _render(study, parameters["PROFILE"], key, about, command)
+            _render(study, parameters["PROFILE"], key, about, profiles.command(profile, overrides))
     except OSError as error:
         if why := disk.unwritable(study, str(error)):
             raise profiles.StudyError(why) from error
