@@ -30,7 +30,7 @@ SIDECAR = files.ROOT / "genre_utils" / "recognition" / "pretrained" / "gtzan.npz
 
 def finding() -> str:
     """Music, protocol and best model, and models by accuracy beside the paper's."""
-    page = first_page.content(REAL, "gtzan-mel", "")
+    page = first_page.content(REAL, "", "")
     rows = [
         f"{page['protocol']} {page['finding']}",
         "",
