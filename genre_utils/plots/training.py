@@ -109,12 +109,13 @@ def settings(chosen: dict, of: str = "fold") -> pd.DataFrame:
     chosen : dict of int or str to Hyperparameters
         By fold or network.
     of : str
-        What each row is of.
+        What each row is of; what all folds share is left out.
     """
     rows = [one.as_json() for one in chosen.values()]
     table = pd.DataFrame(rows, index=pd.Index(chosen, name=of)).drop(columns="tuned_on")
     table["fixed_epochs"] = table["fixed_epochs"].replace(0, "none: stops early")
-    return table.map(_setting).rename(columns=lambda name: name.replace("_", " "))
+    table = table.map(_setting).rename(columns=lambda name: name.replace("_", " "))
+    return table.loc[:, (table != table.iloc[0]).any()] if of == "fold" else table
 
 
 def _setting(value):

@@ -140,10 +140,7 @@ def _strip_absent(section, absent):
 
 
 def _place(section, part, page, place):
-    """Put the cells of a section where their tags say; tell whether some are in the appendix.
-
-    A section of the appendix is found by the name `place`: headings repeat from page to page.
-    """
+    """Put a section's cells where their tags say; tell if some are in the appendix, at `place`."""
     beside = []
     for cell in section.cells:
         if tagged(cell, SUMMARY):
