@@ -223,7 +223,6 @@ def _write_summary(path, index, summaries):
                 writer = stack.enter_context(new)
             writer.write_table(group)
             del group  # so that there is one of them in memory
-        next(summaries, None)  # nothing more: progress is told to its end
 
 
 def _summary_table(clips, summaries):

@@ -20,13 +20,14 @@ from genre_utils.report import disk, profiles, stages
 from genre_utils.workspace import files
 from genre_utils.workspace.study_folder import StudyFolder
 
-#: What TensorFlow writes of itself, whatever its log level, a decoder of what it repairs, and the
-#: bars of a library of what it lacks in a notebook.
+#: What TensorFlow writes of itself, whatever its log level, a decoder of what it repairs, the bars
+#: of a library of what it lacks in a notebook, and loky of workers whose memory has grown.
 NOISE = re.compile(
     r"\s*(WARNING: All log messages before absl|[IWE]0000 |To enable the following|\[src/libmpg123|"
     r"Note: (Illegal Audio|Trying to resync|Hit end|Skip)|Warning: (Xing|Big change|Real sample)|"
     r"INFO:tensorflow:Assets written|INFO: Created TensorFlow Lite|"
-    r".*TqdmWarning: IProgress|from \.autonotebook import)"
+    r"\S*: TqdmWarning: IProgress|from \.autonotebook import|"
+    r"\S*: UserWarning: A worker stopped while some|warnings\.warn\($)"
 )
 
 
@@ -95,9 +96,9 @@ def _show_progress(stream):
     """Pass on what cells say on stderr, progress bars above all, without TensorFlow's start-up."""
     stream.reconfigure(newline="")  # a bar ends its lines with a carriage return: keep it
     for line in stream:
-        if not NOISE.match(line):
-            sys.stderr.write(line)
-            sys.stderr.flush()
+        noise = NOISE.search(line)  # it may stand behind a bar
+        sys.stderr.write(line[: noise.start()] if noise else line)
+        sys.stderr.flush()
 
 
 def _publish(executed, published):

@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
@@ -129,8 +128,6 @@ def _processes(n_jobs, each, stay):
         return
     # not the pool that joblib keeps for all: `joblib.Parallel` cannot use one that it has not made
     executor = _staying.pop(workers, None) if stay else None
-    # a worker whose memory has grown, as TensorFlow's does with every other network, is replaced
-    warnings.filterwarnings("ignore", "A worker stopped while some jobs were given")
     if executor is None:
         environment = files.child_environment(**dict.fromkeys(THREADS, "1"))
         options = {"env": environment, "initializer": _leave_with, "initargs": (os.getpid(),)}

@@ -1,6 +1,7 @@
 """A notebook runs in a process of its own, which ends with the study and imports its code."""
 
 import ast
+import io
 import os
 import shutil
 import signal
@@ -11,6 +12,7 @@ import time
 import psutil
 import pytest
 
+from genre_utils.report import execution
 from genre_utils.workspace import files
 from one_cell_study import place_fixture, write_notebook  # noqa: F401
 
@@ -93,3 +95,15 @@ def test_no_module_needs_what_windows_lacks(module):
     at_import = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     assert UNIX.isdisjoint(alias.name for node in at_import for alias in node.names)
     assert UNIX.isdisjoint(getattr(node, "module", "") for node in at_import)
+
+
+def test_what_libraries_say_of_themselves_is_not_passed_on(capsys):
+    said = (
+        "03 trains\n",
+        "cnn, search: 4/50WARNING: All log messages before absl::InitializeLog() is called ...\n",
+        "/a/process_executor.py:787: UserWarning: A worker stopped while some jobs ...\n",
+        "  warnings.warn(\n",
+        "/a/b.py:7: UserWarning: this is a user's\n",
+    )
+    execution._show_progress(io.TextIOWrapper(io.BytesIO("".join(said).encode())))
+    assert capsys.readouterr().err == "".join((said[0], "cnn, search: 4/50", said[4]))
