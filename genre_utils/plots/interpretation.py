@@ -290,8 +290,8 @@ def rater_agreement(table: pd.DataFrame, models: list[str]):
     grid = pd.DataFrame(np.nan, models, models)
     for row in table.itertuples():
         grid.loc[row.a, row.b], grid.loc[row.b, row.a] = row.kappa, row.consistency
-    size = 0.42 * len(models) + 2.2
-    figure, axes = plt.subplots(figsize=(max(4.4, min(base.WIDTH, size + 1.0)), size))
+    cells = min(0.42 * len(models), base.WIDTH - 0.7)  # beside names
+    figure, axes = plt.subplots(figsize=(max(4.4, min(base.WIDTH, cells + 3.2)), cells + 2.2))
     text = np.vectorize(_correlation)(grid)
     names = base.labels(models, 15, 1)
     base.heat_map(axes, grid, names, names, text=text, square=True, annot_kws={"size": 9})

@@ -1,5 +1,7 @@
 """What models listen to and how genres relate: any number of genres and models is drawn."""
 
+import itertools
+
 import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
@@ -42,6 +44,17 @@ def test_predictions_of_any_number_of_genres_and_models_are_drawn(genres, count)
         drawing.doubt(genre_relations.doubt(found)[0], genres).canvas.draw()
         figure = drawing.rater_agreement(genre_relations.agreement(found), found.models)
         assert len(figure.axes[0].texts) == count * (count - 1)
+
+
+@pytest.mark.parametrize("count", [2, 14, 30])
+def test_the_agreement_of_any_number_of_models_fills_its_figure(count):
+    models = [f"model_{k}" for k in range(count)]
+    table = pd.DataFrame(itertools.combinations(models, 2), columns=["a", "b"])
+    figure = drawing.rater_agreement(table.assign(kappa=0.5, consistency=0.4), models)
+    figure.canvas.draw()
+    image = np.asarray(figure.canvas.buffer_rgba())[..., :3].min(axis=2)
+    drawn = np.flatnonzero((image < 128).any(axis=1))
+    assert 0 < drawn[0] < len(image) / 10, "no title is cut off, no space is left above it"
 
 
 @pytest.mark.parametrize(("genres", "rate"), [(2, 22_050), (10, 0)])
