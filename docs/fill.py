@@ -225,9 +225,10 @@ def searched() -> str:
         f"`{usual}` {_accuracy(models[name])} ({_points(change)})"
         for (name, usual), change in changes.iterrows()
     )
+    significant = int(changes["separable"].sum())
     return (
         f"Searched so, five trials a fold: {told}. Of these {len(changes)} changes, after "
-        f"correction (Holm), {changes['separable'].sum() or 'none'} is significant."
+        f"correction (Holm), significant: {significant or 'none'}."
     )
 
 
