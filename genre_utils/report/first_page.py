@@ -72,6 +72,7 @@ def _found(study, results):
         "limits": sentences.limitations(corpus, _counts(study), _reach(results), len(parts) > 0),
         "next_steps": sentences.next_steps(corpus),
         "chance": 1 / len(corpus["genres"]),
+        "searched": any(map(model_names.is_tuned, models)),
     }
 
 

@@ -49,6 +49,9 @@ def test_the_cheapest_that_is_as_good_is_named():
     titles = results | {"models": results["models"] | {"audio_text": result(0.9, 0.5)}}
     said = experiments_sentences.costs(titles)
     assert "best by sound, `cnn`" in said and "`svm`, takes 5 s" in said
+    searched = results | {"models": results["models"] | {"svm_tuned": result(0.9, 0.5)}}
+    said = experiments_sentences.costs(searched)
+    assert "`svm_tuned`, takes under a second of CPU" in said and "(without the search" in said
     results["pairwise"][0]["separable"] = True
     assert "every cheaper model is significantly less" in experiments_sentences.costs(results)
     alone = {"models": {"svm": result(0.8, 1.0)}, "pairwise": []}

@@ -346,6 +346,14 @@ def test_the_index_tells_the_numbers(rendered):
     assert dots == [f"left:{x}.00%" for x in (83, 80, 61)]
 
 
+def test_the_cost_of_a_searched_model_says_what_is_not_in_it(study):
+    assert "without the search" not in words_of(index_of(study, RESULTS))
+    models = RESULTS["models"] | {"cnn_tuned": RESULTS["models"]["cnn"]}
+    shutil.copy(study / "predictions" / "cnn.parquet", study / "predictions" / "cnn_tuned.parquet")
+    soup = index_of(study, RESULTS | {"models": models})
+    assert "CPU time of training all folds, without the search of settings." in words_of(soup)
+
+
 def test_the_papers_numbers_stand_beside_ours_where_the_genres_are_its_own(study):
     genres = ["rock", "pop", "classical", "jazz"]
     recalls = {"recall": 0.5, "ci95": {"recall": [0.4, 0.6]}}

@@ -45,6 +45,7 @@ def costs(results: dict) -> str:
     seconds = table["training_cpu_seconds"].map(formatting.duration)
     seconds = seconds.replace("0 s", "under a second")
     said = f"The best by sound, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
+    said += " (without the search of its settings)" if model_names.is_tuned(best) else ""
     if best == table["training_cpu_seconds"].idxmin():
         return f"{said}, and none is cheaper."
     if cheapest == best:
