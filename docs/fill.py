@@ -44,7 +44,8 @@ def finding() -> str:
             told = (row["accuracy"], row["f1"][:4], row["cpu"], row["paper"])
             rows.append(f"| `{row['name']}` | {' | '.join(told)} |")
     count = len(page["rows"])
-    rows += ["", f"All {count} are in the report; `_tuned`: settings searched per fold."]
+    tuned = "`_tuned`: settings searched per fold, search time excluded"
+    rows += ["", f"All {count} are reported; {tuned}."]
     return "\n".join(rows)
 
 
