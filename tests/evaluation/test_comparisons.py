@@ -52,6 +52,9 @@ def test_the_cheapest_that_is_as_good_is_named():
     searched = results | {"models": results["models"] | {"svm_tuned": result(0.9, 0.5)}}
     said = experiments_sentences.costs(searched)
     assert "`svm_tuned`, takes under a second of CPU" in said and "(without the search" in said
+    cheap = {"cnn": result(0.8, 100.0, 10), "svm_tuned": result(0.78, 5.0)}
+    said = experiments_sentences.costs({"models": cheap, "pairwise": []})
+    assert said.endswith("`svm_tuned`, takes 5 s (without the search of its settings).")
     results["pairwise"][0]["separable"] = True
     assert "every cheaper model is significantly less" in experiments_sentences.costs(results)
     alone = {"models": {"svm": result(0.8, 1.0)}, "pairwise": []}

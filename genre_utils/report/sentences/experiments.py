@@ -45,13 +45,14 @@ def costs(results: dict) -> str:
     seconds = table["training_cpu_seconds"].map(formatting.duration)
     seconds = seconds.replace("0 s", "under a second")
     said = f"The best by sound, `{best}`, takes {seconds[best]} of CPU time to train over all folds"
-    said += " (without the search of its settings)" if model_names.is_tuned(best) else ""
+    aside = " (without the search of its settings)"
+    said += aside * model_names.is_tuned(best)
     if best == table["training_cpu_seconds"].idxmin():
         return f"{said}, and none is cheaper."
     if cheapest == best:
         return f"{said}, and every cheaper model is significantly less accurate."
     other = f"the cheapest that is not significantly different, `{cheapest}`, takes"
-    return f"{said}; {other} {seconds[cheapest]}."
+    return f"{said}; {other} {seconds[cheapest]}{aside * model_names.is_tuned(cheapest)}."
 
 
 def effects(table: pd.DataFrame) -> str:
